@@ -1,0 +1,1 @@
+"""The contract between the parts: rule files, bundle, status, record, problems. Pure values; no I/O."""
