@@ -2,10 +2,10 @@
 
 import asyncio
 from collections.abc import Mapping
-from importlib.metadata import version
 
 import aiohttp
 
+from schemas.version import VERSION
 from sidecar.errors import ConnectionLost, StreamCut, Unreachable, UpstreamError
 from sidecar.providers.credentials import Credentials
 from sidecar.providers.endpoints import request_headers
@@ -84,7 +84,7 @@ class HttpUpstream:
             cookie_jar=aiohttp.DummyCookieJar(),
             auto_decompress=False,
             trust_env=trust_env,
-            headers={"user-agent": f"pointsman/{version('pointsman')}", "accept-encoding": "identity"},
+            headers={"user-agent": f"pointsman/{VERSION}", "accept-encoding": "identity"},
         )
 
     async def send(

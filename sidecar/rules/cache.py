@@ -6,7 +6,7 @@ from pathlib import Path
 import msgspec
 
 from schemas.bundle import SignedPointer
-from sidecar.spool.spool import write_durably
+from sidecar.durable import write_durably
 
 log = logging.getLogger("pointsman.rules")
 

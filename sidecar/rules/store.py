@@ -29,7 +29,7 @@ class RuleStore:
         self.pointer = Pointer(epoch=0, seq=0, digest="", size=0, revision="")
         self.tried = self.fetched = self.active = Activation()
         self.error = ""
-        self.on_change: Callable[[], None] = lambda: None
+        self.on_change: list[Callable[[], None]] = []
         self._clock = clock
         self._trust = trust
         self._cache = cache
@@ -119,7 +119,8 @@ class RuleStore:
 
     def _settled(self, error: str) -> None:
         self.error = error
-        self.on_change()
+        for tell in self.on_change:
+            tell()
 
     def _mark(self, digest: str, revision: str) -> Activation:
         at = datetime.fromtimestamp(self._clock.now(), UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

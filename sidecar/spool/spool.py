@@ -14,6 +14,7 @@ from pathlib import Path
 import msgspec
 
 from schemas.record import CallRecord
+from sidecar.durable import write_durably
 from sidecar.spool.lines import Kind, Line, decode_lines, encode_line
 
 SEGMENT_BYTES = 16 << 20
@@ -199,20 +200,3 @@ class Spool:
     def _save_cursor(self, cursor: Cursor) -> None:
         write_durably(self._folder / "cursor.json", msgspec.json.encode(cursor))
         self.cursor = cursor
-
-
-def write_durably(path: Path, data: bytes) -> None:
-    """Old or new, whole, whatever happens between: temp file, fsync, rename, fsync of the folder."""
-    temporary = path.with_name(f".{path.name}.new")
-    fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    try:
-        os.write(fd, data)
-        os.fsync(fd)
-    finally:
-        os.close(fd)
-    os.replace(temporary, path)
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
