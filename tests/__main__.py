@@ -9,7 +9,7 @@ LINT: tuple[tuple[str, ...], ...] = (
     (PYTHON, "-m", "ruff", "format", "--check", "--quiet", "."),
     (PYTHON, "-m", "ruff", "check", "--quiet", "."),
     (PYTHON, "-m", "mypy"),
-    (str(Path(PYTHON).with_name("lint-imports")), "--no-timings"),
+    (str(Path(PYTHON).with_name("lint-imports")), "--no-logo"),
     (PYTHON, "-m", "schemas", "json", "--check"),
 )
 
