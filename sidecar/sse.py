@@ -13,7 +13,8 @@ _SEAM_BYTES = 3
 _EVENT = re.compile(rb".+?(?>\r\n|\n|\r){2,}", re.DOTALL)
 """Atomic, as CR LF is one line end and must never be taken for two."""
 
-_BOM = b"\xef\xbb\xbf"
+BOM = b"\xef\xbb\xbf"
+"""May stand before the first event, and means nothing."""
 
 
 class SseEvent(msgspec.Struct, frozen=True, gc=False):
@@ -108,7 +109,7 @@ class SseDecoder:
     def _parse(self, whole: bytes) -> list[SseEvent]:
         if not self._begun:
             self._begun = True
-            whole = whole.removeprefix(_BOM)
+            whole = whole.removeprefix(BOM)
         return parse_events(whole)
 
 

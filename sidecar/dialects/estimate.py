@@ -21,6 +21,11 @@ _INLINE_HINTS = (b";base64,", b'"base64"', b'"data"', b'"file_data"')
 """Where none of these stands in a body, nothing is inline, and the body is not searched."""
 
 
+def is_inline(raw: bytes) -> bool:
+    """The bytes of an image, a file or a sound may stand in this JSON, not just its address."""
+    return any(hint in raw for hint in _INLINE_HINTS)
+
+
 def estimate_tokens(raw: bytes, *, linked_media: int = 0) -> int:
     """Tokens of raw JSON: its bytes by four, and a fixed cost for each inline or linked image, file or sound.
 
@@ -30,7 +35,7 @@ def estimate_tokens(raw: bytes, *, linked_media: int = 0) -> int:
     """
     text_bytes = len(raw)
     media = linked_media
-    if any(hint in raw for hint in _INLINE_HINTS):
+    if is_inline(raw):
         for run in _BASE64_RUN.finditer(raw):
             text_bytes -= run.end() - run.start()
             media += 1
