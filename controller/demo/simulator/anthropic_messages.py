@@ -60,6 +60,12 @@ class AnthropicMessages:
     name = "anthropic"
     request_id_header = "request-id"
 
+    def new_request_id(self) -> str:
+        return new_id("req_01", 22)
+
+    def identified(self, error: dict[str, Any], request_id: str) -> dict[str, Any]:
+        return error | {"request_id": request_id}
+
     def read(self, body: Mapping[str, Any], headers: Mapping[str, str]) -> Prompt:
         for field in ("model", "messages", "max_tokens"):
             if field not in body:
@@ -122,7 +128,7 @@ class AnthropicMessages:
     def error(self, status: int, message: str | None = None, code: str | None = None) -> dict[str, Any]:
         kind, usual_message = ERRORS.get(status) or ERRORS[500 if status >= 500 else 400]
         error = {"type": code or kind, "message": message or usual_message}
-        return {"type": "error", "error": error, "request_id": new_id("req_01", 22)}
+        return {"type": "error", "error": error}
 
     def error_frame(self) -> bytes:
         return _event(FrameKind.CONTENT, "error", error={"type": "overloaded_error", "message": "Overloaded"}).data

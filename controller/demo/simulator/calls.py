@@ -14,7 +14,7 @@ from aiohttp import web
 
 from controller.demo.simulator.answers import Script, answer_to
 from controller.demo.simulator.anthropic_messages import AnthropicMessages
-from controller.demo.simulator.dialect import FrameKind, Prompt, Refused, Reply, SimulatedDialect, new_id
+from controller.demo.simulator.dialect import FrameKind, Prompt, Refused, Reply, SimulatedDialect
 from controller.demo.simulator.faults import Fault, Faults
 from controller.demo.simulator.journal import Journal
 from controller.demo.simulator.prompt_cache import PromptCache
@@ -51,6 +51,7 @@ class Call:
         self.dialect = dialect
         self.request = request
         self.fault = NO_FAULT
+        self._request_id = dialect.new_request_id()
         self._ended_by_us = False
 
     async def answer(self) -> web.StreamResponse:
@@ -70,7 +71,7 @@ class Call:
             try:
                 return await self._admitted(body, respond)
             except Refused as refusal:
-                return await self._send_json(refusal.status, refusal.body)
+                return await self._send_error(refusal.status, refusal.body)
         except (asyncio.CancelledError, ConnectionError):
             self.entry.client_left = not (self._ended_by_us or self.provider.stopping.is_set())
             raise
@@ -93,14 +94,14 @@ class Call:
             return await self._cut(web.Response(), "close")
         if self.fault.status is not None:
             error = self.dialect.error(self.fault.status, self.fault.message, self.fault.code)
-            return await self._send_json(self.fault.status, error, retry_after(self.fault))
+            return await self._send_error(self.fault.status, error, retry_after(self.fault))
         if self.fault.garbage in ("html", "json"):
             return await self._send_garbage()
         return await respond(body)
 
     async def _count(self, body: dict[str, Any]) -> web.StreamResponse:
         prompt = AnthropicMessages().read_countable(body)
-        return await self._send_json(200, {"input_tokens": prompt.input_tokens})
+        return await self._send(200, msgspec.json.encode({"input_tokens": prompt.input_tokens}))
 
     async def _generate(self, body: dict[str, Any]) -> web.StreamResponse:
         prompt = self.dialect.read(body, self.request.headers)
@@ -132,14 +133,15 @@ class Call:
     async def _send_whole(self, reply: Reply) -> web.StreamResponse:
         await asyncio.sleep(self.fault.first_token_delay)
         body = msgspec.json.encode(self.dialect.whole(reply))
-        if self.fault.garbage == "sse":
-            body = self.dialect.broken_frame()
+        if self.fault.garbage is not None:
+            return await self._send_garbage()
         if self.fault.error_event is not None:
             raise Refused(500, self.dialect.error(500))
         if self.fault.cut is None and self.fault.stall is None:
             return await self._send(200, body, reply=reply)
         response = web.StreamResponse(headers=self._headers("application/json"))
-        response.content_length = len(body)
+        if self.fault.cut_how != "clean":
+            response.content_length = len(body)
         await self._prepare(response)
         if self.fault.stall is not None:
             await self._stand_still()
@@ -185,8 +187,9 @@ class Call:
             return await self._send(200, HTML, "text/html; charset=utf-8")
         return await self._send(200, b'{"id": "broken", "choices": [{"index": 0, "message"')
 
-    async def _send_json(self, status: int, body: dict[str, Any], extra: Mapping[str, str] = {}) -> web.StreamResponse:
-        return await self._send(status, msgspec.json.encode(body), extra=extra)
+    async def _send_error(self, status: int, body: dict[str, Any], extra: Mapping[str, str] = {}) -> web.StreamResponse:
+        identified = self.dialect.identified(body, self._request_id)
+        return await self._send(status, msgspec.json.encode(identified), extra=extra)
 
     async def _send(
         self,
@@ -207,7 +210,7 @@ class Call:
         await response.prepare(self.request)
 
     def _headers(self, content_type: str) -> dict[str, str]:
-        return {"content-type": content_type, self.dialect.request_id_header: new_id("req_01", 22)}
+        return {"content-type": content_type, self.dialect.request_id_header: self._request_id}
 
     async def _stand_still(self) -> None:
         """Until the client leaves (which cancels us) or the simulator stops."""

@@ -85,6 +85,11 @@ class SimulatedDialect(Protocol):
     name: str
     request_id_header: str
 
+    def new_request_id(self) -> str: ...
+
+    def identified(self, error: dict[str, Any], request_id: str) -> dict[str, Any]:
+        """An error body with the request's id, where the dialect puts it there."""
+
     def read(self, body: Mapping[str, Any], headers: Mapping[str, str]) -> Prompt:
         """
         Raises:

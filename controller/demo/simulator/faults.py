@@ -30,7 +30,7 @@ class Fault(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaul
     retry_after_form: Literal["seconds", "date", "ms"] = "seconds"
     """As seconds, as an HTTP date, or in `retry-after-ms`."""
     garbage: Literal["html", "json", "sse"] | None = None
-    """200 with an HTML page, with JSON that ends too early, or with one stream event that is not JSON."""
+    """200 with an HTML page, with JSON that ends too early, or (streams) with an event that is not JSON."""
     first_token_delay: Seconds = 0
     """Waited after the headers and opening events, before the first content (or before a plain body)."""
     stall: Chunks | None = None
@@ -38,7 +38,7 @@ class Fault(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaul
     cut: Chunks | None = None
     """After this many content chunks (a plain answer: half of its body) the connection ends."""
     cut_how: Literal["close", "reset", "clean"] = "close"
-    """Closed inside the body, reset, or (streams) ended as if complete but without finish and end marks."""
+    """Closed inside the body, reset, or ended as if complete (a stream without finish and end marks, half a JSON)."""
     error_event: Chunks | None = None
     """After this many content chunks comes the dialect's own error event, and the stream ends."""
     no_usage: bool = False

@@ -5,6 +5,7 @@ Shapes are those of the official SDK's `types/chat`. Custom (free text) tools an
 """
 
 import hashlib
+import uuid
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -76,6 +77,12 @@ class ChatRequest(msgspec.Struct):
 class OpenAIChat:
     name = "openai"
     request_id_header = "x-request-id"
+
+    def new_request_id(self) -> str:
+        return f"req_{uuid.uuid4().hex}"
+
+    def identified(self, error: dict[str, Any], request_id: str) -> dict[str, Any]:
+        return error
 
     def read(self, body: Mapping[str, Any], headers: Mapping[str, str]) -> Prompt:
         if not isinstance(body.get("model"), str):
