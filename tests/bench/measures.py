@@ -40,7 +40,9 @@ class Load(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True, slots=True)
 class Burst:
-    """One turn of load: `connections` at once, or calls at `rate` a second whatever the answers take."""
+    """One turn of load: `connections` at once, or calls at `rate` a second whatever the answers take.
+
+    What is under way when the seconds are over is still finished and counted."""
 
     name: str
     payload: Payload
@@ -80,14 +82,11 @@ BURSTS = (
     Burst("s32", payloads.PACED_STREAM, 32, 0.5, AGE),
     Burst("flood", payloads.FLOOD, 32, 1.0, CHUNKS, warm_up_calls=32),
 )
-STREAMS_AT_ONCE = {"s8", "s32"}
-"""Bursts whose length is that of their streams: a shorter run has no use for less."""
 
 
 def run_load(program: Path, port: int, body: Path, burst: Burst, scale: float) -> Load:
     """Put one burst on `port`. Raises CalledProcessError or DecodeError when the load generator itself fails."""
-    seconds = burst.seconds if burst.name in STREAMS_AT_ONCE else burst.seconds * scale
-    return _run(program, port, body, burst, "-d", f"{seconds:.3f}", "-w", str(burst.warm_up_calls))
+    return _run(program, port, body, burst, "-d", f"{burst.seconds * scale:.3f}", "-w", str(burst.warm_up_calls))
 
 
 def run_calls(program: Path, port: int, body: Path, burst: Burst, calls: int) -> Load:

@@ -53,6 +53,8 @@ class RowResult:
     """To R, inside each round; empty for R itself."""
     missing: str
     failures: Sequence[str]
+    calls: int
+    errors: int
 
 
 def summarise(outcomes: Mapping[str, Outcome]) -> dict[str, RowResult]:
@@ -68,6 +70,8 @@ def summarise(outcomes: Mapping[str, Outcome]) -> dict[str, RowResult]:
             ratio=ratios(rounds[name], rounds[BASE]) if BASE in rounds and name != BASE else {},
             missing=outcome.missing,
             failures=outcome.failures,
+            calls=outcome.calls,
+            errors=outcome.errors,
         )
         for name, outcome in outcomes.items()
     }

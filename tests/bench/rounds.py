@@ -40,6 +40,10 @@ class Outcome:
     """Why the row has no numbers."""
     failures: list[str] = field(default_factory=list)
     """Bursts that went wrong; their numbers are left out."""
+    calls: int = 0
+    """Calls that were answered, warm-up included."""
+    errors: int = 0
+    """Calls that were not, or not as they should be."""
 
 
 class Run:
@@ -103,6 +107,7 @@ class Run:
             outcome.failures.append(f"{burst.name}: {error}")
             return
         cpu_seconds = server.process.cpu_seconds() - cpu_before if server else None
+        _count(outcome, load)
         if wrong := _faults(load) or _strays(row, before, self.upstream.counts()):
             outcome.failures.append(f"{burst.name}: {wrong}")
         else:
@@ -116,6 +121,7 @@ class Run:
                 continue
             body = self._body(MEMORY_CALLS, row)
             load = measures.run_calls(self.programs.load, server.port, body, MEMORY_CALLS, self.settings.memory_calls)
+            _count(self.outcomes[row.name], load)
             if wrong := _faults(load):
                 self.outcomes[row.name].failures.append(f"memory: {wrong}")
             else:
@@ -162,6 +168,11 @@ class Run:
         if not path.exists():
             path.write_bytes(encode_body(burst.payload, row.model))
         return path
+
+
+def _count(outcome: Outcome, load: Load) -> None:
+    outcome.calls += load.calls_with_warm_up
+    outcome.errors += load.errors
 
 
 def _faults(load: Load) -> str:

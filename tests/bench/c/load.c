@@ -6,6 +6,7 @@
  * Without -r every connection calls again as soon as it has its answer (closed loop). With -r calls are planned at
  * that rate and each is timed from its planned moment, so that a stalled server shows (open loop). With -k every
  * answer must be a stream of that many stamped chunks that ends in [DONE]; anything else counts as an error.
+ * -d and -n count from the end of the warm-up, which is not timed.
  * Prints one JSON line; times in microseconds. */
 #include "wire.h"
 
@@ -268,12 +269,12 @@ static bool any_busy(void) {
 }
 
 static void run(double seconds, double rate) {
-    int64_t begin = now_ns(), end = begin + (int64_t)(seconds * SECOND), planned = begin;
+    int64_t begin = now_ns(), length = (int64_t)(seconds * SECOND), planned = begin;
     int64_t pause = rate > 0 ? (int64_t)(SECOND / rate) : 0;
     struct epoll_event events[512];
     warm_at = last_answer = begin;
     for (;;) {
-        int64_t now = now_ns();
+        int64_t now = now_ns(), end = warm() ? warm_at + length : begin + length + GRACE;
         connection *l;
         while (may_start(now, end) && (!pause || planned <= now) && (l = free_connection())) {
             start_call(l, pause ? planned : now_ns());
