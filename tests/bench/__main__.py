@@ -4,6 +4,7 @@ It reports and judges nothing: the exit status says only whether it could measur
 import argparse
 import json
 import os
+import signal
 import sys
 import tempfile
 from collections.abc import Sequence
@@ -30,6 +31,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except native.NoCompiler as error:
         print(error, file=sys.stderr)
         return 1
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # so that the servers are stopped
     os.sched_setaffinity(0, {settings.load_core})  # the bench itself stays away from the proxy's core
     with tempfile.TemporaryDirectory(prefix="pointsman-bench-") as folder:
         results = report.summarise(Run(chosen, settings, programs, Path(folder)).measure())

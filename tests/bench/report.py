@@ -18,6 +18,7 @@ class Line:
     digits: int = 0
 
 
+UNREST = "c32.calls_per_second"
 ADDED = {"c1.p50_us": "c1.added_us", "rate50.p50_us": "rate50.added_us"}
 LINES = (
     Line("c1.p50_us", "p50, 1 connection, µs"),
@@ -119,7 +120,16 @@ def _heading(settings: Settings, machine: Mapping[str, str]) -> list[str]:
 def _notes(results: Mapping[str, RowResult]) -> list[str]:
     notes = [f"{name}: {result.missing}" for name, result in results.items() if result.missing]
     notes += [f"{name}: left out, {failure}" for name, result in results.items() for failure in result.failures]
-    return [*notes, f"{BASE} is a bare pass-through on aiohttp and uvloop that does no gateway work."]
+    notes.append(f"{BASE} is a bare pass-through on aiohttp and uvloop that does no gateway work.")
+    return [*notes, *_unrest(results)]
+
+
+def _unrest(results: Mapping[str, RowResult]) -> list[str]:
+    """How far one and the same thing moved between rounds: what is closer together than this says nothing."""
+    found = [r[UNREST] for r in results[BASE].rounds if UNREST in r] if BASE in results else []
+    if len(found) < 2:
+        return []
+    return [f"{BASE} itself ranged from {min(found):,.0f} to {max(found):,.0f} calls/s over the rounds."]
 
 
 def _text_table(cells: Sequence[Sequence[str]]) -> list[str]:

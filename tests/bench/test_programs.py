@@ -10,7 +10,7 @@ import pytest
 
 from tests.bench.live import Upstream
 from tests.bench.measures import Burst, run_calls
-from tests.bench.native import Programs
+from tests.bench.native import NoCompiler, Programs, compile_programs
 from tests.bench.payloads import FLOOD, PLAIN, Payload, encode_body
 from tests.bench.rounds import MEMORY_CALLS
 
@@ -86,3 +86,9 @@ def test_a_server_that_is_not_there_is_an_error(programs: Programs, tmp_path: Pa
     body.write_bytes(encode_body(PLAIN, "m"))
     load = run_calls(programs.load, 1, body, MEMORY_CALLS, calls=3)
     assert (load.calls, load.errors, load.first_error) == (0, 3, "cannot connect (status 0)")
+
+
+def test_without_a_compiler_the_bench_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(NoCompiler, match="apt-get install"):
+        compile_programs(tmp_path / "cache")
