@@ -111,25 +111,27 @@ def _heading(settings: Settings, machine: Mapping[str, str]) -> list[str]:
     shared = " (the machine has no second core)" if settings.proxy_core == settings.load_core else ""
     return [
         f"{machine['date']}, {machine['cpu']}, {machine['cores']} cores, {machine['system']}, {machine['versions']}",
-        f"Medians of {settings.rounds} rounds, bursts × {settings.scale:g}; in brackets the median of the ratios to "
-        f"{BASE} inside each round. Proxy on core {settings.proxy_core}, upstream and load on core "
-        f"{settings.load_core}{shared}.",
+        f"Medians of {settings.rounds} rounds, bursts × {settings.scale:g}. Proxy on core {settings.proxy_core}, "
+        f"upstream and load on core {settings.load_core}{shared}.",
     ]
 
 
 def _notes(results: Mapping[str, RowResult]) -> list[str]:
     notes = [f"{name}: {result.missing}" for name, result in results.items() if result.missing]
     notes += [f"{name}: left out, {failure}" for name, result in results.items() for failure in result.failures]
-    notes.append(f"{BASE} is a bare pass-through on aiohttp and uvloop that does no gateway work.")
-    return [*notes, *_unrest(results)]
+    return [*notes, *_about_base(results[BASE])] if BASE in results else notes
 
 
-def _unrest(results: Mapping[str, RowResult]) -> list[str]:
-    """How far one and the same thing moved between rounds: what is closer together than this says nothing."""
-    found = [r[UNREST] for r in results[BASE].rounds if UNREST in r] if BASE in results else []
-    if len(found) < 2:
-        return []
-    return [f"{BASE} itself ranged from {min(found):,.0f} to {max(found):,.0f} calls/s over the rounds."]
+def _about_base(base: RowResult) -> list[str]:
+    """What R is, and how far it moved between rounds: what is closer together than that says nothing."""
+    notes = [
+        f"{BASE} is a bare pass-through on aiohttp and uvloop that does no gateway work; in brackets stands the median "
+        f"of the ratios to it inside each round."
+    ]
+    found = [r[UNREST] for r in base.rounds if UNREST in r]
+    if len(found) > 1:
+        notes.append(f"{BASE} itself ranged from {min(found):,.0f} to {max(found):,.0f} calls/s over the rounds.")
+    return notes
 
 
 def _text_table(cells: Sequence[Sequence[str]]) -> list[str]:

@@ -64,7 +64,7 @@ class: internal
 aliases: [$alias]
 primary: $primary
 fallbacks: [$fallback]
-cost_ceiling: {per_request: 1000, per_day: 100000000, then: [$fallback]}
+cost_ceiling: {per_request: 1000, per_day: 100000000, then: reject}
 requires: {regions: [eu]}
 rules:
   - {when: {input_tokens: {over: 200000}}, primary: $fallback, fallbacks: [$primary]}
