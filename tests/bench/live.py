@@ -49,16 +49,21 @@ def start(row: Row, server: Server, folder: Path, *, upstream_port: int, core: i
         process = processes.start(command, core=core, log=folder / "output.log", environment=server.environment)
     except OSError as error:
         raise DidNotStart(str(error)) from error
-    answer = "no connection"
-    while time.monotonic() < began + START_SECONDS:
-        answer = call_once(place.port, row.model)
-        if not answer:
-            return Live(process, place.port, time.monotonic() - began)
+    try:
+        _wait_for_answer(process, place.port, row.model, began + START_SECONDS)
+    except BaseException:  # an interrupted bench leaves no server behind
+        process.stop()
+        raise
+    return Live(process, place.port, time.monotonic() - began)
+
+
+def _wait_for_answer(process: Process, port: int, model: str, deadline: float) -> None:
+    while wrong := call_once(port, model):
         if process.has_ended():
             raise DidNotStart(process.last_words())
+        if time.monotonic() > deadline:
+            raise DidNotStart(f"no good answer in {START_SECONDS} s: {wrong}")
         time.sleep(PAUSE_SECONDS)
-    process.stop()
-    raise DidNotStart(f"no good answer in {START_SECONDS} s: {answer}")
 
 
 def call_once(port: int, model: str) -> str:
