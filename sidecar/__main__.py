@@ -12,6 +12,7 @@ from sidecar.settings import read_settings
 def main(argv: Sequence[str] | None = None) -> int:
     settings = read_settings(argv, os.environ)
     logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(levelname)s %(message)s")
+    logging.getLogger("watchfiles").setLevel(logging.WARNING)
     # Imported after the arguments are known to be right: `--help` and a wrong flag answer at once.
     import uvloop
 

@@ -9,6 +9,8 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from decimal import Decimal
 
+import msgspec
+
 from schemas.record import AttemptRecord, CallRecord, Usage
 from sidecar.accounting.books import (
     CLIENT_CLOSED,
@@ -261,6 +263,7 @@ class Pipeline:
         return Translator(
             DIALECTS[target.dialect].new_decoder(),
             dialect.new_encoder(envelope.wants_usage, price_of, envelope.input_tokens),
+            int(call.inbound.arrived),
         )
 
     def _plain(self, call: Call, planned: Planned, status: int, body: bytes, began: float) -> PlainReply:
@@ -269,6 +272,8 @@ class Pipeline:
             read, out = dialect.read_answer(body), body
         else:
             response = DIALECTS[target.dialect].decode_response(body)
+            if response.created is None:
+                response = msgspec.structs.replace(response, created=int(call.inbound.arrived))
             read, out = PlainAnswer(response.model, response.usage), dialect.encode_response(response)
         usage = read.usage or estimated_usage(call, target)
         record = self._end(call, planned, Outcome(OK, status, usage, read.usage is None), began, status)

@@ -1,7 +1,7 @@
 """A tap for a stream whose two ends speak different dialects: decode, look, encode."""
 
 from schemas.record import Usage
-from sidecar.canonical.events import CONTENT_EVENTS, AnyEvent, Ended, Failed, Finished, UsageReported
+from sidecar.canonical.events import CONTENT_EVENTS, AnyEvent, Ended, Failed, Finished, Started, UsageReported
 from sidecar.dialects.base import StreamDecoder, StreamEncoder
 from sidecar.errors import UpstreamError
 
@@ -9,9 +9,11 @@ from sidecar.errors import UpstreamError
 class Translator:
     """Stands where a `Tap` stands. A failure is reported, not encoded: the pipeline decides what the caller sees."""
 
-    def __init__(self, decoder: StreamDecoder, encoder: StreamEncoder) -> None:
+    def __init__(self, decoder: StreamDecoder, encoder: StreamEncoder, created: int) -> None:
+        """`created` (Unix seconds) stands where the provider's dialect does not say when and the caller's must."""
         self._decoder = decoder
         self._encoder = encoder
+        self._created = created
         self.content_seen = False
         self.finished = False
         self.ended = False
@@ -33,6 +35,8 @@ class Translator:
                 self.content_seen = True
             if isinstance(event, UsageReported):
                 self.usage = event.usage
+            elif isinstance(event, Started) and event.created is None:
+                events[place] = Started(event.id, event.model, self._created)
             elif isinstance(event, Finished):
                 self.finished = True
             elif isinstance(event, Ended):

@@ -10,7 +10,7 @@ from schemas.bundle import UseCase as UseCaseDocument
 from sidecar.routing.matching import Condition, compile_when, glob
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Target:
     """One model at one provider: what an attempt calls."""
 

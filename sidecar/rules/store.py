@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 
 import msgspec
 
-from schemas.bundle import BundleRefused, Pointer, SignedPointer, decode_bundle, digest_of
+from schemas.bundle import Bundle, BundleRefused, Pointer, SignedPointer, decode_bundle, digest_of
 from schemas.status import Activation
 from sidecar.ports import Clock
 from sidecar.routing.snapshot import Snapshot, build_snapshot
@@ -103,8 +103,7 @@ class RuleStore:
         self._settled(reason[:MAX_ERROR_CHARACTERS])
 
     def _activate(self, pointer: Pointer, data: bytes) -> None:
-        bundle = decode_bundle(data)
-        self.current = build_snapshot(bundle, pointer.digest)
+        bundle, self.current = _build(data, pointer.digest)
         self.pointer = pointer
         self.active = self._mark(pointer.digest, bundle.revision)
         log.info("rules.activated revision=%s digest=%s seq=%d", bundle.revision, pointer.digest, pointer.seq)
@@ -125,6 +124,18 @@ class RuleStore:
     def _mark(self, digest: str, revision: str) -> Activation:
         at = datetime.fromtimestamp(self._clock.now(), UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
         return Activation(digest=digest, revision=revision, at=at)
+
+
+def _build(data: bytes, digest: str) -> tuple[Bundle, Snapshot]:
+    """Raises BundleRefused, whatever goes wrong: rules that trip over a bug of ours must not take calls down."""
+    try:
+        bundle = decode_bundle(data)
+        return bundle, build_snapshot(bundle, digest)
+    except BundleRefused:
+        raise
+    except Exception as error:
+        log.exception("rules.crashed digest=%s", digest)
+        raise BundleRefused(f"this version cannot build these rules: {type(error).__name__}: {error}") from error
 
 
 def _json(pointer: Pointer) -> str:
