@@ -1,0 +1,269 @@
+"""The compiled rules, as they travel: canonical JSON named by its sha256, and the small pointer that names it.
+
+Plain msgspec structs: a sidecar decodes and checks a bundle in milliseconds, without the models that people's files are
+read with. Every name in a bundle resolves within it, every default is filled in; `problems_of` refuses one where not.
+"""
+
+import hashlib
+from collections.abc import Iterator
+from typing import Annotated, Literal
+
+import msgspec
+
+from schemas.record import Usd
+
+BUNDLE_SCHEMA = "1.0"
+"""major.minor. A sidecar refuses a higher major; a higher minor may only add what an older one can ignore."""
+
+MAX_BUNDLE_BYTES = 16 << 20
+"""Compiler and sidecar share this bound: a bundle beyond it is a mistake, not a rule set."""
+
+DialectName = Literal["openai", "openai-responses", "anthropic", "gemini", "bedrock"]
+Capability = Literal["tools", "vision", "files", "audio", "json_schema", "reasoning", "prompt_cache", "embeddings"]
+Name = Annotated[str, msgspec.Meta(min_length=1, max_length=128)]
+Seconds = Annotated[float, msgspec.Meta(gt=0, le=86_400)]
+
+
+class Node(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """A part of a bundle: an unknown key is refused, so that a newer feature is never silently ignored."""
+
+
+class Secret(Node, frozen=True, kw_only=True):
+    """Where a secret is found at run time; never the secret."""
+
+    env: str | None = None
+    file: str | None = None
+
+
+class Provider(Node, frozen=True, kw_only=True):
+    dialect: DialectName
+    base_url: str
+    api_key: Secret | None = None
+    headers: dict[str, str] = {}
+    regions: tuple[str, ...] = ()
+    zero_retention: bool = False
+
+
+class Price(Node, frozen=True, kw_only=True):
+    """US dollars per million tokens from a day on (UTC)."""
+
+    since: str
+    """ISO date; the file's word is `from`."""
+    input: Usd
+    output: Usd
+    cache_read: Usd | None = None
+    """None: cache reads are billed as input."""
+    cache_write: Usd | None = None
+    """None: cache writes are billed as input."""
+
+
+class Served(Node, frozen=True, kw_only=True):
+    """One door to a model."""
+
+    provider: Name
+    name: str
+    """What the provider calls the model."""
+    prices: tuple[Price, ...] = ()
+    """Newest first. Empty: unknown, which is loud and never zero."""
+
+
+class Model(Node, frozen=True, kw_only=True):
+    vendor: Name
+    context_window: int
+    max_output_tokens: int
+    capabilities: tuple[Capability, ...] = ()
+    served_by: tuple[Served, ...]
+
+
+class TokenRange(Node, frozen=True, kw_only=True):
+    over: int | None = None
+    under: int | None = None
+
+
+class Hours(Node, frozen=True, kw_only=True):
+    """A daily window in a time zone; `start` after `end` spans midnight."""
+
+    start: str
+    end: str
+    zone: str
+    days: tuple[Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"], ...] = ()
+
+
+class When(Node, frozen=True, kw_only=True):
+    """What must hold of a call's facts. All that are named must hold; within one list, any."""
+
+    input_tokens: TokenRange | None = None
+    needs: tuple[Capability, ...] = ()
+    """All of these."""
+    stream: bool | None = None
+    agent: tuple[str, ...] = ()
+    """Globs."""
+    caller: tuple[str, ...] = ()
+    header: dict[str, str] = {}
+    """Lower-case header name to glob."""
+    metadata: dict[str, str] = {}
+    hours: Hours | None = None
+
+
+class Rule(Node, frozen=True, kw_only=True):
+    when: When
+    chain: tuple[Name, ...]
+    """Models in order: the rule's primary, then its fallbacks."""
+
+
+class Ceiling(Node, frozen=True, kw_only=True):
+    """When to fail over to cheaper. `then` empty means: refuse."""
+
+    per_request: Usd | None = None
+    per_day: Usd | None = None
+    per_month: Usd | None = None
+    then: tuple[Name, ...] = ()
+
+
+class Requirements(Node, frozen=True, kw_only=True):
+    capabilities: tuple[Capability, ...] = ()
+    regions: tuple[str, ...] = ()
+    """A provider must offer one of these."""
+    zero_retention: bool = False
+
+
+class Timeouts(Node, frozen=True, kw_only=True):
+    """Seconds. `deadline` bounds the whole call, every attempt of it included."""
+
+    deadline: Seconds = 120.0
+    connect: Seconds = 3.0
+    first_token: Seconds = 30.0
+    stream_idle: Seconds = 30.0
+
+
+class Retry(Node, frozen=True, kw_only=True):
+    max_attempts: int = 4
+    same_target: int = 1
+    """How often the same target may be tried again."""
+
+
+class UseCase(Node, frozen=True, kw_only=True):
+    owner: str
+    kind: Literal["customer-facing", "regulated", "internal", "experimental"] = "internal"
+    aliases: tuple[str, ...] = ()
+    """Model names that agents already send; globs."""
+    chain: tuple[Name, ...]
+    rules: tuple[Rule, ...] = ()
+    ceiling: Ceiling | None = None
+    requires: Requirements = Requirements()
+    timeouts: Timeouts = Timeouts()
+    retry: Retry = Retry()
+
+
+class Caller(Node, frozen=True, kw_only=True):
+    name: Name
+    key_sha256: str
+    """Hex of the key's SHA-256."""
+    use_cases: tuple[str, ...] = ()
+    """Empty: all."""
+    default_use_case: str | None = None
+    pin: bool = False
+
+
+class Bundle(Node, frozen=True, kw_only=True):
+    """What a sidecar runs. Equal commits give equal bytes: no timestamps, sorted keys."""
+
+    schema: str
+    revision: str
+    """Git commit, or `folder:<digest>` of a plain folder."""
+    providers: dict[str, Provider]
+    models: dict[str, Model]
+    use_cases: dict[str, UseCase]
+    callers: tuple[Caller, ...] = ()
+
+
+class Pointer(Node, frozen=True, kw_only=True):
+    """Names the bundle to run. `seq` only grows; a rollback is a new `seq` with an old digest."""
+
+    epoch: int
+    seq: int
+    digest: str
+    size: int
+    revision: str
+    reason: str = ""
+
+
+class SignedPointer(Node, frozen=True, kw_only=True):
+    """A pointer's exact bytes with their Ed25519 signature (RFC 8032), both as sent.
+
+    The bytes travel as text so that nobody has to canonicalise them again to verify them.
+    """
+
+    pointer: str
+    """JSON of a `Pointer`."""
+    signature: str = ""
+    """Base64; empty from a controller without a signing key."""
+    key_id: str = ""
+    bundle: str | None = None
+    """The bundle's own JSON, inline while it is small; else it is fetched by digest."""
+
+
+class BundleRefused(ValueError):
+    """These bytes are not a bundle that this version can run; the message says where and why."""
+
+
+def encode_bundle(bundle: Bundle) -> bytes:
+    """The canonical bytes: keys sorted, no white space, UTF-8; money as JSON strings."""
+    return msgspec.json.encode(bundle, order="sorted")
+
+
+def digest_of(data: bytes) -> str:
+    return f"sha256:{hashlib.sha256(data).hexdigest()}"
+
+
+def decode_bundle(data: bytes) -> Bundle:
+    """Bytes to a bundle that is safe to run, whoever made it.
+
+    Raises:
+        BundleRefused: too large, not JSON, an unknown or missing field, a newer major schema, or a dangling name.
+    """
+    if len(data) > MAX_BUNDLE_BYTES:
+        raise BundleRefused(f"bundle of {len(data)} bytes; at most {MAX_BUNDLE_BYTES} are accepted")
+    try:
+        major = msgspec.json.decode(data, type=_SchemaOnly).schema.partition(".")[0]
+        if major != BUNDLE_SCHEMA.partition(".")[0]:
+            raise BundleRefused(f"bundle schema {major}.x is not supported; this version runs {BUNDLE_SCHEMA}")
+        bundle = msgspec.json.decode(data, type=Bundle)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise BundleRefused(f"not a bundle: {error}") from error
+    if problem := next(problems_of(bundle), None):
+        raise BundleRefused(problem)
+    return bundle
+
+
+def problems_of(bundle: Bundle) -> Iterator[str]:
+    """What a bundle names but does not hold: never so from our compiler; a forged bundle is refused by this."""
+    for name, model in bundle.models.items():
+        if not model.served_by:
+            yield f"models.{name}.served_by is empty"
+        for door in model.served_by:
+            if door.provider not in bundle.providers:
+                yield f"models.{name} is served by unknown provider {door.provider!r}"
+    for name, use_case in bundle.use_cases.items():
+        if not use_case.chain:
+            yield f"use_cases.{name}.chain is empty"
+        for model_name in _models_named(use_case):
+            if model_name not in bundle.models:
+                yield f"use_cases.{name} names unknown model {model_name!r}"
+    for caller in bundle.callers:
+        if caller.default_use_case is not None and caller.default_use_case not in bundle.use_cases:
+            yield f"caller {caller.name} names unknown use case {caller.default_use_case!r}"
+
+
+def _models_named(use_case: UseCase) -> Iterator[str]:
+    yield from use_case.chain
+    for rule in use_case.rules:
+        if not rule.chain:
+            yield ""
+        yield from rule.chain
+    if use_case.ceiling is not None:
+        yield from use_case.ceiling.then
+
+
+class _SchemaOnly(msgspec.Struct):
+    schema: str

@@ -1,0 +1,102 @@
+"""The account of one call: what travels from a sidecar's spool to the controller's ledger.
+
+Metadata only: never a prompt, an answer or a key.
+"""
+
+from decimal import Decimal
+
+import msgspec
+
+Usd = Decimal
+"""US dollars. Never a float, never rounded before it is shown."""
+
+
+class Usage(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Tokens of one answer, counted the same way whatever the provider's own words are."""
+
+    input_tokens: int = 0
+    """All input, cache reads and cache writes included."""
+    output_tokens: int = 0
+    """All output, reasoning included."""
+    cache_read_tokens: int = 0
+    """A part of `input_tokens`, never on top of it."""
+    cache_write_tokens: int = 0
+    """A part of `input_tokens`, never on top of it."""
+    reasoning_tokens: int = 0
+    """A part of `output_tokens`, never on top of it."""
+
+
+class AttemptRecord(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One try at one target, as it ended."""
+
+    model: str
+    provider: str
+    reason: str
+    """Why this target was tried: `primary`, `fallback`, `retry`, `pinned`, `cost_ceiling.per_day`, …"""
+    outcome: str
+    """`ok`, or the error's word: `unreachable`, `throttled`, `first_token_timeout`, …"""
+    seconds: float
+    """From sending the request to its end."""
+    status: int | None = None
+    """The provider's HTTP status, where one came."""
+    first_token_seconds: float | None = None
+    """To the first content event; None where none came."""
+    usage: Usage | None = None
+    cost_usd: Usd | None = None
+    """What this attempt cost; None when its usage or its price is unknown."""
+
+
+class CallRecord(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One line of the ledger. `id` makes booking idempotent: the same id is booked once."""
+
+    id: str
+    at: str
+    """When the call arrived: RFC 3339, UTC, milliseconds."""
+    sidecar: str
+    use_case: str
+    dialect: str
+    """The caller's dialect."""
+    outcome: str
+    """`ok`, `client_closed`, `unknown_outcome`, or the word of the error that the caller saw."""
+    bundle: str
+    """Digest of the bundle that decided; empty when no bundle was loaded."""
+    revision: str = ""
+    agent: str = ""
+    caller: str = ""
+    stream: bool = False
+    status: int = 0
+    """HTTP status that the caller saw; 0 when it left before one was sent."""
+    model: str = ""
+    """The model that answered, or that was tried last."""
+    provider: str = ""
+    vendor: str = ""
+    reason: str = ""
+    """Why that target: the reason in the plan, or the error that made the first choice fall away."""
+    attempts: tuple[AttemptRecord, ...] = ()
+    usage: Usage | None = None
+    cost_usd: Usd | None = None
+    """Cost of the answer that the caller got; None when unknown, never zero for unknown."""
+    wasted_usd: Usd = Usd(0)
+    """Cost of attempts whose answer the caller did not get."""
+    estimated: bool = False
+    """The provider reported no usage: tokens are the sidecar's own estimate."""
+    dropped: tuple[str, ...] = ()
+    """Knobs that the target could not take."""
+    seconds: float = 0.0
+    first_token_seconds: float | None = None
+
+
+class UsageBatch(msgspec.Struct, frozen=True):
+    """The body of `POST /v1/usage`: records in the order of the spool."""
+
+    sidecar: str
+    records: tuple[CallRecord, ...]
+
+
+class UsageReceipt(msgspec.Struct, frozen=True):
+    """The answer to a batch, sent after it is durable."""
+
+    booked: int
+    """Records that were new."""
+    known: int
+    """Records that had been booked before."""

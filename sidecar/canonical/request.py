@@ -1,0 +1,154 @@
+"""A chat request: turns made of parts, tools, the shape of the answer, and tuning knobs."""
+
+from collections.abc import Mapping
+from typing import Literal
+
+import msgspec
+
+Role = Literal["system", "developer", "user", "assistant", "tool"]
+"""`tool` messages hold `ToolResult` parts only, and those stand nowhere else."""
+
+Effort = Literal["none", "minimal", "low", "medium", "high", "xhigh", "max"]
+
+
+class Part(msgspec.Struct, frozen=True, gc=False, kw_only=True):
+    cache_ttl: str | None = None
+    """A prompt-cache mark ends here: `5m`, `1h`; None where there is no mark. A knob, not content."""
+
+
+class Text(Part, frozen=True):
+    text: str
+
+
+class Image(Part, frozen=True):
+    """Exactly one of `url` and `data`."""
+
+    url: str | None = None
+    data: str | None = None
+    """Base64."""
+    media_type: str | None = None
+    """With `data`: `image/png`, …"""
+    detail: str | None = None
+    """OpenAI's `low`, `high`, `auto`; a knob."""
+
+
+class File(Part, frozen=True):
+    """Exactly one of `url`, `data`, `file_id` and `text`."""
+
+    url: str | None = None
+    data: str | None = None
+    """Base64."""
+    file_id: str | None = None
+    """A file that lives at one provider: only that dialect can carry it."""
+    text: str | None = None
+    media_type: str | None = None
+    name: str | None = None
+
+
+class Audio(Part, frozen=True):
+    data: str
+    """Base64."""
+    format: str
+    """`wav`, `mp3`, …"""
+
+
+class ToolCall(Part, frozen=True):
+    id: str
+    name: str
+    arguments: str
+    """JSON text, as the model wrote it: it may be malformed."""
+
+
+class ToolResult(Part, frozen=True):
+    call_id: str
+    parts: tuple[Text | Image | File, ...]
+    is_error: bool = False
+
+
+class Reasoning(Part, frozen=True):
+    """What the model thought. `signature` must come back unchanged for a conversation to go on."""
+
+    text: str
+    signature: str | None = None
+
+
+class RedactedReasoning(Part, frozen=True):
+    data: str
+
+
+class Refusal(Part, frozen=True):
+    text: str
+
+
+AnyPart = Text | Image | File | Audio | ToolCall | ToolResult | Reasoning | RedactedReasoning | Refusal
+
+
+class Message(msgspec.Struct, frozen=True, gc=False):
+    role: Role
+    parts: tuple[AnyPart, ...]
+    name: str | None = None
+    """Who speaks, where the dialect can say it."""
+
+
+class Tool(msgspec.Struct, frozen=True, kw_only=True):
+    """A function that the caller runs."""
+
+    name: str
+    description: str | None = None
+    parameters: Mapping[str, object]
+    """JSON Schema of the arguments."""
+    strict: bool | None = None
+    cache_ttl: str | None = None
+
+
+class ToolChoice(msgspec.Struct, frozen=True):
+    mode: Literal["auto", "none", "required", "one"] = "auto"
+    name: str | None = None
+    """With `one`: the tool that must be called."""
+
+
+class OutputFormat(msgspec.Struct, frozen=True, kw_only=True):
+    mode: Literal["json", "json_schema"]
+    schema: Mapping[str, object] | None = None
+    """With `json_schema`."""
+    name: str | None = None
+    description: str | None = None
+    strict: bool | None = None
+
+
+class ReasoningRequest(msgspec.Struct, frozen=True, kw_only=True):
+    """How much to think: an effort, a budget, or neither (the model decides)."""
+
+    effort: Effort | None = None
+    budget_tokens: int | None = None
+    disabled: bool = False
+
+
+class ChatRequest(msgspec.Struct, frozen=True, kw_only=True):
+    model: str
+    """As the caller named it."""
+    messages: tuple[Message, ...]
+    tools: tuple[Tool, ...] = ()
+    tool_choice: ToolChoice | None = None
+    parallel_tool_calls: bool | None = None
+    output: OutputFormat | None = None
+    reasoning: ReasoningRequest | None = None
+    stream: bool = False
+    max_output_tokens: int | None = None
+    temperature: float | None = None
+    top_p: float | None = None
+    top_k: int | None = None
+    stop: tuple[str, ...] = ()
+    seed: int | None = None
+    presence_penalty: float | None = None
+    frequency_penalty: float | None = None
+    logprobs: int | None = None
+    """How many alternatives to report per token; 0 reports the chosen one only."""
+    choices: int = 1
+    """More than one answer asked for. Content, not a knob: a dialect without it cannot carry the request."""
+    user: str | None = None
+    """The caller's own id of its end user."""
+    metadata: Mapping[str, str] = {}
+    service_tier: str | None = None
+    extra: Mapping[str, object] = {}
+    """Top-level fields of the caller's dialect that we do not know: named as dropped when dialects are crossed."""

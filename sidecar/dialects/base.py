@@ -1,0 +1,144 @@
+"""What every dialect offers: the same functions, gathered in one frozen value. Variation between dialects is which
+functions stand in it, never a test on a dialect's name.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Protocol
+
+import msgspec
+
+from schemas.bundle import Capability, DialectName
+from schemas.record import Usage
+from sidecar.canonical.events import AnyEvent
+from sidecar.canonical.request import ChatRequest
+from sidecar.canonical.response import ChatResponse
+from sidecar.errors import GatewayError, UpstreamError
+
+PriceOf = Callable[[Usage], Decimal | None]
+"""Usage to US dollars at the answering target's price; None when the price is unknown."""
+
+
+class Envelope(msgspec.Struct, frozen=True, kw_only=True):
+    """What routing needs of a request body, read once without decoding its messages."""
+
+    body: bytes
+    """As it came."""
+    fields: Mapping[str, msgspec.Raw]
+    """Top-level fields, each with its exact bytes: what lets the body pass through unchanged."""
+    model: str
+    stream: bool
+    wants_usage: bool
+    """The caller asked for usage in its stream (OpenAI's `stream_options.include_usage`; others always send it)."""
+    needs: frozenset[Capability]
+    input_tokens: int
+    """An estimate, made without a tokenizer; inline images and files count as a fixed cost, not by their bytes."""
+    max_output_tokens: int | None
+    metadata: Mapping[str, str]
+
+
+class Encoded(msgspec.Struct, frozen=True):
+    """A request in a target's dialect."""
+
+    body: bytes
+    dropped: tuple[str, ...] = ()
+    """Knobs of the caller's dialect that the target's lacks, by the caller's own field names."""
+
+
+class PlainAnswer(msgspec.Struct, frozen=True):
+    """What the books need of a plain answer that passes through as it is."""
+
+    model: str
+    usage: Usage | None
+
+
+class StreamDecoder(Protocol):
+    """Bytes to canonical events. Fed whatever arrived; holds at most one unfinished event, up to a named limit."""
+
+    def feed(self, data: bytes) -> list[AnyEvent]:
+        """Whole events so far. Never raises: what is not the dialect becomes one `Failed` (MalformedAnswer)."""
+        ...
+
+    def finish(self) -> list[AnyEvent]:
+        """The bytes have ended. Adds `Failed(StreamCut)` when no finish reason was ever seen."""
+        ...
+
+
+class StreamEncoder(Protocol):
+    """Canonical events to bytes of the caller's dialect."""
+
+    def encode(self, events: Iterable[AnyEvent]) -> bytes:
+        """`Failed` is encoded as the dialect's own error event, and no end mark follows it, ever."""
+        ...
+
+
+class Tap(Protocol):
+    """Stands in a stream that passes through: bytes in, whole events out as they came, and reads what the books need.
+
+    Until content is seen it looks at every event; afterwards it forwards whole events and parses only those whose bytes
+    hold a usage object, a finish reason, an error or the end mark.
+    """
+
+    content_seen: bool
+    """A content event has passed (`events.CONTENT_EVENTS`): the caller may be answered."""
+    finished: bool
+    """A finish reason was seen: from here on the answer is whole."""
+    ended: bool
+    """The dialect's end mark has passed, or is in what `feed` just returned."""
+    usage: Usage | None
+    """The latest running total."""
+    failed: UpstreamError | None
+    """The provider's own error event, or bytes that are not the dialect. What came before it has been returned."""
+
+    def feed(self, data: bytes) -> bytes: ...
+
+    def finish(self) -> bytes:
+        """The bytes have ended: what is left. Sets `failed` to StreamCut when no finish reason was seen."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Dialect:
+    name: DialectName
+
+    open: Callable[[bytes], Envelope]
+    """Raises MalformedRequest: not JSON, not an object, no model, no messages, a field of the wrong type."""
+    forward: Callable[[Envelope, str], bytes]
+    """The caller's own body with the target's name of the model in place, for a target of the same dialect. A chat
+    stream always asks for usage; the tap takes it out again where the caller did not ask."""
+    decode_request: Callable[[Envelope], ChatRequest]
+    """Raises MalformedRequest."""
+    encode_request: Callable[[ChatRequest, str, int], Encoded]
+    """Request, the target's name of the model, the model's largest output in tokens (for a dialect that must name one).
+    Raises CannotCarry."""
+
+    read_answer: Callable[[bytes], PlainAnswer]
+    """A plain answer that passes through. Raises MalformedAnswer when the bytes are not one."""
+    decode_response: Callable[[bytes], ChatResponse]
+    """Raises MalformedAnswer."""
+    encode_response: Callable[[ChatResponse], bytes]
+
+    new_tap: Callable[[bool, PriceOf], Tap]
+    """Whether the caller wants usage; how to price the final usage object's `cost_usd`."""
+    new_decoder: Callable[[], StreamDecoder]
+    new_encoder: Callable[[bool, PriceOf, int], StreamEncoder]
+    """Whether the caller wants usage; how to price it; the estimate of input tokens, for a dialect that names input
+    before the provider has counted it."""
+
+    decode_error: Callable[[int, Mapping[str, str], bytes], UpstreamError]
+    """Status, headers (lower-case names), body of a refusal, to the class that decides what happens next. Retry-After
+    in all its forms; anything like a key in the provider's message is masked."""
+    encode_error: Callable[[GatewayError, str], bytes]
+    """Our error in this dialect's own error shape, with our code in it, for a plain answer; the request id."""
+    encode_stream_error: Callable[[GatewayError, str], bytes]
+    """The same as the dialect's error event inside a stream that has begun. No end mark follows."""
+
+    encode_models: Callable[[Iterable[tuple[str, str]], int], bytes]
+    """`GET /v1/models`: (id, owner) pairs and a Unix time for the field that must name one."""
+
+    path: str
+    """Appended to a provider's `base_url`, which is what the vendor's own SDK takes."""
+    stream_content_type: str = "text/event-stream; charset=utf-8"
+    forwarded_headers: frozenset[str] = frozenset()
+    """Caller's request headers (lower case) that mean something to a provider of the same dialect."""
