@@ -5,5 +5,6 @@ from collections.abc import Mapping
 from schemas.bundle import DialectName
 from sidecar.dialects.anthropic import ANTHROPIC
 from sidecar.dialects.base import Dialect
+from sidecar.dialects.openai_chat import OPENAI_CHAT
 
-DIALECTS: Mapping[DialectName, Dialect] = {"anthropic": ANTHROPIC}
+DIALECTS: Mapping[DialectName, Dialect] = {"openai": OPENAI_CHAT, "anthropic": ANTHROPIC}
