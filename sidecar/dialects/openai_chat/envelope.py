@@ -28,8 +28,8 @@ class _ResponseFormat(msgspec.Struct):
 
 class _PeekedPart(msgspec.Struct):
     type: str = ""
-    image_url: msgspec.Raw | None = None
-    file: msgspec.Raw | None = None
+    image_url: msgspec.Raw = msgspec.Raw()
+    file: msgspec.Raw = msgspec.Raw()
 
 
 class _PeekedMessage(msgspec.Struct):
@@ -148,8 +148,8 @@ def _media_parts(messages: bytes) -> list[_PeekedPart]:
 
 
 def _is_linked(part: _PeekedPart) -> bool:
-    payload = part.image_url or part.file
-    return payload is not None and not is_inline(b'"data"' if part.type == "input_audio" else bytes(payload))
+    """Sounds are always inline."""
+    return part.type != "input_audio" and not is_inline(bytes(part.image_url) + bytes(part.file))
 
 
 def _needs(fields: Mapping[str, msgspec.Raw], parts: list[_PeekedPart]) -> frozenset[Capability]:

@@ -84,8 +84,8 @@ class _Message(msgspec.Struct):
     refusal: str | None = None
     reasoning_content: str | None = None
     reasoning: str | None = None
-    function_call: msgspec.Raw | None = None
-    audio: msgspec.Raw | None = None
+    function_call: object = None
+    audio: object = None
 
 
 class _FunctionTool(msgspec.Struct):
@@ -140,7 +140,7 @@ class _Request(msgspec.Struct):
     model: str
     messages: list[_Message]
     stream: bool | None = None
-    stream_options: msgspec.Raw | None = None
+    stream_options: object = None
     tools: list[_Tool] | None = None
     tool_choice: str | _ToolChoice | None = None
     parallel_tool_calls: bool | None = None
@@ -161,9 +161,9 @@ class _Request(msgspec.Struct):
     metadata: dict[str, str] | None = None
     service_tier: str | None = None
     modalities: list[str] | None = None
-    audio: msgspec.Raw | None = None
-    functions: msgspec.Raw | None = None
-    function_call: msgspec.Raw | None = None
+    audio: object = None
+    functions: object = None
+    function_call: object = None
 
 
 _REQUEST = msgspec.json.Decoder(_Request)

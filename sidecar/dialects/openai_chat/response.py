@@ -76,7 +76,7 @@ class _Completion(msgspec.Struct):
     model: str = ""
     created: int | None = None
     usage: WireUsage | None = None
-    error: msgspec.Raw | None = None
+    error: object = None
 
 
 class _Peeked(msgspec.Struct):
@@ -85,7 +85,7 @@ class _Peeked(msgspec.Struct):
     choices: list[msgspec.Raw] | None = None
     model: str = ""
     usage: WireUsage | None = None
-    error: msgspec.Raw | None = None
+    error: object = None
 
 
 _COMPLETION = msgspec.json.Decoder(_Completion)
@@ -128,18 +128,10 @@ def _parse(body: bytes, decoder: msgspec.json.Decoder[Any]) -> Any:
     return answer
 
 
-class _ErrorMessage(msgspec.Struct):
-    message: str | None = None
-
-
-def message_of(error: msgspec.Raw) -> str:
+def message_of(error: object) -> str:
     """The text of an `error` member, fit to be shown."""
-    try:
-        parsed = msgspec.json.decode(error, type=_ErrorMessage | str | None)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return "no reason given"
-    text = parsed if isinstance(parsed, str) else parsed.message if parsed is not None else None
-    return redact(text) if text else "no reason given"
+    text = error.get("message") if isinstance(error, dict) else error
+    return redact(text) if isinstance(text, str) and text else "no reason given"
 
 
 def _decode_choice(choice: _Choice) -> Choice:

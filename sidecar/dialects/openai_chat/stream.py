@@ -50,8 +50,8 @@ class Delta(msgspec.Struct):
     """The same by OpenRouter's and vLLM's newer name."""
     refusal: str | None = None
     tool_calls: list[_CallDelta] | None = None
-    function_call: msgspec.Raw | None = None
-    audio: msgspec.Raw | None = None
+    function_call: object = None
+    audio: object = None
 
 
 class ChunkChoice(msgspec.Struct):
@@ -66,7 +66,7 @@ class Chunk(msgspec.Struct):
     model: str | None = None
     created: int | None = None
     usage: WireUsage | None = None
-    error: msgspec.Raw | None = None
+    error: object = None
 
 
 _CHUNK = msgspec.json.Decoder(Chunk)

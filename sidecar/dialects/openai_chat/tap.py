@@ -142,7 +142,7 @@ def _is_marked(piece: bytes) -> bool:
 
 
 class _PricedUsage(msgspec.Struct):
-    cost_usd: msgspec.Raw | None = None
+    cost_usd: object = None
 
 
 class _PricedChunk(msgspec.Struct):
