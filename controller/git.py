@@ -10,9 +10,10 @@ import random
 import re
 import shutil
 import signal
+import tempfile
 from collections.abc import AsyncIterator, Mapping, Sequence
 from pathlib import Path
-from typing import Final
+from typing import IO, Final
 from urllib.parse import unquote, urlsplit
 
 from controller.errors import SourceUnavailable
@@ -212,17 +213,13 @@ class Git:
         Raises:
             SourceUnavailable: it failed, took too long or said too much; credentials are masked in the message.
         """
-        try:
-            process = await asyncio.create_subprocess_exec(
-                "git", "--git-dir", str(self.folder), *arguments,
-                stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
-                env=_environment(self._config), start_new_session=True,
-            )  # fmt: skip
-        except OSError as error:
-            raise SourceUnavailable(f"cannot run git: {error.strerror}") from error
+        with tempfile.TemporaryFile() as asked:  # a file, as a pipe to a command that has ended is an error of its own
+            asked.write(stdin)
+            asked.seek(0)
+            process = await self._start(arguments, asked)
         try:
             async with asyncio.timeout(timeout):
-                out, complaint = await process.communicate(stdin)
+                out, complaint = await process.communicate()
         except TimeoutError as error:
             raise SourceUnavailable(f"git {arguments[0]} took longer than {timeout:.0f} s") from error
         finally:
@@ -233,6 +230,16 @@ class Git:
         if len(out) > MAX_OUTPUT_BYTES:
             raise SourceUnavailable(f"git {arguments[0]} answered with {len(out)} bytes; at most {MAX_OUTPUT_BYTES}")
         return out
+
+    async def _start(self, arguments: Sequence[str], stdin: IO[bytes]) -> asyncio.subprocess.Process:
+        try:
+            return await asyncio.create_subprocess_exec(
+                "git", "--git-dir", str(self.folder), *arguments,
+                stdin=stdin, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
+                env=_environment(self._config), start_new_session=True,
+            )  # fmt: skip
+        except OSError as error:
+            raise SourceUnavailable(f"cannot run git: {error.strerror}") from error
 
     def _masked(self, text: str) -> str:
         for secret in self._secrets:

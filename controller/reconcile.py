@@ -1,13 +1,14 @@
 """From a commit to what runs, as a list of steps. A revision that a step refuses changes nothing but the report."""
 
 import asyncio
+import sqlite3
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
 from typing import Protocol
 
 from controller import logs
-from controller.errors import Refused, SourceUnavailable
+from controller.errors import LedgerBusy, Refused, SourceUnavailable
 from controller.publish import Publication, Publisher
 from controller.tree import Source, Tree
 from schemas.bundle import Bundle, BundleRefused
@@ -106,6 +107,9 @@ class Reconciler:
         except SourceUnavailable as error:
             self._note_unavailable(str(error))
             return False
+        except Exception as bug:
+            self._note_unavailable(f"internal error: {type(bug).__name__}", bug)
+            return False
         self.report = replace(self.report, fetched_at=self._stamp())
         if revision == self.report.revision:
             self.report = replace(self.report, error="")
@@ -119,8 +123,8 @@ class Reconciler:
             return False
         except Refused as refused:
             self._note_refused(revision, refused.problems)
-        except OSError as error:
-            self._note_unavailable(f"cannot write the state folder: {error.strerror}")
+        except (OSError, sqlite3.Error, LedgerBusy) as error:
+            self._note_unavailable(f"cannot write the state folder: {error}")
             return False
         except Exception as bug:
             # Whatever a revision contains, it must not end the controller: it is refused; the log has the traceback.
@@ -176,9 +180,11 @@ class Reconciler:
                   active_revision=self.report.active_revision or "none")  # fmt: skip
         self._on_outcome("refused")
 
-    def _note_unavailable(self, error: str) -> None:
-        if error != self.report.error:
+    def _note_unavailable(self, error: str, bug: Exception | None = None) -> None:
+        if error != self.report.error:  # once, not at every retry
             logs.warn("source.unavailable", source=self._source.name, error=error)
+            if bug is not None:
+                logs.bug("source.failed", bug)
         self.report = replace(self.report, error=error)
         self._on_outcome("unavailable")
 

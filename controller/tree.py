@@ -57,7 +57,7 @@ class Source(Protocol):
 
 
 def select(entries: Iterable[Entry]) -> tuple[list[Entry], list[Problem]]:
-    """The rule files that may be read, and a problem for each that may not. What is no rule file is nobody's business."""
+    """The rule files that may be read, and a problem for each that may not. Other files are passed over."""
     chosen: list[Entry] = []
     problems: list[Problem] = []
     total = 0
