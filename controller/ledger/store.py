@@ -107,7 +107,7 @@ class Ledger:
                     try:
                         with _savepoint(self._connection):
                             outcomes.append(self._do(job))
-                    except (sqlite3.Error, ValueError, ArithmeticError) as error:
+                    except Exception as error:  # goes to whoever waits for this job; the thread must live on
                         outcomes.append(error)
         except sqlite3.Error as error:
             outcomes = [error] * len(jobs)
