@@ -1,0 +1,217 @@
+"""Plain answers: chat completions to canonical and back. What streams share with them stands here too."""
+
+from collections.abc import Iterable
+from typing import Any
+
+import msgspec
+
+from sidecar.canonical.request import AnyPart, Reasoning, RedactedReasoning, Refusal, Text, ToolCall
+from sidecar.canonical.response import ChatResponse, Choice, FinishReason
+from sidecar.dialects.base import PlainAnswer
+from sidecar.dialects.openai_chat.usage import WireUsage, decode_usage, encode_usage
+from sidecar.dialects.redact import redact
+from sidecar.errors import CannotCarry, MalformedAnswer
+
+_FINISH: dict[str, FinishReason] = {
+    "stop": "stop",
+    "length": "length",
+    "tool_calls": "tool_calls",
+    "function_call": "tool_calls",
+    "content_filter": "content_filter",
+    "model_length": "length",  # Mistral: the model's own limit, not the caller's
+}
+
+_BROKEN_OFF = frozenset({"error", "abort", "insufficient_system_resource"})
+"""Mistral's, vLLM's and DeepSeek's words for an answer that they could not finish."""
+
+_FINISH_OUT: dict[FinishReason, str] = {
+    "stop": "stop",
+    "stop_sequence": "stop",
+    "length": "length",
+    "pause": "length",  # the answer is not whole, and this is the only word that says so
+    "tool_calls": "tool_calls",
+    "content_filter": "content_filter",
+    "refusal": "content_filter",
+}
+
+
+def decode_finish(word: str) -> FinishReason | None:
+    """None: the provider broke off, and the answer is not whole. A word that we do not know ends a whole answer."""
+    return None if word in _BROKEN_OFF else _FINISH.get(word, "stop")
+
+
+def encode_finish(finish: FinishReason) -> str:
+    return _FINISH_OUT[finish]
+
+
+class _Function(msgspec.Struct):
+    name: str = ""
+    arguments: str | None = None
+
+
+class _ToolCall(msgspec.Struct):
+    id: str | None = None
+    function: _Function | None = None
+
+
+class _Message(msgspec.Struct):
+    content: str | None = None
+    reasoning_content: str | None = None
+    """DeepSeek, vLLM, llama.cpp."""
+    reasoning: str | None = None
+    """The same by OpenRouter's and vLLM's newer name."""
+    refusal: str | None = None
+    tool_calls: list[_ToolCall] | None = None
+
+
+class _Choice(msgspec.Struct):
+    message: _Message
+    index: int = 0
+    finish_reason: str | None = None
+
+
+class _Completion(msgspec.Struct):
+    choices: list[_Choice] | None = None
+    id: str = ""
+    model: str = ""
+    created: int | None = None
+    usage: WireUsage | None = None
+    error: object = None
+
+
+class _Peeked(msgspec.Struct):
+    """What passes through is not looked at further than the books need."""
+
+    choices: list[msgspec.Raw] | None = None
+    model: str = ""
+    usage: WireUsage | None = None
+    error: object = None
+
+
+_COMPLETION = msgspec.json.Decoder(_Completion)
+_PEEK = msgspec.json.Decoder(_Peeked)
+
+
+def read_answer(body: bytes) -> PlainAnswer:
+    answer = _parse(body, _PEEK)
+    return PlainAnswer(model=answer.model, usage=decode_usage(answer.usage))
+
+
+def decode_response(body: bytes) -> ChatResponse:
+    completion = _parse(body, _COMPLETION)
+    choices = sorted(completion.choices or (), key=lambda choice: choice.index)
+    return ChatResponse(
+        id=completion.id,
+        model=completion.model,
+        created=completion.created,
+        choices=tuple(_decode_choice(choice) for choice in choices),
+        usage=decode_usage(completion.usage),
+    )
+
+
+def _parse(body: bytes, decoder: msgspec.json.Decoder[Any]) -> Any:
+    start = body.lstrip()[:1]
+    if not start:
+        raise MalformedAnswer("the provider answered with an empty body")
+    if start == b"<":
+        raise MalformedAnswer("the provider answered with an HTML page, not a chat completion")
+    try:
+        answer = decoder.decode(body)
+    except msgspec.ValidationError as error:
+        raise MalformedAnswer(f"the provider's answer is not a chat completion: {error}") from error
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise MalformedAnswer("the provider's answer is not valid JSON") from error
+    if answer.error is not None:
+        raise MalformedAnswer(f"the provider answered with an error under status 200: {message_of(answer.error)}")
+    if not answer.choices:
+        raise MalformedAnswer("the provider's answer has no choices")
+    return answer
+
+
+def message_of(error: object) -> str:
+    """The text of an `error` member, fit to be shown."""
+    text = error.get("message") if isinstance(error, dict) else error
+    return redact(text) if isinstance(text, str) and text else "no reason given"
+
+
+def _decode_choice(choice: _Choice) -> Choice:
+    finish = decode_finish(choice.finish_reason or "stop")
+    if finish is None:
+        raise MalformedAnswer(f"the provider broke the answer off: finish reason {choice.finish_reason}")
+    return Choice(parts=tuple(_decode_parts(choice.message)), finish=finish)
+
+
+def _decode_parts(message: _Message) -> Iterable[AnyPart]:
+    if reasoning := message.reasoning_content or message.reasoning:
+        yield Reasoning(text=reasoning)
+    if message.content:
+        yield Text(text=message.content)
+    if message.refusal:
+        yield Refusal(text=message.refusal)
+    for index, call in enumerate(message.tool_calls or ()):
+        function = call.function
+        if function is None:
+            raise MalformedAnswer("the provider's answer has a tool call that is not a function call")
+        yield ToolCall(id=call.id or call_id(index), name=function.name, arguments=function.arguments or "")
+
+
+def call_id(index: int) -> str:
+    """For a server that gives its calls no id: a caller needs one to send the result back."""
+    return f"call_{index}"
+
+
+def encode_response(response: ChatResponse) -> bytes:
+    """A chat completion. `created` is 0 where the provider's dialect does not say it: SDKs read a number there."""
+    body: dict[str, object] = {
+        "id": response.id,
+        "object": "chat.completion",
+        "created": response.created or 0,
+        "model": response.model,
+        "choices": [
+            {
+                "index": index,
+                "message": _encode_message(choice.parts),
+                "logprobs": None,
+                "finish_reason": encode_finish(choice.finish),
+            }
+            for index, choice in enumerate(response.choices)
+        ],
+    }
+    if response.usage is not None:
+        body["usage"] = msgspec.Raw(encode_usage(response.usage))
+    return msgspec.json.encode(body)
+
+
+def _encode_message(parts: Iterable[AnyPart]) -> dict[str, object]:
+    texts: list[str] = []
+    reasoning: list[str] = []
+    refusals: list[str] = []
+    calls: list[dict[str, object]] = []
+    for part in parts:
+        match part:
+            case Text():
+                texts.append(part.text)
+            case Reasoning():
+                reasoning.append(part.text)
+            case RedactedReasoning():  # readable by its own vendor only, and by nobody through this dialect
+                pass
+            case Refusal():
+                refusals.append(part.text)
+            case ToolCall():
+                calls.append(encode_tool_call(part))
+            case _:
+                raise CannotCarry(f"{type(part).__name__.lower()} in an answer")
+    message: dict[str, object] = {
+        "role": "assistant",
+        "content": "".join(texts) if texts else None,
+        "refusal": "".join(refusals) if refusals else None,
+    }
+    if reasoning:
+        message["reasoning_content"] = "".join(reasoning)
+    if calls:
+        message["tool_calls"] = calls
+    return message
+
+
+def encode_tool_call(call: ToolCall) -> dict[str, object]:
+    return {"id": call.id, "type": "function", "function": {"name": call.name, "arguments": call.arguments}}

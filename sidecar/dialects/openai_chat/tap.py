@@ -1,0 +1,156 @@
+"""Stands in a stream that passes through: hands on the same bytes in whole events, and reads what the books need."""
+
+import re
+
+import msgspec
+
+from schemas.record import Usage
+from sidecar.dialects.base import PriceOf
+from sidecar.dialects.openai_chat.response import decode_finish
+from sidecar.dialects.openai_chat.stream import (
+    DONE,
+    Chunk,
+    ChunkChoice,
+    broken_off,
+    cut_or_malformed,
+    parse_chunk,
+)
+from sidecar.dialects.openai_chat.usage import decode_usage, encode_cost
+from sidecar.errors import MalformedAnswer, UpstreamError
+from sidecar.sse import BOM, EventTooLong, SseSplitter, parse_events, split_events
+
+# Inside a JSON string a quote is escaped, so an answer's text never holds one of the three with its quotes.
+_USAGE = re.compile(rb'"usage"\s*:\s*\{')
+_FINISH = re.compile(rb'"finish_reason"\s*:\s*"')
+_ERROR = b'"error"'
+
+_NO_USAGE = b',"usage":null'
+"""OpenAI writes it on every chunk once usage was asked for."""
+
+
+class ChatTap:
+    """A caller that did not ask for usage does not see that we did: the usage chunk and `"usage":null` are taken out.
+
+    A server that reports usage on a chunk with choices does so unasked; that chunk stays as it came. A caller that
+    asked gets `cost_usd` inside each usage object, and not a byte else differs.
+    """
+
+    def __init__(self, wants_usage: bool, price_of: PriceOf) -> None:
+        self.content_seen = False
+        self.finished = False
+        self.ended = False
+        self.usage: Usage | None = None
+        self.failed: UpstreamError | None = None
+        self._wants_usage = wants_usage
+        self._price_of = price_of
+        self._splitter = SseSplitter()
+        self._bytes_seen = False
+        self._events_seen = False
+
+    def feed(self, data: bytes) -> bytes:
+        if self.failed is not None:
+            return b""
+        self._bytes_seen = self._bytes_seen or bool(data)
+        try:
+            whole = self._splitter.feed(data)
+        except EventTooLong as error:
+            self.failed = MalformedAnswer(str(error))
+            return b""
+        if self.content_seen and not _is_marked(whole):
+            return whole if self._wants_usage else whole.replace(_NO_USAGE, b"")
+        return self._read(whole)
+
+    def finish(self) -> bytes:
+        out = self._rest(self._splitter.finish()) if self.failed is None else b""
+        if self.failed is None and not self.finished:
+            self.failed = cut_or_malformed(events_seen=self._events_seen, bytes_seen=self._bytes_seen)
+        return out
+
+    def _rest(self, rest: bytes) -> bytes:
+        """Half a line is nothing that an SDK could read, and an error event may have to follow it."""
+        return self._read(rest + b"\n") if rest.endswith((b"\n", b"\r")) else b""
+
+    def _read(self, whole: bytes) -> bytes:
+        out = []
+        for piece in split_events(whole):
+            try:
+                out.append(self._event(piece))
+            except UpstreamError as error:
+                self.failed = error
+                break
+        return b"".join(out)
+
+    def _event(self, piece: bytes) -> bytes:
+        """What to hand on of one event."""
+        if self.content_seen and not _is_marked(piece):
+            return piece if self._wants_usage else piece.replace(_NO_USAGE, b"")
+        for event in parse_events(piece if self._events_seen else piece.removeprefix(BOM)):
+            self._events_seen = True
+            if event.data == DONE:
+                if not self.finished:  # never a false end mark
+                    raise cut_or_malformed(events_seen=True, bytes_seen=True)
+                self.ended = True
+            elif event.data:
+                return self._chunk(parse_chunk(event.data), piece)
+        return piece
+
+    def _chunk(self, chunk: Chunk, piece: bytes) -> bytes:
+        for choice in chunk.choices or ():
+            self._choice(choice)
+        usage = decode_usage(chunk.usage)
+        if usage is not None:
+            self.usage = usage
+            if self._wants_usage:
+                return self._priced(usage, piece)
+            return piece if chunk.choices else b""
+        return piece if self._wants_usage else piece.replace(_NO_USAGE, b"")
+
+    def _choice(self, choice: ChunkChoice) -> None:
+        if choice.finish_reason:
+            if decode_finish(choice.finish_reason) is None:
+                raise broken_off(choice.finish_reason)
+            self.finished = self.content_seen = True
+        if not self.content_seen and choice.delta is not None:
+            delta = choice.delta
+            self.content_seen = bool(
+                delta.content
+                or delta.reasoning_content
+                or delta.reasoning
+                or delta.refusal
+                or delta.tool_calls
+                or delta.function_call is not None
+                or delta.audio is not None
+            )
+
+    def _priced(self, usage: Usage, piece: bytes) -> bytes:
+        cost_usd = self._price_of(usage)
+        if cost_usd is None:
+            return piece
+        cost = encode_cost(cost_usd)
+        # Another usage object may stand deeper inside (Groq's `x_groq`): take the place that prices the outer one.
+        for found in _USAGE.finditer(piece):
+            at = found.end()
+            comma = b"" if piece[at:].lstrip().startswith(b"}") else b","
+            priced = piece[:at] + b'"cost_usd":' + cost + comma + piece[at:]
+            if _is_priced(priced):
+                return priced
+        return piece
+
+
+def _is_marked(piece: bytes) -> bool:
+    return _USAGE.search(piece) is not None or _FINISH.search(piece) is not None or _ERROR in piece or DONE in piece
+
+
+class _PricedUsage(msgspec.Struct):
+    cost_usd: object = None
+
+
+class _PricedChunk(msgspec.Struct):
+    usage: _PricedUsage | None = None
+
+
+def _is_priced(piece: bytes) -> bool:
+    return any(
+        (usage := msgspec.json.decode(event.data, type=_PricedChunk).usage) is not None and usage.cost_usd is not None
+        for event in parse_events(piece)
+    )
