@@ -141,7 +141,9 @@ async def test_a_stale_lock_and_a_damaged_mirror_heal(repo: RulesRepo, tmp_path:
     assert commit != second
 
 
-@pytest.mark.parametrize("url", ["http://user:s3cret-word@127.0.0.1:9/rules.git", "http://s3cret-word@127.0.0.1:9/r.git"])
+@pytest.mark.parametrize(
+    "url", ["http://user:s3cret-word@127.0.0.1:9/rules.git", "http://s3cret-word@127.0.0.1:9/r.git"]
+)
 async def test_no_error_and_no_file_holds_a_credential(tmp_path: Path, url: str) -> None:
     source = RemoteRepository(url, tmp_path / "mirror.git", ref="main")
     assert "s3cret" not in source.name
