@@ -1,0 +1,132 @@
+"""Stands in a stream of the Messages API that passes through: reads usage, adds its cost, changes no other byte."""
+
+import re
+
+import msgspec
+
+from schemas.record import Usage
+from sidecar.dialects.anthropic.response import WireUsage, encode_cost
+from sidecar.dialects.anthropic.stream import Chunk, decode_chunk, end_failure, stream_failure
+from sidecar.dialects.base import PriceOf
+from sidecar.errors import MalformedAnswer, StreamCut, UpstreamError
+from sidecar.sse import EventTooLong, SseSplitter, encode_event, parse_events, split_events
+
+_NOTABLE = re.compile(rb"message_|error")
+"""Stands in every event that holds usage, a finish reason, an error or the end mark."""
+
+
+class _UsageBytes(msgspec.Struct, frozen=True):
+    usage: msgspec.Raw
+
+
+_USAGE_BYTES = msgspec.json.Decoder(_UsageBytes)
+
+
+class AnthropicTap:
+    def __init__(self, wants_usage: bool, price_of: PriceOf) -> None:
+        """Usage is always sent here, so `wants_usage` says nothing."""
+        self.content_seen = False
+        self.finished = False
+        self.ended = False
+        self.usage: Usage | None = None
+        self.failed: UpstreamError | None = None
+        self._price_of = price_of
+        self._splitter = SseSplitter()
+        self._running = WireUsage()
+        self._started = False
+        self._bytes_seen = False
+
+    def feed(self, data: bytes) -> bytes:
+        self._bytes_seen = self._bytes_seen or bool(data)
+        if self.failed is not None:
+            return b""
+        try:
+            whole = self._splitter.feed(data)
+        except EventTooLong as error:
+            self.failed = MalformedAnswer(str(error))
+            return b""
+        if not whole or (self.content_seen and _NOTABLE.search(whole) is None):
+            return whole
+        return self._look(whole)
+
+    def finish(self) -> bytes:
+        rest = self._splitter.finish()
+        if self.failed is not None:
+            return b""
+        # An event whose lines are whole counts, as it does for who decodes; a line cut in two would spoil what follows.
+        out = self._look(rest) if rest.endswith((b"\n", b"\r")) else rest
+        return out if self.finished else self._cut()
+
+    def _cut(self) -> bytes:
+        if self.failed is None:
+            self.failed = end_failure(self._started, self._bytes_seen)
+        return b""
+
+    def _look(self, whole: bytes) -> bytes:
+        pieces: list[bytes] = []
+        for piece in split_events(whole):
+            if self.content_seen and _NOTABLE.search(piece) is None:
+                pieces.append(piece)
+                continue
+            try:
+                pieces.append(self._look_at(piece))
+            except MalformedAnswer as error:
+                self.failed = error
+            if self.failed is not None:
+                break
+        return b"".join(pieces)
+
+    def _look_at(self, piece: bytes) -> bytes:
+        if self.ended:
+            return piece
+        for event in parse_events(piece):
+            chunk = decode_chunk(event.data)
+            match chunk.type:
+                case "message_start" if chunk.message is not None:
+                    self._started = True
+                    self._count(chunk.message.usage)
+                case "content_block_start" | "content_block_delta":
+                    self.content_seen = self.content_seen or _is_content(chunk)
+                case "message_delta":
+                    piece = self._message_delta(chunk, event.data, piece)
+                case "message_stop":
+                    self.ended = True
+                    if not self.finished:
+                        self.failed = StreamCut("the provider's stream ended without a stop reason")
+                        return b""
+                case "error":
+                    self.failed = stream_failure(chunk)
+                    return b""
+                case _:
+                    pass
+        return piece
+
+    def _message_delta(self, chunk: Chunk, data: bytes, piece: bytes) -> bytes:
+        if chunk.delta is not None and chunk.delta.stop_reason is not None:
+            self.finished = self.content_seen = True
+        if chunk.usage is None:
+            return piece
+        self._count(chunk.usage)
+        cost = None if self.usage is None else self._price_of(self.usage)
+        if cost is None:
+            return piece
+        usage = bytes(_USAGE_BYTES.decode(data).usage)
+        comma = b"" if usage[1:-1].strip() == b"" else b","
+        priced = usage[:-1] + comma + b'"cost_usd":' + encode_cost(cost) + b"}"
+        place = piece.find(usage, piece.find(b'"usage"'))
+        if place >= 0:
+            return piece[:place] + priced + piece[place + len(usage) :]
+        # Its JSON goes over several data lines: written anew, on one.
+        return encode_event(msgspec.json.format(data, indent=-1).replace(usage, priced), "message_delta")
+
+    def _count(self, usage: WireUsage) -> None:
+        self._running = self._running.updated(usage)
+        self.usage = self._running.decoded()
+
+
+def _is_content(chunk: Chunk) -> bool:
+    """The same events of a stream that a decoder makes `CONTENT_EVENTS` of."""
+    block, delta = chunk.content_block, chunk.delta
+    if block is not None:
+        return block.type not in ("text", "thinking") or bool(block.text or block.thinking)
+    return delta is not None and bool(delta.text or delta.thinking or delta.partial_json)

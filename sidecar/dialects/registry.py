@@ -1,0 +1,10 @@
+"""Every dialect that this sidecar speaks, by its name in the rules."""
+
+from collections.abc import Mapping
+
+from schemas.bundle import DialectName
+from sidecar.dialects.anthropic import ANTHROPIC
+from sidecar.dialects.base import Dialect
+from sidecar.dialects.openai_chat import OPENAI_CHAT
+
+DIALECTS: Mapping[DialectName, Dialect] = {"anthropic": ANTHROPIC, "openai": OPENAI_CHAT}

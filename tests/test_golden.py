@@ -1,0 +1,210 @@
+"""Wire transcripts in `tests/golden`: what each dialect's bytes mean, and what they become in every other dialect.
+
+Inputs are written by hand from the vendors' documentation (`SOURCES.md`). What lies beside an input as `<case>.<what>.…` is
+expected of our code; after reading the difference, rewrite it with `UPDATE_GOLDEN=1 python -m pytest
+tests/test_golden.py`.
+"""
+
+import json
+import os
+import re
+from collections.abc import Iterator, Sequence
+from decimal import Decimal
+from pathlib import Path
+from unittest.mock import ANY
+
+import msgspec
+import pytest
+
+from schemas.record import Usage
+from sidecar.canonical.events import AnyEvent, Ended, Failed, UsageReported, collect
+from sidecar.dialects.base import Dialect
+from sidecar.dialects.registry import DIALECTS
+from sidecar.errors import GatewayError, UpstreamError, code_of
+
+GOLDEN = Path(__file__).parent / "golden"
+UPDATE = "UPDATE_GOLDEN" in os.environ
+
+TARGET = "the-target"
+MAX_OUTPUT_TOKENS = 64_000
+INPUT_ESTIMATE = 1_000
+REQUEST_ID = "req_golden"
+COST = re.compile(rb',"cost_usd":[0-9.]+')
+"""All that a tap adds."""
+
+
+def price(usage: Usage) -> Decimal:
+    return Decimal("0.000003") * usage.input_tokens + Decimal("0.000015") * usage.output_tokens
+
+
+def cases(kind: str, suffix: str) -> list[object]:
+    return list(_cases(kind, suffix))
+
+
+def _cases(kind: str, suffix: str) -> Iterator[object]:
+    for name in DIALECTS:
+        for path in sorted((GOLDEN / kind / name).glob(f"*{suffix}")):
+            if path.name.count(".") == 1:
+                yield pytest.param(path, DIALECTS[name], id=f"{name}-{path.stem}")
+
+
+def others(dialect: Dialect) -> list[Dialect]:
+    return [other for other in DIALECTS.values() if other is not dialect]
+
+
+def expect(path: Path, actual: object) -> None:
+    """Holds what our code made against the file, bytes as they are and values as JSON."""
+    if path.suffix == ".json":
+        written = json.dumps(actual, indent=2, ensure_ascii=False) + "\n"
+    else:
+        assert isinstance(actual, bytes)
+        written = actual.decode()
+    if UPDATE:
+        path.write_text(written)
+    assert path.read_text() == written, f"{path.name} differs"
+
+
+def beside(path: Path, what: str) -> Path:
+    return path.with_name(f"{path.stem}.{what}")
+
+
+def refusal(error: GatewayError) -> dict[str, object]:
+    return {"refused": {"code": code_of(error), "message": error.message}}
+
+
+@pytest.mark.parametrize(("path", "dialect"), cases("requests", ".json"))
+def test_request_passes_on_with_nothing_changed_but_the_model(path: Path, dialect: Dialect) -> None:
+    body = path.read_bytes()
+    envelope = dialect.open(body)
+    forwarded = json.loads(dialect.forward(envelope, TARGET))
+    sent = json.loads(body) | {"model": TARGET}
+    if envelope.stream and dialect.name == "openai":
+        # A chat stream always asks for usage; the tap takes it out again.
+        sent["stream_options"] = sent.get("stream_options", {}) | {"include_usage": True}
+    assert forwarded == sent
+    facts = {
+        "model": envelope.model,
+        "stream": envelope.stream,
+        "wants_usage": envelope.wants_usage,
+        "needs": sorted(envelope.needs),
+        "max_output_tokens": envelope.max_output_tokens,
+        "metadata": envelope.metadata,
+    }
+    expect(beside(path, "facts.json"), facts)
+
+
+@pytest.mark.parametrize(("path", "dialect"), cases("requests", ".json"))
+def test_request_in_another_dialect(path: Path, dialect: Dialect) -> None:
+    for other in others(dialect):
+        expect(beside(path, f"to_{other.name}.json"), request_to(other, dialect, path.read_bytes()))
+
+
+def request_to(other: Dialect, dialect: Dialect, body: bytes) -> dict[str, object]:
+    try:
+        encoded = other.encode_request(dialect.decode_request(dialect.open(body)), TARGET, MAX_OUTPUT_TOKENS)
+    except GatewayError as error:
+        return refusal(error)
+    other.open(encoded.body)
+    return {"body": json.loads(encoded.body), "dropped": encoded.dropped}
+
+
+@pytest.mark.parametrize(("path", "dialect"), cases("responses", ".json"))
+def test_answer_in_another_dialect(path: Path, dialect: Dialect) -> None:
+    for other in others(dialect):
+        expect(beside(path, f"to_{other.name}.json"), answer_to(other, dialect, path.read_bytes()))
+
+
+def answer_to(other: Dialect, dialect: Dialect, body: bytes) -> object:
+    try:
+        encoded = other.encode_response(dialect.decode_response(body))
+    except GatewayError as error:
+        return refusal(error)
+    assert other.read_answer(encoded).usage == dialect.read_answer(body).usage
+    return json.loads(encoded)
+
+
+@pytest.mark.parametrize(("path", "dialect"), cases("responses", ".json"))
+def test_usage_of_an_answer(path: Path, dialect: Dialect) -> None:
+    try:
+        answer = dialect.read_answer(path.read_bytes())
+    except UpstreamError as error:
+        return expect(beside(path, "usage.json"), refusal(error))
+    return expect(beside(path, "usage.json"), {"model": answer.model, "usage": built(answer.usage)})
+
+
+@pytest.mark.parametrize(("path", "dialect"), cases("streams", ".sse"))
+def test_stream_in_another_dialect(path: Path, dialect: Dialect) -> None:
+    events = decode(dialect, path.read_bytes())
+    for other in others(dialect):
+        encoder = other.new_encoder(True, price, INPUT_ESTIMATE)
+        # One event at a time, as they come.
+        encoded = b"".join(encoder.encode([event]) for event in events)
+        expect(beside(path, f"to_{other.name}.sse"), encoded)
+        word, usage = outcome(events)
+        # A failure of any kind is the caller's dialect's own error event, and nothing after it.
+        assert outcome(decode(other, encoded)) == (("ok", usage) if word == "ok" else ("stream_failed", ANY))
+
+
+@pytest.mark.parametrize(("path", "dialect"), cases("streams", ".sse"))
+def test_usage_and_outcome_of_a_stream(path: Path, dialect: Dialect) -> None:
+    """The tap of a stream that passes through and the decoder of one that does not agree, byte by byte fed or whole."""
+    sent = path.read_bytes()
+    word, usage = outcome(decode(dialect, sent))
+    expect(beside(path, "usage.json"), {"outcome": word, "usage": built(usage)})
+    for pieces in ([sent], [bytes([byte]) for byte in sent]):
+        tap = dialect.new_tap(True, price)
+        passed = b"".join(tap.feed(piece) for piece in pieces) + tap.finish()
+        assert (tap.usage, tap.failed.code if tap.failed else "ok") == (usage, word)
+        unpriced = COST.sub(b"", passed)
+        assert unpriced == sent if tap.failed is None else sent.startswith(unpriced)
+        assert (COST.search(passed) is not None) is (tap.failed is None)
+
+
+@pytest.mark.parametrize(("path", "dialect"), cases("errors", ".json"))
+def test_error(path: Path, dialect: Dialect) -> None:
+    case = json.loads(path.read_bytes())
+    body = json.dumps(case["body"]).encode() if "body" in case else case["text"].encode()
+    error = dialect.decode_error(case["status"], case["headers"], body)
+    expected = {
+        "class": type(error).__name__,
+        "message": error.message,
+        "upstream_status": error.upstream_status,
+        "retry_after_seconds": error.retry_after_seconds,
+        "shown": {
+            name: {"status": error.status, "body": json.loads(shown.encode_error(error, REQUEST_ID))}
+            for name, shown in sorted(DIALECTS.items())
+        },
+    }
+    expect(beside(path, "error.json"), expected)
+
+
+def test_every_input_has_its_source() -> None:
+    """A transcript from nowhere proves nothing."""
+    named = "".join(page.read_text() for page in GOLDEN.rglob("SOURCES.md"))
+    for name in DIALECTS:
+        for kind in ("requests", "responses", "streams", "errors"):
+            for path in (GOLDEN / kind / name).glob("*"):
+                if path.name.count(".") == 1:
+                    assert f"`{kind}/{name}/{path.stem}`" in named
+
+
+def decode(dialect: Dialect, sent: bytes) -> list[AnyEvent]:
+    decoder = dialect.new_decoder()
+    return decoder.feed(sent) + decoder.finish()
+
+
+def outcome(events: Sequence[AnyEvent]) -> tuple[str, Usage | None]:
+    """How a stream ended and what it used."""
+    usage = next((event.usage for event in reversed(events) if isinstance(event, UsageReported)), None)
+    match events[-1]:
+        case Failed(error=error):
+            return error.code, usage
+        case Ended():
+            collect(events)
+            return "ok", usage
+        case other:
+            raise AssertionError(f"the stream ends with {other}")
+
+
+def built(usage: Usage | None) -> object:
+    return None if usage is None else msgspec.structs.asdict(usage)
