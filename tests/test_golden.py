@@ -1,8 +1,8 @@
 """Wire transcripts in `tests/golden`: what each dialect's bytes mean, and what they become in every other dialect.
 
-Inputs are written by hand from the vendors' documentation (`SOURCES.md`). What lies beside an input as `<case>.<what>.…` is
-expected of our code; after reading the difference, rewrite it with `UPDATE_GOLDEN=1 python -m pytest
-tests/test_golden.py`.
+Inputs are written by hand from the vendors' documentation (`SOURCES.md`). What lies beside an input as `CASE.WHAT.json`
+or `.sse` is expected of our code; after reading the difference, rewrite it with
+`UPDATE_GOLDEN=1 python -m pytest tests/test_golden.py`.
 """
 
 import json

@@ -419,7 +419,7 @@ def encode_request(request: ChatRequest, model: str, max_output_tokens: int) -> 
     messages = _encode_messages(turns, dropped)
     if not messages:
         raise CannotCarry("no message besides the system's")
-    choice = _encode_choice(request)
+    choice = _encode_choice(request, dropped)
     thinking = _encode_thinking(request.reasoning, choice, dropped)
     temperature, top_p, top_k = _encode_sampling(request, thinking, dropped)
     body = _Wire(
@@ -503,12 +503,16 @@ def _encode_tool(tool: Tool) -> _Tool:
     )
 
 
-def _encode_choice(request: ChatRequest) -> _Choice | None:
+def _encode_choice(request: ChatRequest, dropped: list[str]) -> _Choice | None:
     choice, parallel = request.tool_choice, request.parallel_tool_calls
+    if not request.tools:
+        # The API refuses a choice where there is nothing to choose from.
+        if choice is not None and choice.mode not in ("auto", "none"):
+            dropped.append("tool_choice")
+        return None
     disable = None if parallel is None else not parallel
     if choice is None:
-        # Without tools, or with the API's own default, there is nothing to say.
-        return _Choice("auto", disable_parallel_tool_use=True) if disable and request.tools else None
+        return _Choice("auto", disable_parallel_tool_use=True) if disable else None
     if choice.mode == "none":
         return _Choice("none")
     return _Choice(_CHOICES[choice.mode], choice.name, disable)
