@@ -93,7 +93,7 @@ def decode_chunk(data: bytes) -> Chunk:
 
 def stream_failure(chunk: Chunk) -> StreamFailed:
     error = chunk.error or StreamError()
-    return StreamFailed(redact(f"{error.type}: {error.message}"))
+    return StreamFailed(redact(f"the provider broke the stream off: {error.type}: {error.message}"))
 
 
 def end_failure(anything_seen: bool, bytes_seen: bool) -> StreamCut | MalformedAnswer:

@@ -1,6 +1,7 @@
 """What we write in this dialect is what the vendor's own SDK types take."""
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -55,6 +56,12 @@ def test_our_errors_in_the_apis_shape(error: GatewayError, kind: str, code: str)
     }
 
 
+def is_counted(said: Mapping[str, object]) -> bool:
+    """Where the provider reported no usage, the SDK's types have no word for it: null is what is true."""
+    usage = said.get("usage")
+    return not isinstance(usage, dict) or usage["output_tokens"] is not None
+
+
 def made(pattern: str) -> list[Path]:
     return sorted(GOLDEN.glob(pattern))
 
@@ -69,7 +76,7 @@ def test_a_request_from_another_dialect_is_one_of_the_sdks(path: Path) -> None:
 @pytest.mark.parametrize("path", made("responses/*/*.to_anthropic.json"), ids=lambda path: path.name)
 def test_an_answer_from_another_dialect_is_one_of_the_sdks(path: Path) -> None:
     case = json.loads(path.read_bytes())
-    if "refused" not in case and case["usage"]["output_tokens"] is not None:
+    if "refused" not in case and is_counted(case):
         TypeAdapter(Message).validate_python(case)
 
 
@@ -77,5 +84,5 @@ def test_an_answer_from_another_dialect_is_one_of_the_sdks(path: Path) -> None:
 def test_a_stream_from_another_dialect_is_one_of_the_sdks(path: Path) -> None:
     for block in path.read_text().removesuffix("\n\n").split("\n\n"):
         data = json.loads(block.partition("data: ")[2])
-        if data["type"] != "error":
+        if data["type"] != "error" and is_counted(data):
             TypeAdapter(RawMessageStreamEvent).validate_python(data)

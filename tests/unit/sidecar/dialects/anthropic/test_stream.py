@@ -151,7 +151,7 @@ def test_an_error_event_names_its_type_and_hides_keys() -> None:
     [failed] = ANTHROPIC.new_decoder().feed(sse(error))
     assert isinstance(failed, Failed)
     assert isinstance(failed.error, StreamFailed)
-    assert failed.error.message == "overloaded_error: no room for [masked]"
+    assert failed.error.message == "the provider broke the stream off: overloaded_error: no room for [masked]"
 
 
 @pytest.mark.parametrize(

@@ -2,12 +2,15 @@
 
 import json
 from decimal import Decimal
+from pathlib import Path
 
 import pytest
 
 from sidecar.dialects.anthropic import ANTHROPIC
 from sidecar.dialects.base import Tap
 from sidecar.errors import MalformedAnswer, StreamCut, StreamFailed
+
+GOLDEN = Path(__file__).parents[4] / "golden"
 
 
 def tap(price: Decimal | None = Decimal("0.0105")) -> Tap:
@@ -23,6 +26,14 @@ TEXT = event("content_block_start", index=0, content_block={"type": "text", "tex
 DELTA = event("content_block_delta", index=0, delta={"type": "text_delta", "text": "Hi"})
 END = event("message_delta", delta={"stop_reason": "end_turn"}, usage={"output_tokens": 2})
 STOP = event("message_stop")
+STREAMS = sorted(path for path in (GOLDEN / "streams" / "anthropic").glob("*.sse") if path.name.count(".") == 1)
+
+
+@pytest.mark.parametrize("path", STREAMS, ids=lambda path: path.stem)
+def test_what_passes_is_what_came_but_for_the_cost(path: Path) -> None:
+    it, sent = tap(), path.read_bytes()
+    unpriced = (it.feed(sent) + it.finish()).replace(b',"cost_usd":0.0105', b"")
+    assert unpriced == sent if it.failed is None else sent.startswith(unpriced)
 
 
 @pytest.mark.parametrize(
