@@ -325,7 +325,8 @@ class AnthropicEncoder:
 
     def encode(self, events: Iterable[AnyEvent]) -> bytes:
         for event in events:
-            if not self._closed:
+            # A request of this dialect asks for one choice, so the first is the only one.
+            if not self._closed and getattr(event, "choice", 0) == 0:
                 self._on(event)
         out = b"".join(self._out)
         self._out.clear()
