@@ -7,4 +7,4 @@ from sidecar.dialects.anthropic import ANTHROPIC
 from sidecar.dialects.base import Dialect
 from sidecar.dialects.openai_chat import OPENAI_CHAT
 
-DIALECTS: Mapping[DialectName, Dialect] = {"openai": OPENAI_CHAT, "anthropic": ANTHROPIC}
+DIALECTS: Mapping[DialectName, Dialect] = {"anthropic": ANTHROPIC, "openai": OPENAI_CHAT}

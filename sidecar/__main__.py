@@ -1,0 +1,31 @@
+"""`pointsman-sidecar`, also `python -m sidecar`."""
+
+import asyncio
+import logging
+import os
+import sys
+from collections.abc import Sequence
+
+from sidecar.settings import read_settings
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    settings = read_settings(argv, os.environ)
+    logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(levelname)s %(message)s")
+    logging.getLogger("watchfiles").setLevel(logging.WARNING)
+    # Imported after the arguments are known to be right: `--help` and a wrong flag answer at once.
+    import uvloop
+
+    from sidecar.app import serve
+
+    try:
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            runner.run(serve(settings))
+    except OSError as error:
+        print(f"pointsman-sidecar: {error.strerror or error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,99 @@
+"""From a call and its outcome to the line that the ledger books, and the headers that say the same to the caller."""
+
+from datetime import UTC, datetime
+from decimal import Decimal
+
+from schemas.record import AttemptRecord, CallRecord, Usage
+from sidecar.accounting.pricing import cost_of
+from sidecar.call import Call, Outcome
+from sidecar.routing.plan import ASSUMED_OUTPUT_TOKENS, Planned
+from sidecar.routing.snapshot import Target
+
+UNKNOWN_OUTCOME = "unknown_outcome"
+CLIENT_CLOSED = "client_closed"
+OK = "ok"
+
+
+def estimated_usage(call: Call, target: Target, output_tokens: int | None = None) -> Usage:
+    """What a call is booked at when its provider reported nothing."""
+    if output_tokens is None:
+        output_tokens = call.envelope.max_output_tokens or min(ASSUMED_OUTPUT_TOKENS, target.max_output_tokens)
+    return Usage(input_tokens=call.envelope.input_tokens, output_tokens=output_tokens)
+
+
+def cost_at(call: Call, target: Target, usage: Usage | None) -> Decimal | None:
+    return None if usage is None else cost_of(usage, target.price_on(call.day))
+
+
+def provisional_record(call: Call, sidecar: str, planned: Planned) -> CallRecord:
+    """What stands if this process dies before the attempt ends: the provider may bill it, so it is booked."""
+    target = planned.target
+    usage = estimated_usage(call, target)
+    cost = cost_at(call, target, usage)
+    attempt = AttemptRecord(
+        model=target.model,
+        provider=target.provider,
+        reason=planned.reason,
+        outcome=UNKNOWN_OUTCOME,
+        seconds=0.0,
+        usage=usage,
+        cost_usd=cost,
+    )
+    return _record(
+        call, sidecar, target, Outcome(UNKNOWN_OUTCOME, 0, usage, True), (*call.attempts, attempt), cost, 0.0
+    )
+
+
+def final_record(call: Call, sidecar: str, target: Target | None, outcome: Outcome, seconds: float) -> CallRecord:
+    """How the call ended. `call.attempts` is complete, the answering attempt last."""
+    cost = None if target is None else cost_at(call, target, outcome.usage)
+    return _record(call, sidecar, target, outcome, tuple(call.attempts), cost, seconds)
+
+
+def _record(
+    call: Call,
+    sidecar: str,
+    target: Target | None,
+    outcome: Outcome,
+    attempts: tuple[AttemptRecord, ...],
+    cost: Decimal | None,
+    seconds: float,
+) -> CallRecord:
+    inbound = call.inbound
+    answered = outcome.usage is not None
+    failed = attempts[:-1] if answered else attempts
+    return CallRecord(
+        id=inbound.id,
+        at=_rfc3339(inbound.arrived),
+        sidecar=sidecar,
+        use_case=call.plan.use_case.name,
+        dialect=inbound.dialect.name,
+        outcome=outcome.word,
+        bundle=inbound.snapshot.digest,
+        revision=inbound.snapshot.revision,
+        agent=call.agent,
+        caller=inbound.caller.name if inbound.caller else "",
+        stream=call.envelope.stream,
+        status=outcome.status,
+        model=target.model if target else "",
+        provider=target.provider if target else "",
+        vendor=target.vendor if target else "",
+        reason=call.reason,
+        attempts=attempts,
+        usage=outcome.usage,
+        cost_usd=cost,
+        wasted_usd=sum((attempt.cost_usd for attempt in failed if attempt.cost_usd is not None), Decimal(0)),
+        estimated=outcome.estimated,
+        dropped=call.dropped,
+        seconds=seconds,
+        first_token_seconds=outcome.first_token_seconds,
+    )
+
+
+def _rfc3339(unix_seconds: float) -> str:
+    return datetime.fromtimestamp(unix_seconds, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def usd_text(amount: Decimal) -> str:
+    """Plain decimal notation, never an exponent: `0.0000123`."""
+    return format(amount.normalize(), "f")

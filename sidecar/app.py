@@ -1,0 +1,244 @@
+"""The composition root: builds every part once, wires them, and owns the order of start and stop."""
+
+import asyncio
+import contextlib
+import logging
+import os
+import signal
+import socket
+from datetime import UTC, datetime
+from pathlib import Path
+
+from aiohttp import web
+
+from schemas.hosts import allowed_hosts
+from schemas.status import SidecarState, SidecarStatus
+from schemas.version import VERSION
+from sidecar.clock import SystemClock
+from sidecar.durable import write_durably
+from sidecar.pipeline import Pipeline
+from sidecar.providers.credentials import Credentials
+from sidecar.providers.http import HttpUpstream
+from sidecar.rules.cache import LastGood
+from sidecar.rules.reporter import Reporter
+from sidecar.rules.sources import BUNDLE_FILE, ControllerSource, FileSource, FolderSource, Source, run_sources
+from sidecar.rules.store import RuleStore
+from sidecar.rules.trust import LocalTrust, Trust
+from sidecar.server.admin import admin_app
+from sidecar.server.agents import AgentPort
+from sidecar.settings import Address, Settings, is_url
+from sidecar.spool.shipper import Shipper
+from sidecar.spool.spool import Spool
+from sidecar.telemetry.metrics import Metrics
+from sidecar.telemetry.recent import RecentCalls
+from sidecar.uplink import Uplink, UplinkFailed
+
+FIRST_RULES_SECONDS = 2.0
+"""How long a start waits for fresh rules before it answers with those from disk."""
+LAST_SHIPMENT_SECONDS = 5.0
+
+log = logging.getLogger("pointsman")
+
+
+class Sidecar:
+    """One process's parts."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._clock = SystemClock()
+        settings.state.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self.id = identity(settings.state)
+        self._started_at = datetime.fromtimestamp(self._clock.now(), UTC).isoformat(timespec="seconds")
+        trust = Trust(settings.public_keys) if settings.public_keys else LocalTrust()
+        self._store = RuleStore(self._clock, trust, LastGood(settings.state / "rules"))
+        self._spool = Spool(settings.state / "spool")
+        proxied = any(name in os.environ for name in ("HTTPS_PROXY", "HTTP_PROXY", "https_proxy", "http_proxy"))
+        self._upstream = HttpUpstream(Credentials(), trust_env=proxied)
+        self._uplinks = [
+            Uplink(source, self.id, settings.controller_token, trust_env=proxied)
+            for source in settings.rules
+            if is_url(source)
+        ]
+        self._metrics = Metrics()
+        recent = RecentCalls()
+        self._pipeline = Pipeline(
+            sidecar=self.id,
+            clock=self._clock,
+            upstream=self._upstream,
+            sink=self._spool,
+            observers=(self._metrics, recent),
+            default_use_case=settings.use_case,
+            default_agent=settings.agent,
+        )
+        self._agents = AgentPort(
+            pipeline=self._pipeline,
+            store=self._store,
+            clock=self._clock,
+            metrics=self._metrics,
+            recent=recent,
+            allowed_hosts=allowed_hosts(settings.listen.host, settings.allow_hosts),
+            max_body_bytes=settings.max_body_bytes,
+        )
+        self._draining = False
+        self._add_gauges()
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Serve until `stop` is set, then drain."""
+        self._store.load_last_good()
+        tasks = [asyncio.create_task(self._spool.keep_synced()), asyncio.create_task(self._follow_rules())]
+        for uplink in self._uplinks:
+            reporter = Reporter(uplink, self.status, self._clock)
+            self._store.on_change.append(reporter.changed.set)
+            tasks.append(asyncio.create_task(reporter.run()))
+        if self._uplinks:
+            tasks.append(asyncio.create_task(Shipper(self._spool, self._uplinks[0], self._clock).run()))
+        await self._first_rules()
+        agents = await self._listen(self._agents.app(), self._settings.listen)
+        admin = await self._listen(
+            admin_app(
+                metrics=self._metrics,
+                status=self.status,
+                not_ready=self._not_ready,
+                allowed_hosts=allowed_hosts(self._settings.admin.host, self._settings.allow_hosts),
+            ),
+            self._settings.admin,
+        )
+        print(
+            f"pointsman-sidecar {self.id} listens on http://{_bound(agents)}, admin on http://{_bound(admin)}",
+            flush=True,
+        )
+        try:
+            await self._until(stop, tasks)
+            await self._drain()
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+            await agents.cleanup()
+            await self._ship_the_rest()
+            await admin.cleanup()
+            await self._upstream.close()
+            for uplink in self._uplinks:
+                await uplink.close()
+            self._spool.close()
+
+    def status(self) -> SidecarStatus:
+        store = self._store
+        state: SidecarState = "REJECTED" if store.error else "ACTIVE"
+        return SidecarStatus(
+            id=self.id,
+            version=VERSION,
+            state="STARTING" if store.current is None and not store.error else state,
+            use_case=self._settings.use_case or "",
+            agent=self._settings.agent,
+            source=", ".join(_without_credentials(source) for source in self._settings.rules),
+            seq=store.pointer.seq,
+            tried=store.tried,
+            fetched=store.fetched,
+            active=store.active,
+            error=store.error,
+            spooled_records=self._spool.pending,
+            started_at=self._started_at,
+        )
+
+    def _not_ready(self) -> str:
+        if self._draining:
+            return "draining"
+        return "" if self._store.current is not None else f"no rules yet {self._store.error}".strip()
+
+    async def _follow_rules(self) -> None:
+        await run_sources([self._source(name) for name in self._settings.rules], self._clock)
+
+    def _source(self, name: str) -> Source:
+        if is_url(name):
+            uplink = next(uplink for uplink in self._uplinks if uplink.url == name.rstrip("/"))
+            return ControllerSource(uplink, self._store, self._clock)
+        path = Path(name)
+        if path.is_dir() and (path / BUNDLE_FILE).exists():
+            return FileSource(path / BUNDLE_FILE, self._store)
+        return FolderSource(path, self._store) if path.is_dir() else FileSource(path, self._store)
+
+    async def _first_rules(self) -> None:
+        """With rules from disk a moment's wait for fresh ones; without, none: readiness tells."""
+        if self._store.current is None or not self._uplinks:
+            return
+        with contextlib.suppress(TimeoutError, UplinkFailed):
+            async with asyncio.timeout(FIRST_RULES_SECONDS):
+                polled = await self._uplinks[0].poll()
+                if polled is not None and polled.bundle is not None and self._store.wants(polled) is not None:
+                    self._store.offer(polled, polled.bundle.encode())
+
+    async def _listen(self, app: web.Application, address: Address) -> web.AppRunner:
+        # With handler_cancellation a caller that leaves cancels its handler at once, and with it the upstream call.
+        runner = web.AppRunner(app, access_log=None, handler_cancellation=True, shutdown_timeout=1.0)
+        await runner.setup()
+        await web.TCPSite(runner, address.host, address.port, reuse_address=True).start()
+        return runner
+
+    async def _until(self, stop: asyncio.Event, tasks: list[asyncio.Task[None]]) -> None:
+        """Until asked to stop, or until a background task fails: that is a bug, and it must be seen."""
+        stopping = asyncio.create_task(stop.wait())
+        done, _ = await asyncio.wait([stopping, *tasks], return_when=asyncio.FIRST_COMPLETED)
+        stopping.cancel()
+        for task in done & set(tasks):
+            task.result()
+
+    async def _drain(self) -> None:
+        """Not ready, still listening: an agent that stops after us finishes its calls."""
+        self._draining = True
+        end = self._clock.monotonic() + self._settings.drain_seconds
+        while self._agents.calls_open and self._clock.monotonic() < end:
+            await self._clock.sleep(0.02)
+
+    async def _ship_the_rest(self) -> None:
+        if not self._uplinks:
+            return
+        try:
+            async with asyncio.timeout(LAST_SHIPMENT_SECONDS):
+                await Shipper(self._spool, self._uplinks[0], self._clock).ship_all()
+        except (TimeoutError, UplinkFailed) as error:
+            log.warning("spool.kept pending=%d error=%s", self._spool.pending, error)
+
+    def _add_gauges(self) -> None:
+        gauge, store, spool = self._metrics.gauge, self._store, self._spool
+        gauge("pointsman_calls_open", "Calls being answered.", (), lambda: {(): float(self._agents.calls_open)})
+        gauge("pointsman_spool_pending_records", "Not yet acknowledged.", (), lambda: {(): float(spool.pending)})
+        gauge("pointsman_spool_dropped_records", "Lost to a full disk.", (), lambda: {(): float(spool.dropped_records)})
+        gauge(
+            "pointsman_rules_last_reload_successful", "1 when the newest rules run.", (),
+            lambda: {(): float(not store.error)},
+        )  # fmt: skip
+        gauge(
+            "pointsman_rules_active_info", "The bundle that runs.", ("digest", "revision"),
+            lambda: {(store.active.digest, store.active.revision): 1.0},
+        )  # fmt: skip
+        gauge(
+            "pointsman_targets_resting", "Targets whose breaker is open.", ("target",),
+            lambda: {(key,): 1.0 for key in self._pipeline.health.resting(self._clock.monotonic())},
+        )  # fmt: skip
+
+
+def identity(state: Path) -> str:
+    """This sidecar's name in the fleet: made once, kept in its state folder."""
+    path = state / "id"
+    if not path.exists():
+        write_durably(path, f"{socket.gethostname()}-{os.urandom(4).hex()}\n".encode())
+    return path.read_text(encoding="utf-8").strip()
+
+
+def _bound(runner: web.AppRunner) -> str:
+    host, port = runner.addresses[0][:2]
+    return f"{host}:{port}"
+
+
+def _without_credentials(source: str) -> str:
+    scheme, separator, rest = source.partition("://")
+    return f"{scheme}://{rest.rpartition('@')[2]}" if separator else source
+
+
+async def serve(settings: Settings) -> None:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    await Sidecar(settings).run(stop)

@@ -1,0 +1,88 @@
+"""The words of one call on its way through the pipeline: what came in, what was tried, what goes out."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from schemas.bundle import Caller
+from schemas.record import AttemptRecord, Usage
+from sidecar.dialects.base import Dialect, Envelope
+from sidecar.errors import GatewayError
+from sidecar.routing.plan import Plan
+from sidecar.routing.snapshot import Snapshot
+
+Write = Callable[[bytes], Awaitable[None]]
+"""Hands bytes to the caller; waits while its window is full. Raises ConnectionError when it has left."""
+
+
+@dataclass(frozen=True, slots=True)
+class Inbound:
+    """A request as the edge hands it over."""
+
+    id: str
+    dialect: Dialect
+    body: bytes
+    headers: Mapping[str, str]
+    """Lower-case look-ups work."""
+    snapshot: Snapshot
+    """Taken at the request's first line and kept to its end."""
+    caller: Caller | None
+    arrived: float
+    """Unix seconds."""
+    started: float
+    """Monotonic seconds."""
+
+
+@dataclass(frozen=True, slots=True)
+class PlainReply:
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+
+class StreamReply(Protocol):
+    """A stream that has committed to its target: its first content is in hand."""
+
+    status: int
+    headers: Mapping[str, str]
+    content_type: str
+
+    async def pump(self, write: Write) -> None:
+        """Everything to the caller, then the books. Never raises an upstream's failure: that becomes an error event."""
+        ...
+
+
+@dataclass(slots=True)
+class Call:
+    """One call's changing state. Lives as long as its request."""
+
+    inbound: Inbound
+    envelope: Envelope
+    plan: Plan
+    agent: str
+    day: str
+    """ISO day (UTC) on which it arrived: decides prices and budgets."""
+    attempts: list[AttemptRecord] = field(default_factory=list)
+    dropped: tuple[str, ...] = ()
+    reason: str = ""
+    """Why the target that answers, or the last one tried, was chosen."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How a call ended, for its record."""
+
+    word: str
+    status: int
+    usage: Usage | None = None
+    estimated: bool = False
+    first_token_seconds: float | None = None
+
+
+class CallFailed(Exception):
+    """Carries a gateway error to the edge with the headers that were known by then."""
+
+    def __init__(self, error: GatewayError, headers: Mapping[str, str]) -> None:
+        super().__init__(error.message)
+        self.error = error
+        self.headers = headers

@@ -1,0 +1,47 @@
+"""A tap for a stream whose two ends speak different dialects: decode, look, encode."""
+
+from schemas.record import Usage
+from sidecar.canonical.events import CONTENT_EVENTS, AnyEvent, Ended, Failed, Finished, Started, UsageReported
+from sidecar.dialects.base import StreamDecoder, StreamEncoder
+from sidecar.errors import UpstreamError
+
+
+class Translator:
+    """Stands where a `Tap` stands. A failure is reported, not encoded: the pipeline decides what the caller sees."""
+
+    def __init__(self, decoder: StreamDecoder, encoder: StreamEncoder, created: int) -> None:
+        """`created` (Unix seconds) stands where the provider's dialect does not say when and the caller's must."""
+        self._decoder = decoder
+        self._encoder = encoder
+        self._created = created
+        self.content_seen = False
+        self.finished = False
+        self.ended = False
+        self.usage: Usage | None = None
+        self.failed: UpstreamError | None = None
+
+    def feed(self, data: bytes) -> bytes:
+        return self._pass_on(self._decoder.feed(data))
+
+    def finish(self) -> bytes:
+        events = self._decoder.finish()
+        if self.finished and not self.ended and not any(isinstance(event, Ended | Failed) for event in events):
+            events.append(Ended())  # a finish reason is success, even where the end mark never came
+        return self._pass_on(events)
+
+    def _pass_on(self, events: list[AnyEvent]) -> bytes:
+        for place, event in enumerate(events):
+            if isinstance(event, CONTENT_EVENTS):
+                self.content_seen = True
+            if isinstance(event, UsageReported):
+                self.usage = event.usage
+            elif isinstance(event, Started) and event.created is None:
+                events[place] = Started(event.id, event.model, self._created)
+            elif isinstance(event, Finished):
+                self.finished = True
+            elif isinstance(event, Ended):
+                self.ended = True
+            elif isinstance(event, Failed):
+                self.failed = event.error
+                return self._encoder.encode(events[:place])
+        return self._encoder.encode(events)

@@ -1,0 +1,449 @@
+"""One call from bytes to record: open, choose the use case, plan, try the targets in order, commit, answer, book.
+
+Async, but the network is reached only through `ports`. The streamed and the plain answer share everything up to the
+commit point: the moment the first content is in hand. Before it another target may answer; after it none may.
+"""
+
+import asyncio
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from decimal import Decimal
+
+import msgspec
+
+from schemas.record import AttemptRecord, CallRecord, Usage
+from sidecar.accounting.books import (
+    CLIENT_CLOSED,
+    OK,
+    cost_at,
+    estimated_usage,
+    final_record,
+    provisional_record,
+    usd_text,
+)
+from sidecar.accounting.pricing import cost_of
+from sidecar.accounting.spend import SpendBook
+from sidecar.call import Call, CallFailed, Inbound, Outcome, PlainReply, StreamReply
+from sidecar.dialects.base import Encoded, PlainAnswer, Tap
+from sidecar.dialects.registry import DIALECTS
+from sidecar.dialects.translator import Translator
+from sidecar.errors import (
+    CannotCarry,
+    CeilingSpent,
+    ChainSpent,
+    DeadlineExceeded,
+    FirstTokenTimeout,
+    GatewayError,
+    NotAllowed,
+    Rejected,
+    StreamCut,
+    UpstreamError,
+    code_of,
+)
+from sidecar.ports import CallObserver, Clock, RecordSink, Upstream, UpstreamAnswer
+from sidecar.routing.facts import Facts
+from sidecar.routing.fallback import Step, backoff_seconds, step_after
+from sidecar.routing.health import Health
+from sidecar.routing.plan import Plan, Planned, plan, plan_pinned
+from sidecar.routing.snapshot import UseCase
+from sidecar.routing.usecase import select_use_case
+from sidecar.streaming import Stream
+
+UNHEALTHY = frozenset(
+    {
+        "unreachable",
+        "connection_lost",
+        "first_token_timeout",
+        "overloaded",
+        "server_fault",
+        "malformed_answer",
+        "stream_cut",
+        "stream_stalled",
+        "stream_failed",
+    }
+)
+"""Errors that count against a target's breaker: not the caller's mistakes, not 429, not a caller that left."""
+
+
+class Pipeline:
+    """Holds what outlives a call: breakers, spend, and the ports."""
+
+    def __init__(
+        self,
+        *,
+        sidecar: str,
+        clock: Clock,
+        upstream: Upstream,
+        sink: RecordSink,
+        observers: tuple[CallObserver, ...],
+        default_use_case: str | None = None,
+        default_agent: str = "",
+    ) -> None:
+        self.health = Health()
+        self.clock = clock
+        self._sidecar = sidecar
+        self._upstream = upstream
+        self._sink = sink
+        self._observers = observers
+        self._spend = SpendBook()
+        self._default_use_case = default_use_case
+        self._default_agent = default_agent
+
+    async def run(self, inbound: Inbound) -> PlainReply | StreamReply:
+        """Answer one call.
+
+        Raises:
+            GatewayError: refused before any use case was known.
+            CallFailed: refused or failed later; carries the headers known by then. Its record is booked.
+        """
+        call = self.open(inbound)
+        if call.plan.refusal is not None:
+            error: GatewayError = CeilingSpent(
+                f'the {call.plan.refusal} of use case "{call.plan.use_case.name}" is spent; '
+                "its rule says to refuse until the window turns"
+            )
+            call.reason = call.plan.refusal
+            raise self._refuse(call, error)
+        if not call.plan.steps:
+            raise self._refuse(call, nobody_fits(call.plan))
+        return await self._try_targets(call)
+
+    def open(self, inbound: Inbound) -> Call:
+        """Bytes to plan, without calling anyone. Raises CallerError."""
+        envelope = inbound.dialect.open(inbound.body)
+        headers, caller = inbound.headers, inbound.caller
+        use_case = select_use_case(
+            inbound.snapshot,
+            named=headers.get("x-pointsman-use-case"),
+            model=envelope.model,
+            caller=caller,
+            default=self._default_use_case,
+        )
+        agent = headers.get("x-pointsman-agent") or (caller.name if caller else self._default_agent)
+        at = datetime.fromtimestamp(inbound.arrived, UTC)
+        day = at.date().isoformat()
+        facts = Facts(
+            input_tokens=envelope.input_tokens,
+            max_output_tokens=envelope.max_output_tokens,
+            needs=envelope.needs,
+            stream=envelope.stream,
+            agent=agent,
+            caller=caller.name if caller else "",
+            headers={name: headers[name] for name in use_case.headers_watched if name in headers},
+            metadata=envelope.metadata,
+        )
+        return Call(inbound, envelope, self._plan(inbound, use_case, facts, at, day), agent, day)
+
+    def plan_for(self, use_case: UseCase, facts: Facts, at: datetime) -> Plan:
+        """What would happen to such a call now."""
+        return plan(
+            use_case,
+            facts,
+            resting=self.health.resting(self.clock.monotonic()),
+            spend=self._spend.of(use_case.name, at.date().isoformat()),
+            at=at,
+        )
+
+    def _plan(self, inbound: Inbound, use_case: UseCase, facts: Facts, at: datetime, day: str) -> Plan:
+        wanted = inbound.headers.get("x-pointsman-target")
+        if wanted is None:
+            return self.plan_for(use_case, facts, at)
+        if inbound.snapshot.callers and not (inbound.caller and inbound.caller.pin):
+            raise NotAllowed("x-pointsman-target needs a caller that is granted pin in pointsman.yaml")
+        return plan_pinned(inbound.snapshot, use_case, wanted)
+
+    async def _try_targets(self, call: Call) -> PlainReply | StreamReply:
+        steps, retry = call.plan.steps, call.plan.use_case.retry
+        deadline = call.inbound.started + call.plan.use_case.timeouts.deadline
+        place, tries = 0, 0
+        while True:
+            planned = steps[place] if tries == 0 else Planned(steps[place].target, "retry")
+            targets_left = len(steps) - place - 1
+            self._choose(call, planned)
+            began = self.clock.monotonic()
+            try:
+                return await self._attempt(call, planned, began, deadline, targets_left)
+            except asyncio.CancelledError:
+                self._note_departure(call, planned, began)
+                raise
+            except (UpstreamError, CannotCarry) as failure:
+                error: GatewayError = failure
+            self._note_failure(call, planned, error, began)
+            tries += 1
+            step = step_after(
+                error,
+                bytes_sent=False,
+                tries_left_on_target=retry.same_target + 1 - tries,
+                targets_left=targets_left,
+            )
+            if step is Step.STOP:
+                raise self._refuse(call, error, planned)
+            if step is Step.NEXT_TARGET or not await self._wait(call, planned, error, tries, deadline):
+                place, tries = place + 1, 0
+            if place == len(steps) or len(call.attempts) >= retry.max_attempts:
+                raise self._refuse(call, chain_spent(call, error), planned)
+
+    async def _wait(self, call: Call, planned: Planned, error: GatewayError, tries: int, deadline: float) -> bool:
+        """Wait before the same target again; False when the deadline does not leave the time."""
+        asked = error.retry_after_seconds if isinstance(error, UpstreamError) else None
+        seconds = backoff_seconds(tries, self.clock.jitter()) if asked is None else asked
+        if self.clock.monotonic() + seconds >= deadline:
+            return False
+        try:
+            await self.clock.sleep(seconds)
+        except asyncio.CancelledError:
+            seconds_in_all = self.clock.monotonic() - call.inbound.started
+            self._book(
+                final_record(call, self._sidecar, planned.target, Outcome(CLIENT_CLOSED, 0), seconds_in_all), call
+            )
+            raise
+        return True
+
+    async def _attempt(
+        self, call: Call, planned: Planned, began: float, deadline: float, targets_left: int
+    ) -> PlainReply | StreamReply:
+        target, timeouts = planned.target, call.plan.use_case.timeouts
+        encoded = self._encode(call, planned)
+        call.dropped = encoded.dropped
+        self._sink.begin(provisional_record(call, self._sidecar, planned))
+        left = deadline - began
+        # A target that hangs must leave the next one time to answer.
+        patience = timeouts.first_token if call.envelope.stream else (left / 2 if targets_left else left)
+        answer: UpstreamAnswer | None = None
+        committed = False
+        try:
+            async with asyncio.timeout(min(left, patience)):
+                answer = await self._upstream.send(
+                    target,
+                    DIALECTS[target.dialect].path,
+                    self._upstream_headers(call, planned),
+                    encoded.body,
+                    timeouts.connect,
+                )
+                if answer.status >= 300:
+                    raise DIALECTS[target.dialect].decode_error(answer.status, answer.headers, await answer.read())
+                if not call.envelope.stream:
+                    return self._plain(call, planned, answer.status, await answer.read(), began)
+                tap = self._tap(call, planned)
+                held = await _until_content(answer, tap)
+                committed = True
+                return self._stream(call, planned, answer, tap, held, began, deadline)
+        except TimeoutError as error:
+            if self.clock.monotonic() >= deadline:
+                raise DeadlineExceeded(f"no answer within the deadline of {timeouts.deadline:g} s") from error
+            raise FirstTokenTimeout(f"no answer from {target.key} within {min(left, patience):g} s") from error
+        finally:
+            if answer is not None and not committed:
+                answer.close()
+
+    def _encode(self, call: Call, planned: Planned) -> Encoded:
+        target, dialect = planned.target, call.inbound.dialect
+        if target.dialect == dialect.name:
+            return Encoded(dialect.forward(call.envelope, target.name))
+        request = dialect.decode_request(call.envelope)
+        return DIALECTS[target.dialect].encode_request(request, target.name, target.max_output_tokens)
+
+    def _upstream_headers(self, call: Call, planned: Planned) -> dict[str, str]:
+        headers = {"x-pointsman-request-id": f"{call.inbound.id}.{len(call.attempts)}"}
+        if planned.target.dialect == call.inbound.dialect.name:
+            for name in call.inbound.dialect.forwarded_headers:
+                if (value := call.inbound.headers.get(name)) is not None:
+                    headers[name] = value
+        return headers
+
+    def _tap(self, call: Call, planned: Planned) -> Tap:
+        target, dialect, envelope = planned.target, call.inbound.dialect, call.envelope
+        price = target.price_on(call.day)
+
+        def price_of(usage: Usage) -> Decimal | None:
+            return cost_of(usage, price)
+
+        if target.dialect == dialect.name:
+            return dialect.new_tap(envelope.wants_usage, price_of)
+        return Translator(
+            DIALECTS[target.dialect].new_decoder(),
+            dialect.new_encoder(envelope.wants_usage, price_of, envelope.input_tokens),
+            int(call.inbound.arrived),
+        )
+
+    def _plain(self, call: Call, planned: Planned, status: int, body: bytes, began: float) -> PlainReply:
+        target, dialect = planned.target, call.inbound.dialect
+        if target.dialect == dialect.name:
+            read, out = dialect.read_answer(body), body
+        else:
+            response = DIALECTS[target.dialect].decode_response(body)
+            if response.created is None:
+                response = msgspec.structs.replace(response, created=int(call.inbound.arrived))
+            read, out = PlainAnswer(response.model, response.usage), dialect.encode_response(response)
+        usage = read.usage or estimated_usage(call, target)
+        record = self._end(call, planned, Outcome(OK, status, usage, read.usage is None), began, status)
+        headers = self._headers(call, planned, len(call.attempts))
+        if record.cost_usd is not None:
+            headers["x-pointsman-cost-usd"] = usd_text(record.cost_usd)
+        return PlainReply(status, headers, out)
+
+    def _stream(
+        self,
+        call: Call,
+        planned: Planned,
+        answer: UpstreamAnswer,
+        tap: Tap,
+        held: bytes,
+        began: float,
+        deadline: float,
+    ) -> StreamReply:
+        first_token = self.clock.monotonic() - began
+        target, timeouts = planned.target, call.plan.use_case.timeouts
+
+        def settle(word: str, events_seen: int) -> None:
+            usage = tap.usage or estimated_usage(call, target, events_seen)
+            outcome = Outcome(word, answer.status, usage, tap.usage is None, first_token)
+            self._end(call, planned, outcome, began, answer.status)
+
+        return Stream(
+            status=200,
+            headers=self._headers(call, planned, len(call.attempts) + 1),
+            content_type=call.inbound.dialect.stream_content_type,
+            clock=self.clock,
+            answer=answer,
+            tap=tap,
+            held=held,
+            idle_seconds=timeouts.stream_idle,
+            deadline=deadline,
+            settle=settle,
+            encode_error=lambda error: call.inbound.dialect.encode_stream_error(error, call.inbound.id),
+        )
+
+    def _end(
+        self, call: Call, planned: Planned, outcome: Outcome, began: float, upstream_status: int | None
+    ) -> CallRecord:
+        """The answering attempt is over: note it, feed the breaker, book the call."""
+        target, now = planned.target, self.clock.monotonic()
+        call.attempts.append(
+            AttemptRecord(
+                model=target.model,
+                provider=target.provider,
+                reason=planned.reason,
+                outcome=outcome.word,
+                seconds=now - began,
+                status=upstream_status,
+                first_token_seconds=outcome.first_token_seconds,
+                usage=outcome.usage,
+                cost_usd=cost_at(call, target, outcome.usage),
+            )
+        )
+        if outcome.word in UNHEALTHY:
+            self.health.failed(target.key, now)
+        elif outcome.word == OK:
+            self.health.succeeded(target.key)
+        return self._book(final_record(call, self._sidecar, target, outcome, now - call.inbound.started), call)
+
+    def _book(self, record: CallRecord, call: Call) -> CallRecord:
+        self._sink.book(record)
+        if record.cost_usd is not None:
+            self._spend.add(record.use_case, call.day, record.cost_usd + record.wasted_usd)
+        for observer in self._observers:
+            observer.observe(record)
+        return record
+
+    def _note_failure(self, call: Call, planned: Planned, error: GatewayError, began: float) -> None:
+        target, now = planned.target, self.clock.monotonic()
+        if error.code in UNHEALTHY:
+            self.health.failed(target.key, now)
+        call.attempts.append(
+            AttemptRecord(
+                model=target.model,
+                provider=target.provider,
+                reason=planned.reason,
+                outcome=error.code,
+                seconds=now - began,
+                status=error.upstream_status if isinstance(error, UpstreamError) else None,
+            )
+        )
+
+    def _note_departure(self, call: Call, planned: Planned, began: float) -> None:
+        """The caller left before an answer: its provider may bill what was asked, so the estimate is booked."""
+        usage = estimated_usage(call, planned.target)
+        self._end(call, planned, Outcome(CLIENT_CLOSED, 0, usage, True), began, None)
+
+    def _refuse(self, call: Call, error: GatewayError, planned: Planned | None = None) -> CallFailed:
+        """Book a call that gets no answer; the error for the edge to raise."""
+        seconds = self.clock.monotonic() - call.inbound.started
+        outcome = Outcome(code_of(error), status_of(error))
+        self._book(final_record(call, self._sidecar, planned.target if planned else None, outcome, seconds), call)
+        headers = self._headers(call, planned, len(call.attempts))
+        headers["x-should-retry"] = "false"
+        return CallFailed(error, headers)
+
+    def _choose(self, call: Call, planned: Planned) -> None:
+        """Why this target: the plan's word, or what made the choice before it fall away."""
+        if call.attempts:
+            call.reason = call.attempts[-1].outcome
+        elif planned.reason == "fallback" and call.plan.skipped:
+            call.reason = call.plan.skipped[0].reason
+        else:
+            call.reason = planned.reason
+
+    def _headers(self, call: Call, planned: Planned | None, attempts: int) -> dict[str, str]:
+        headers = {
+            "x-pointsman-request-id": call.inbound.id,
+            "x-pointsman-use-case": call.plan.use_case.name,
+            "x-pointsman-bundle": call.inbound.snapshot.digest,
+            "x-pointsman-attempts": str(attempts),
+            "x-pointsman-reason": call.reason,
+        }
+        if planned is not None:
+            headers["x-pointsman-model"] = planned.target.model
+            headers["x-pointsman-provider"] = planned.target.provider
+        if call.dropped:
+            headers["x-pointsman-dropped"] = ", ".join(call.dropped)
+        return headers
+
+
+async def _until_content(answer: UpstreamAnswer, tap: Tap) -> bytes:
+    """Bytes for the caller up to and with the first content. Raises UpstreamError: another target may still answer."""
+    held = b""
+    while not tap.content_seen:
+        data = await answer.chunk()
+        held += tap.feed(data) if data else tap.finish()
+        if tap.failed is not None and not tap.content_seen:
+            raise tap.failed
+        if not data and not tap.content_seen:
+            raise StreamCut("the stream ended before any content")
+    return held
+
+
+def status_of(error: GatewayError) -> int:
+    """What the caller can act on keeps the provider's own status; everything else has ours."""
+    if isinstance(error, Rejected) and error.upstream_status in (400, 413, 422):
+        return error.upstream_status
+    return error.status
+
+
+def chain_spent(call: Call, last: GatewayError) -> GatewayError:
+    """What a caller reads when every target has failed: who was asked, and how each ended."""
+    if isinstance(last, CannotCarry):
+        return last
+    trail = ", ".join(f"{attempt.model}@{attempt.provider}: {attempt.outcome}" for attempt in call.attempts)
+    return ChainSpent(
+        f'no model of use case "{call.plan.use_case.name}" answered ({trail}); last: {last.message}',
+        status=status_of(last),
+        code=last.code,
+    )
+
+
+def nobody_fits(plan: Plan) -> GatewayError:
+    """What a caller reads when the plan is empty before anyone was asked."""
+    reasons = ", ".join(f"{item.model}@{item.provider}: {item.reason}" for item in plan.skipped)
+    message = f'no model of use case "{plan.use_case.name}" can take this call ({reasons})'
+    resting = next((item.reason for item in plan.skipped if item.reason in ("breaker_open", "down")), None)
+    if resting is not None:
+        return ChainSpent(message, status=503, code=resting)
+    return ChainSpent(message, status=422, code=plan.skipped[0].reason if plan.skipped else "no_target")
+
+
+def error_headers(error: GatewayError) -> Mapping[str, str]:
+    """Headers that every error of this kind carries."""
+    if isinstance(error, UpstreamError) and error.retry_after_seconds is not None:
+        return {"retry-after": str(max(1, round(error.retry_after_seconds)))}
+    return {}

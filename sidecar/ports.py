@@ -1,0 +1,83 @@
+"""What one call's core needs from outside. The app wires real ones; tests script their own."""
+
+from collections.abc import Callable, Mapping
+from typing import Protocol
+
+from schemas.record import CallRecord
+from sidecar.routing.snapshot import Target
+
+
+class Timer(Protocol):
+    def cancel(self) -> None: ...
+
+
+class Clock(Protocol):
+    def now(self) -> float:
+        """Unix seconds."""
+        ...
+
+    def monotonic(self) -> float:
+        """Seconds that never step back."""
+        ...
+
+    def jitter(self) -> float:
+        """Drawn evenly from 0 to 1."""
+        ...
+
+    async def sleep(self, seconds: float) -> None: ...
+
+    def call_later(self, seconds: float, callback: Callable[[], None]) -> Timer: ...
+
+
+class UpstreamAnswer(Protocol):
+    """A provider's answer whose headers have come. Whoever holds it closes it."""
+
+    status: int
+    headers: Mapping[str, str]
+    """Lower-case names."""
+
+    async def read(self) -> bytes:
+        """The rest of the body. Raises UpstreamError when the connection breaks."""
+        ...
+
+    async def chunk(self) -> bytes:
+        """What has arrived, or waits for more; empty at the end. Raises UpstreamError when the connection breaks."""
+        ...
+
+    def fail(self, error: Exception) -> None:
+        """The read that waits, or the next one, raises this."""
+        ...
+
+    def close(self) -> None:
+        """A body read to its end gives its connection back; otherwise the connection is closed at once."""
+        ...
+
+
+class Upstream(Protocol):
+    async def send(
+        self, target: Target, path: str, headers: Mapping[str, str], body: bytes, connect_seconds: float
+    ) -> UpstreamAnswer:
+        """Post `body` to the target's provider with its credentials.
+
+        Raises:
+            UpstreamError: Unreachable, ConnectionLost, or CredentialRefused when our own key cannot be read.
+        """
+        ...
+
+
+class RecordSink(Protocol):
+    """The spool. Both calls return once the line is written: a killed process loses neither."""
+
+    def begin(self, record: CallRecord) -> None:
+        """Before an attempt leaves: what is booked if the process dies before the call ends."""
+        ...
+
+    def book(self, record: CallRecord) -> None:
+        """How the call ended."""
+        ...
+
+
+class CallObserver(Protocol):
+    """Counters and logs. Never on the way of a failure: what it raises would be a bug of ours."""
+
+    def observe(self, record: CallRecord) -> None: ...

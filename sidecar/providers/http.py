@@ -1,0 +1,118 @@
+"""The upstream client over `aiohttp.ClientSession`. Network failures become our error classes, by a table."""
+
+import asyncio
+from collections.abc import Mapping
+
+import aiohttp
+
+from schemas.version import VERSION
+from sidecar.errors import ConnectionLost, StreamCut, Unreachable, UpstreamError
+from sidecar.providers.credentials import Credentials
+from sidecar.providers.endpoints import request_headers
+from sidecar.routing.snapshot import Target
+
+KEEPALIVE_SECONDS = 75.0
+"""Warm connections matter more than any other knob; common load balancers close after 60 to 350 s."""
+
+MAX_ANSWER_BYTES = 64 << 20
+"""Of a plain answer or an error body: larger means a peer gone wrong."""
+
+_BEFORE_SENT = (
+    aiohttp.ClientConnectorError,
+    aiohttp.ClientConnectorDNSError,
+    aiohttp.ClientSSLError,
+    aiohttp.ConnectionTimeoutError,
+    aiohttp.InvalidURL,
+)
+
+
+def failure_of(error: Exception, target: Target) -> UpstreamError:
+    """A network exception, before the answer's headers came, as the class that decides what happens next."""
+    if isinstance(error, _BEFORE_SENT):
+        return Unreachable(f"{target.provider} cannot be reached: {_plainly(error)}")
+    return ConnectionLost(f"{target.provider} closed the connection before answering: {_plainly(error)}")
+
+
+def _plainly(error: Exception) -> str:
+    """Never the exception's own text as it stands: some carry the whole URL."""
+    cause = getattr(error, "os_error", None)
+    if isinstance(cause, OSError):
+        return cause.strerror or type(cause).__name__
+    return type(error).__name__
+
+
+class HttpAnswer:
+    """An `UpstreamAnswer` over aiohttp's response."""
+
+    def __init__(self, response: aiohttp.ClientResponse) -> None:
+        self._response = response
+        self.status = response.status
+        self.headers: Mapping[str, str] = {name.lower(): value for name, value in response.headers.items()}
+
+    async def read(self) -> bytes:
+        try:
+            body = bytearray()
+            while data := await self._response.content.readany():
+                body += data
+                if len(body) > MAX_ANSWER_BYTES:
+                    raise ConnectionLost(f"the answer is larger than {MAX_ANSWER_BYTES} bytes")
+        except (aiohttp.ClientError, OSError) as error:
+            raise ConnectionLost(f"the connection broke inside the answer: {_plainly(error)}") from error
+        return bytes(body)
+
+    async def chunk(self) -> bytes:
+        try:
+            return await self._response.content.readany()
+        except (aiohttp.ClientError, OSError) as error:
+            raise StreamCut(f"the connection broke inside the stream: {_plainly(error)}") from error
+
+    def fail(self, error: Exception) -> None:
+        self._response.content.set_exception(error)
+
+    def close(self) -> None:
+        self._response.close()
+
+
+class HttpUpstream:
+    """One session, one pool, for the life of the process: connections outlive reloads."""
+
+    def __init__(self, credentials: Credentials, *, trust_env: bool = False) -> None:
+        self._credentials = credentials
+        self._time_outs: dict[float, aiohttp.ClientTimeout] = {}
+        self._session = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=KEEPALIVE_SECONDS, ttl_dns_cache=60),
+            cookie_jar=aiohttp.DummyCookieJar(),
+            auto_decompress=False,
+            trust_env=trust_env,
+            headers={"user-agent": f"pointsman/{VERSION}", "accept-encoding": "identity"},
+        )
+
+    async def send(
+        self, target: Target, path: str, headers: Mapping[str, str], body: bytes, connect_seconds: float
+    ) -> HttpAnswer:
+        endpoint = target.endpoint
+        key = None if endpoint.api_key is None else self._credentials.read(endpoint.api_key)
+        try:
+            response = await self._session.post(
+                endpoint.base_url + path,
+                data=body,
+                headers=request_headers(target.dialect, {**endpoint.headers, **headers}, key),
+                timeout=self._time_out(connect_seconds),
+                allow_redirects=False,
+            )
+        except (aiohttp.ClientError, OSError) as error:
+            if isinstance(error, asyncio.TimeoutError) and not isinstance(error, aiohttp.ClientError):
+                raise
+            raise failure_of(error, target) from error
+        return HttpAnswer(response)
+
+    def _time_out(self, connect_seconds: float) -> aiohttp.ClientTimeout:
+        if connect_seconds not in self._time_outs:
+            # Everything past the connection is bounded by the pipeline: deadline, first token, stream idle.
+            self._time_outs[connect_seconds] = aiohttp.ClientTimeout(
+                total=None, connect=connect_seconds, sock_connect=connect_seconds, sock_read=None
+            )
+        return self._time_outs[connect_seconds]
+
+    async def close(self) -> None:
+        await self._session.close()

@@ -1,0 +1,33 @@
+"""A plan as people and scripts read it: the answer of `explain`, the same from the command and from the sidecar."""
+
+import msgspec
+
+from sidecar.routing.plan import Plan
+from sidecar.routing.snapshot import Skipped
+
+
+class Step(msgspec.Struct, frozen=True):
+    model: str
+    provider: str
+    reason: str
+
+
+class Explanation(msgspec.Struct, frozen=True, omit_defaults=True):
+    use_case: str
+    plan: tuple[Step, ...]
+    skipped: tuple[Step, ...]
+    refusal: str | None = None
+    """The ceiling whose rule says to refuse."""
+
+
+def explained(plan: Plan) -> Explanation:
+    return Explanation(
+        use_case=plan.use_case.name,
+        plan=tuple(Step(item.target.model, item.target.provider, item.reason) for item in plan.steps),
+        skipped=tuple(_step(item) for item in plan.skipped),
+        refusal=plan.refusal,
+    )
+
+
+def _step(item: Skipped) -> Step:
+    return Step(item.model, item.provider, item.reason)

@@ -1,0 +1,1 @@
+"""Where rules come from and how they take effect: source → verify → build → swap → keep on disk → report."""

@@ -1,0 +1,230 @@
+"""The port that agents call: one handler per path, one translation of errors into the caller's own dialect."""
+
+import logging
+import os
+from collections.abc import Awaitable, Callable, Mapping
+from datetime import UTC, datetime
+
+import msgspec
+from aiohttp import web
+
+from sidecar.call import CallFailed, Inbound, PlainReply
+from sidecar.dialects.base import Dialect
+from sidecar.dialects.registry import DIALECTS
+from sidecar.errors import (
+    BodyTooLarge,
+    GatewayError,
+    MalformedRequest,
+    NotReady,
+    UnknownPath,
+    UnknownUseCase,
+    WrongMethod,
+    code_of,
+)
+from sidecar.pipeline import Pipeline, error_headers, status_of
+from sidecar.ports import Clock
+from sidecar.routing.explain import explained
+from sidecar.routing.facts import parse_facts
+from sidecar.routing.snapshot import Snapshot
+from sidecar.rules.store import RuleStore
+from sidecar.server.guard import caller_of, refuse_foreigners
+from sidecar.telemetry.metrics import Metrics
+from sidecar.telemetry.recent import RecentCalls
+
+OPENAI, ANTHROPIC = DIALECTS["openai"], DIALECTS["anthropic"]
+
+CALL_PATHS: Mapping[str, Dialect] = {"/v1/chat/completions": OPENAI, "/v1/messages": ANTHROPIC}
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+log = logging.getLogger("pointsman.calls")
+
+
+class AgentPort:
+    """Handlers, with what they need. `calls_open` counts requests being answered, for a drain."""
+
+    def __init__(
+        self,
+        *,
+        pipeline: Pipeline,
+        store: RuleStore,
+        clock: Clock,
+        metrics: Metrics,
+        recent: RecentCalls,
+        allowed_hosts: frozenset[str],
+        max_body_bytes: int,
+    ) -> None:
+        self._pipeline = pipeline
+        self._store = store
+        self._clock = clock
+        self._metrics = metrics
+        self._recent = recent
+        self._allowed_hosts = allowed_hosts
+        self._max_body_bytes = max_body_bytes
+        self.calls_open = 0
+
+    def app(self) -> web.Application:
+        app = web.Application(client_max_size=self._max_body_bytes, middlewares=[self._edge])
+        for path, dialect in CALL_PATHS.items():
+            app.router.add_post(path, self._answering(dialect))
+        app.router.add_get("/v1/models", self._models)
+        app.router.add_post("/pointsman/explain", self._explain)
+        app.router.add_get("/pointsman/calls/{id}", self._recent_call)
+        return app
+
+    @web.middleware
+    async def _edge(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        """Guards the door, and says every error in the caller's dialect."""
+        request_id = self._new_id()
+        request["id"] = request_id
+        known: Mapping[str, str] = {}
+        try:
+            refuse_foreigners(request.headers, self._allowed_hosts)
+            return await handler(request)
+        except CallFailed as failed:
+            error, known = failed.error, failed.headers
+        except GatewayError as refused:
+            error = refused
+            self._metrics.refused(code_of(error))
+        except web.HTTPException as http:
+            error = _our_own(http, request, self._max_body_bytes)
+            self._metrics.refused(code_of(error))
+        except ConnectionError:
+            raise
+        except Exception:
+            log.exception("call.crashed id=%s path=%s", request_id, request.path)
+            error = GatewayError("the sidecar failed on this request; its log says why")
+        headers = {"x-pointsman-request-id": request_id, **known, **error_headers(error)}
+        dialect = _dialect_of(request)
+        return web.Response(
+            status=status_of(error),
+            headers=headers,
+            body=dialect.encode_error(error, request_id),
+            content_type="application/json",
+        )
+
+    def _answering(self, dialect: Dialect) -> Handler:
+        async def answer(request: web.Request) -> web.StreamResponse:
+            self.calls_open += 1
+            try:
+                reply = await self._pipeline.run(await self._inbound(request, dialect))
+                if isinstance(reply, PlainReply):
+                    return web.Response(
+                        status=reply.status, headers=reply.headers, body=reply.body, content_type="application/json"
+                    )
+                response = web.StreamResponse(status=reply.status, headers=reply.headers)
+                response.headers["content-type"] = reply.content_type
+                response.headers["cache-control"] = "no-cache"
+
+                async def write(data: bytes) -> None:
+                    if not response.prepared:
+                        await response.prepare(request)
+                    await response.write(data)
+
+                await reply.pump(write)
+                await response.write_eof()
+                return response
+            finally:
+                self.calls_open -= 1
+
+        return answer
+
+    async def _inbound(self, request: web.Request, dialect: Dialect) -> Inbound:
+        arrived, started = self._clock.now(), self._clock.monotonic()
+        snapshot = self._snapshot()
+        caller = caller_of(request.headers, snapshot)
+        if (request.content_length or 0) > self._max_body_bytes:
+            raise _too_large(self._max_body_bytes)
+        body = await request.read()
+        return Inbound(request["id"], dialect, body, request.headers, snapshot, caller, arrived, started)
+
+    def _snapshot(self) -> Snapshot:
+        if self._store.current is None:
+            why = f": {self._store.error}" if self._store.error else ""
+            raise NotReady(f"this sidecar has no rules yet{why}")
+        return self._store.current
+
+    async def _models(self, request: web.Request) -> web.StreamResponse:
+        """The use cases that this caller may ask for, each as a model."""
+        snapshot = self._snapshot()
+        caller = caller_of(request.headers, snapshot)
+        names = [
+            (name, use_case.owner)
+            for name, use_case in sorted(snapshot.use_cases.items())
+            if caller is None or not caller.use_cases or name in caller.use_cases
+        ]
+        body = _dialect_of(request).encode_models(names, int(self._clock.now()))
+        return web.Response(body=body, content_type="application/json")
+
+    async def _explain(self, request: web.Request) -> web.StreamResponse:
+        """Where a call would go now and why, without calling anyone.
+
+        `{"use_case", "facts"}`, or a request as it would be sent: `{"path", "headers", "body"}`.
+        """
+        snapshot = self._snapshot()
+        caller = caller_of(request.headers, snapshot)
+        try:
+            asked = msgspec.json.decode(await request.read(), type=_Question)
+        except msgspec.DecodeError as error:
+            raise MalformedRequest(f"explain takes a JSON object: {error}") from error
+        if asked.body is not None:
+            dialect = CALL_PATHS.get(asked.path)
+            if dialect is None:
+                raise MalformedRequest(f'path must be one of {", ".join(CALL_PATHS)}, not "{asked.path}"')
+            headers = {name.lower(): value for name, value in asked.headers.items()}
+            now = self._clock.now()
+            body = bytes(asked.body)
+            plan = self._pipeline.open(
+                Inbound(request["id"], dialect, body, headers, snapshot, caller, now, self._clock.monotonic())
+            ).plan
+        else:
+            use_case = snapshot.use_cases.get(asked.use_case)
+            if use_case is None:
+                known = ", ".join(sorted(snapshot.use_cases)[:10])
+                raise UnknownUseCase(f'no use case "{asked.use_case}"; known: {known}')
+            try:
+                facts = parse_facts(asked.facts)
+            except ValueError as error:
+                raise MalformedRequest(str(error)) from error
+            plan = self._pipeline.plan_for(use_case, facts, datetime.fromtimestamp(self._clock.now(), UTC))
+        return web.Response(body=msgspec.json.encode(explained(plan)), content_type="application/json")
+
+    async def _recent_call(self, request: web.Request) -> web.StreamResponse:
+        caller = caller_of(request.headers, self._snapshot())
+        record = self._recent.get(request.match_info["id"])
+        if record is None or (caller is not None and record.caller != caller.name):
+            raise UnknownPath("no recent call of yours has this id")
+        return web.Response(body=msgspec.json.encode(record), content_type="application/json")
+
+    def _new_id(self) -> str:
+        """Sorts by time; unique over the fleet."""
+        return f"pm-{int(self._clock.now() * 1000):011x}{os.urandom(8).hex()}"
+
+
+class _Question(msgspec.Struct, forbid_unknown_fields=True):
+    use_case: str = ""
+    facts: dict[str, object] = {}
+    path: str = "/v1/chat/completions"
+    headers: dict[str, str] = {}
+    body: msgspec.Raw | None = None
+
+
+def _dialect_of(request: web.Request) -> Dialect:
+    """Whose words an answer is in where the path alone does not say."""
+    if request.path.startswith("/v1/messages") or "anthropic-version" in request.headers:
+        return ANTHROPIC
+    return OPENAI
+
+
+def _too_large(limit: int) -> BodyTooLarge:
+    return BodyTooLarge(f"the body is larger than {limit} bytes; --max-body sets the limit")
+
+
+def _our_own(http: web.HTTPException, request: web.Request, max_body_bytes: int) -> GatewayError:
+    if isinstance(http, web.HTTPRequestEntityTooLarge):
+        return _too_large(max_body_bytes)
+    if isinstance(http, web.HTTPMethodNotAllowed):
+        return WrongMethod(f"{request.path} takes {', '.join(sorted(http.allowed_methods))}, not {request.method}")
+    if isinstance(http, web.HTTPNotFound):
+        return UnknownPath(f"nothing is served at {request.path}; agents call {', '.join(CALL_PATHS)}, /v1/models")
+    return MalformedRequest(http.reason)

@@ -1,0 +1,41 @@
+"""What every request passes first: is its Host ours, is its Origin allowed, whose key does it carry."""
+
+import hashlib
+from collections.abc import Mapping
+
+from schemas.bundle import Caller
+from schemas.hosts import host_is_allowed, origin_is_allowed
+from sidecar.errors import ForeignHost, Unauthenticated
+from sidecar.routing.snapshot import Snapshot
+
+
+def refuse_foreigners(headers: Mapping[str, str], allowed: frozenset[str]) -> None:
+    """Raises ForeignHost: a web page that reaches localhost is not an agent."""
+    if not host_is_allowed(headers.get("host"), allowed):
+        raise ForeignHost("this Host is not served here; --allow-host names more")
+    if not origin_is_allowed(headers.get("origin"), allowed):
+        raise ForeignHost("requests from this Origin are not served here; --allow-host names more")
+
+
+def caller_of(headers: Mapping[str, str], snapshot: Snapshot) -> Caller | None:
+    """Whose key this is. None where the rules name no callers.
+
+    The key's hash is looked up, so neither the time it takes nor the table tells anything about the keys.
+
+    Raises:
+        Unauthenticated: the rules name callers and this key is none of theirs.
+    """
+    if not snapshot.callers:
+        return None
+    key = headers.get("x-api-key", "")
+    if not key:
+        scheme, _, rest = headers.get("authorization", "").partition(" ")
+        key = rest.strip() if scheme.lower() == "bearer" else ""
+    caller = snapshot.callers.get(hashlib.sha256(key.encode()).hexdigest()) if key else None
+    if caller is None:
+        raise Unauthenticated(
+            "send a key that pointsman.yaml lists under callers, as x-api-key or Authorization: Bearer"
+            if not key
+            else "this key is not listed under callers in pointsman.yaml"
+        )
+    return caller

@@ -1,0 +1,157 @@
+"""What a sidecar is started with. The only reader of flags and of `POINTSMAN_*` variables."""
+
+import argparse
+import base64
+import binascii
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from ipaddress import ip_address
+from pathlib import Path
+from urllib.parse import urlsplit
+
+DEFAULT_LISTEN, DEFAULT_ADMIN = "127.0.0.1:4100", "127.0.0.1:4101"
+DEFAULT_MAX_BODY = 32 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    host: str
+    port: int
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    rules: tuple[str, ...]
+    listen: Address
+    admin: Address
+    state: Path
+    use_case: str | None
+    agent: str
+    controller_token: str | None
+    public_keys: tuple[bytes, ...]
+    """Raw Ed25519 keys."""
+    allow_hosts: tuple[str, ...]
+    max_body_bytes: int
+    drain_seconds: float
+
+
+def read_settings(argv: Sequence[str] | None, environ: Mapping[str, str]) -> Settings:
+    """Flags first, then variables, then defaults. Ends the process with status 2 and one sentence on wrong usage."""
+    parser = _parser(environ)
+    args = parser.parse_args(argv)
+    rules = args.rules or tuple(filter(None, environ.get("POINTSMAN_RULES", "").split()))
+    if not rules:
+        parser.error("--rules is required: a controller's URL, a rules folder, a bundle file or a ConfigMap folder")
+    try:
+        settings = Settings(
+            rules=tuple(rules),
+            listen=_address(args.listen),
+            admin=_address(args.admin),
+            state=Path(args.state),
+            use_case=args.use_case,
+            agent=args.agent,
+            controller_token=_secret_file(args.controller_token),
+            public_keys=tuple(_public_key(path) for path in args.public_key or ()),
+            allow_hosts=tuple(args.allow_host or ()),
+            max_body_bytes=int(args.max_body),
+            drain_seconds=float(args.drain),
+        )
+    except ValueError as error:
+        parser.error(str(error))
+    for source in settings.rules:
+        if is_url(source) and not settings.public_keys and not is_loopback(source):
+            parser.error(
+                f"--rules {source}: a controller that is not on this machine needs --public-key, "
+                "the file signing.pub from the controller's state folder"
+            )
+    return settings
+
+
+def is_url(source: str) -> bool:
+    return source.startswith(("http://", "https://"))
+
+
+def is_loopback(url: str) -> bool:
+    host = urlsplit(url).hostname or ""
+    if host == "localhost":
+        return True
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _parser(environ: Mapping[str, str]) -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="pointsman-sidecar",
+        description="The gateway beside an agent: routes, falls back, and counts the money of every model call.",
+        epilog="Every flag can also be given as a variable: --state is POINTSMAN_STATE.",
+    )
+
+    def flag(name: str, default: str | None, text: str) -> None:
+        found = environ.get("POINTSMAN_" + name.upper().replace("-", "_"))
+        parser.add_argument(
+            f"--{name}", default=default if found is None else found, help=f"{text} (default: {default})"
+        )
+
+    parser.add_argument(
+        "--rules", action="append", metavar="SOURCE",
+        help="a controller's URL, a rules folder, a bundle file or a mounted ConfigMap folder; may be repeated, "
+        "in order of preference (required)",
+    )  # fmt: skip
+    flag("listen", DEFAULT_LISTEN, "the address that agents call")
+    flag("admin", DEFAULT_ADMIN, "the address of metrics, health and status")
+    flag("state", str(default_state(environ)), "folder of the last good rules and the usage spool")
+    flag("use-case", None, "what a call counts as when it does not say")
+    flag("agent", "", "the agent's name when a call does not say")
+    flag("controller-token", None, "file: how this sidecar proves itself to the controller")
+
+    def listed(name: str) -> list[str] | None:
+        return environ.get(name, "").split() or None
+
+    parser.add_argument(
+        "--public-key", action="append", metavar="FILE", default=listed("POINTSMAN_PUBLIC_KEY"),
+        help="file: whose signature on rules is trusted; may be repeated while a key is rotated (default: None)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--allow-host", action="append", metavar="NAME", default=listed("POINTSMAN_ALLOW_HOST"),
+        help="a Host that is served besides loopback and the listen address; may be repeated (default: None)",
+    )  # fmt: skip
+    flag("max-body", str(DEFAULT_MAX_BODY), "largest request body in bytes")
+    flag("drain", "25", "seconds that open calls get to finish after SIGTERM")
+    return parser
+
+
+def default_state(environ: Mapping[str, str]) -> Path:
+    """Where the XDG base directory specification puts a user's state."""
+    base = environ.get("XDG_STATE_HOME") or os.path.join(os.path.expanduser("~"), ".local", "state")
+    return Path(base) / "pointsman" / "sidecar"
+
+
+def _address(text: str) -> Address:
+    host, _, port = text.rpartition(":")
+    if not host or not port.isdigit() or int(port) > 65535:
+        raise ValueError(f'"{text}" is not an address; write it as 127.0.0.1:4100')
+    return Address(host.strip("[]"), int(port))
+
+
+def _secret_file(path: str | None) -> str | None:
+    return None if path is None else _read(path).strip()
+
+
+def _public_key(path: str) -> bytes:
+    try:
+        key = base64.b64decode(_read(path).strip(), validate=True)
+    except binascii.Error as error:
+        raise ValueError(f"{path} is not a public key: {error}") from error
+    if len(key) != 32:
+        raise ValueError(f"{path} is not an Ed25519 public key: {len(key)} bytes, not 32")
+    return key
+
+
+def _read(path: str) -> str:
+    try:
+        return Path(path).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ValueError(f"{path} cannot be read: {type(error).__name__}") from error

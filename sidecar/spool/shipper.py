@@ -1,0 +1,46 @@
+"""Hands the spool's records to the controller, in order, for as long as the sidecar runs."""
+
+import asyncio
+import logging
+
+from sidecar.ports import Clock
+from sidecar.spool.spool import Spool
+from sidecar.uplink import Uplink, UplinkFailed
+
+GATHER_SECONDS = 0.5
+"""After the first record of a batch: the ledger is at most 5 s behind, and a busy sidecar sends few batches."""
+LONGEST_WAIT_SECONDS = 30.0
+
+log = logging.getLogger("pointsman.spool")
+
+
+class Shipper:
+    def __init__(self, spool: Spool, uplink: Uplink, clock: Clock) -> None:
+        self._spool = spool
+        self._uplink = uplink
+        self._clock = clock
+
+    async def run(self) -> None:
+        failures = 0
+        while True:
+            await self._spool.arrived.wait()
+            await self._clock.sleep(GATHER_SECONDS)
+            self._spool.arrived.clear()
+            try:
+                await self.ship_all()
+                failures = 0
+            except UplinkFailed as error:
+                failures += 1
+                wait = min(LONGEST_WAIT_SECONDS, 0.5 * 2.0 ** min(failures, 10)) * self._clock.jitter()
+                log.warning("spool.not_shipped pending=%d error=%s", self._spool.pending, error)
+                self._spool.arrived.set()
+                await self._clock.sleep(wait)
+
+    async def ship_all(self) -> None:
+        """Until nothing is left. Raises UplinkFailed; what was acknowledged by then stays acknowledged."""
+        while True:
+            records, cursor = await asyncio.to_thread(self._spool.unshipped)
+            if not records:
+                return
+            await self._uplink.ship(records)
+            self._spool.acknowledge(cursor, len(records))

@@ -1,0 +1,126 @@
+"""The rest of a stream after its commit point: bytes on to the caller, one watchdog, one way into the books.
+
+After the first byte there is no second target: a failure becomes the dialect's own error event, and no end mark.
+"""
+
+import asyncio
+from collections.abc import Callable, Mapping
+
+from sidecar.accounting.books import CLIENT_CLOSED, OK
+from sidecar.call import Write
+from sidecar.dialects.base import Tap
+from sidecar.errors import DeadlineExceeded, GatewayError, StreamStalled, UpstreamError
+from sidecar.ports import Clock, Timer, UpstreamAnswer
+
+STUCK_CALLER_SECONDS = 60.0
+"""A caller that has taken nothing for this long has gone, whatever its socket says."""
+
+
+class Stream:
+    """A `StreamReply`. `settle` is called exactly once, before the caller gets its last bytes."""
+
+    def __init__(
+        self,
+        *,
+        status: int,
+        headers: Mapping[str, str],
+        content_type: str,
+        clock: Clock,
+        answer: UpstreamAnswer,
+        tap: Tap,
+        held: bytes,
+        idle_seconds: float,
+        deadline: float,
+        settle: Callable[[str, int], None],
+        encode_error: Callable[[GatewayError], bytes],
+    ) -> None:
+        self.status = status
+        self.headers = headers
+        self.content_type = content_type
+        self._clock = clock
+        self._answer = answer
+        self._tap = tap
+        self._held = held
+        self._idle_seconds = idle_seconds
+        self._deadline = deadline
+        self._settle = settle
+        self._encode_error = encode_error
+        self._settled = False
+        self._events_seen = 0
+        self._reading_since: float | None = None
+        self._writing_since: float | None = None
+        self._timer: Timer | None = None
+        self._task: asyncio.Task[object] | None = None
+
+    async def pump(self, write: Write) -> None:
+        self._task = asyncio.current_task()
+        self._watch()
+        try:
+            await self._pass_on(write)
+        except (asyncio.CancelledError, ConnectionError):
+            self._book(OK if self._tap.finished else CLIENT_CLOSED)
+            raise
+        finally:
+            if self._timer is not None:
+                self._timer.cancel()
+            self._answer.close()
+
+    async def _pass_on(self, write: Write) -> None:
+        out = self._held
+        try:
+            while True:
+                if self._tap.failed is not None:
+                    raise self._tap.failed
+                if self._tap.ended:
+                    break
+                await self._hand_over(out, write)
+                out = b""
+                self._reading_since = self._clock.monotonic()
+                data = await self._answer.chunk()
+                self._reading_since = None
+                if not data:
+                    out = self._tap.finish()
+                    if self._tap.failed is not None:
+                        raise self._tap.failed
+                    break
+                out = self._tap.feed(data)
+        except UpstreamError as error:
+            if not self._tap.finished:
+                self._book(error.code)
+                await self._hand_over(out + self._encode_error(error), write)
+                return
+            # A finish reason was seen: the answer is whole, however its connection ended.
+            out += self._tap.finish()
+        self._book(OK)
+        await self._hand_over(out, write)
+
+    async def _hand_over(self, out: bytes, write: Write) -> None:
+        if not out:
+            return
+        self._events_seen += out.count(b"data: ")
+        self._writing_since = self._clock.monotonic()
+        await write(out)
+        self._writing_since = None
+
+    def _book(self, word: str) -> None:
+        if not self._settled:
+            self._settled = True
+            self._settle(word, self._events_seen)
+
+    def _watch(self) -> None:
+        """One timer for the whole stream, moved by what it finds rather than by every chunk."""
+        now = self._clock.monotonic()
+        wait = min(self._idle_seconds, self._deadline - now)
+        if now >= self._deadline:
+            self._answer.fail(DeadlineExceeded("the call's deadline ran out inside the stream"))
+            wait = STUCK_CALLER_SECONDS
+        elif self._reading_since is not None:
+            silent = now - self._reading_since
+            if silent >= self._idle_seconds:
+                self._answer.fail(StreamStalled(f"the provider sent nothing for {self._idle_seconds:g} s"))
+            wait = min(wait, max(self._idle_seconds - silent, 0.001))
+        if self._writing_since is not None and now - self._writing_since >= STUCK_CALLER_SECONDS:
+            assert self._task is not None
+            self._task.cancel()
+            return
+        self._timer = self._clock.call_later(max(wait, 0.001), self._watch)

@@ -1,0 +1,66 @@
+"""Every metric of the sidecar, by name. Label values come from the rules or our own words, so series are bounded."""
+
+from collections.abc import Callable
+
+from schemas.record import CallRecord
+from sidecar.telemetry.exposition import Counter, Gauge, Histogram, Metric, expose
+
+SECONDS = (0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 20.0, 40.0, 80.0, 160.0)
+
+Reading = dict[tuple[str, ...], float]
+
+
+class Metrics:
+    """A `CallObserver`."""
+
+    def __init__(self) -> None:
+        target = ("use_case", "model", "provider")
+        self._calls = Counter("pointsman_calls_total", "Calls, by how they ended.", (*target, "outcome", "reason"))
+        self._attempts = Counter("pointsman_attempts_total", "Tries at a target.", ("model", "provider", "outcome"))
+        self._tokens = Counter("pointsman_tokens_total", "Tokens of answers.", (*target, "type"))
+        self._cost = Counter("pointsman_cost_usd_total", "US dollars spent on answers.", target)
+        self._wasted = Counter("pointsman_wasted_usd_total", "US dollars spent on failed attempts.", ("use_case",))
+        self._unpriced = Counter("pointsman_unpriced_calls_total", "Calls whose price is unknown.", target)
+        self._seconds = Histogram("pointsman_call_duration_seconds", "Whole calls.", target, SECONDS)
+        self._first = Histogram("pointsman_first_token_seconds", "To a stream's first content.", target, SECONDS)
+        self._refused = Counter("pointsman_refused_requests_total", "Refused before any use case.", ("code",))
+        self._all: list[Metric] = [
+            self._calls, self._attempts, self._tokens, self._cost, self._wasted, self._unpriced,
+            self._seconds, self._first, self._refused,
+        ]  # fmt: skip
+
+    def observe(self, record: CallRecord) -> None:
+        target = (record.use_case, record.model, record.provider)
+        self._calls.add((*target, record.outcome, record.reason))
+        self._seconds.observe(target, record.seconds)
+        for attempt in record.attempts:
+            self._attempts.add((attempt.model, attempt.provider, attempt.outcome))
+        if record.first_token_seconds is not None:
+            self._first.observe(target, record.first_token_seconds)
+        if record.wasted_usd:
+            self._wasted.add((record.use_case,), float(record.wasted_usd))
+        usage = record.usage
+        if usage is None:
+            return
+        self._tokens.add((*target, "input"), usage.input_tokens)
+        self._tokens.add((*target, "output"), usage.output_tokens)
+        if usage.cache_read_tokens:
+            self._tokens.add((*target, "cache_read"), usage.cache_read_tokens)
+        if usage.cache_write_tokens:
+            self._tokens.add((*target, "cache_write"), usage.cache_write_tokens)
+        if usage.reasoning_tokens:
+            self._tokens.add((*target, "reasoning"), usage.reasoning_tokens)
+        if record.cost_usd is None:
+            self._unpriced.add(target)
+        else:
+            self._cost.add(target, float(record.cost_usd))
+
+    def refused(self, code: str) -> None:
+        self._refused.add((code,))
+
+    def gauge(self, name: str, help_text: str, labels: tuple[str, ...], read: Callable[[], Reading]) -> None:
+        """Adds a value that is read at each scrape."""
+        self._all.append(Gauge(name, help_text, labels, read))
+
+    def expose(self) -> bytes:
+        return expose(self._all)

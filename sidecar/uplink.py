@@ -1,0 +1,121 @@
+"""The controller as a sidecar sees it: watch, fetch, report, and hand over records. Failures become `UplinkFailed`."""
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping, Sequence
+from urllib.parse import quote, urlsplit
+
+import aiohttp
+import msgspec
+
+from schemas.bundle import MAX_BUNDLE_BYTES, SignedPointer
+from schemas.record import UsageReceipt
+from schemas.status import SidecarStatus
+from sidecar.sse import EventTooLong, SseDecoder
+
+SILENCE_SECONDS = 45.0
+"""The controller pings every 15 s; three missed pings mean a dead connection."""
+ANSWER_SECONDS = 10.0
+
+
+class UplinkFailed(Exception):
+    """The controller did not answer as it should. The message names no token."""
+
+
+class Uplink:
+    """One controller. `token` is sent as `Authorization: Bearer`."""
+
+    def __init__(self, url: str, sidecar: str, token: str | None, *, trust_env: bool = False) -> None:
+        self.url = url.rstrip("/")
+        self._sidecar = sidecar
+        self._session = aiohttp.ClientSession(
+            headers={"authorization": f"Bearer {token}"} if token else {},
+            timeout=aiohttp.ClientTimeout(total=ANSWER_SECONDS, connect=3.0),
+            trust_env=trust_env,
+        )
+        self._etag = ""
+
+    @property
+    def is_loopback(self) -> bool:
+        host = urlsplit(self.url).hostname or ""
+        return host in ("127.0.0.1", "::1", "localhost")
+
+    async def watch(self) -> AsyncIterator[SignedPointer]:
+        """Every pointer as it is published, the current one first. Ends only by raising."""
+        decoder = SseDecoder()
+        patience = aiohttp.ClientTimeout(total=None, connect=3.0, sock_read=SILENCE_SECONDS)
+        try:
+            async with self._session.get(
+                f"{self.url}/v1/watch", params={"id": self._sidecar}, timeout=patience
+            ) as response:
+                await _expect_ok(response)
+                async for data, _ in response.content.iter_chunks():
+                    for event in decoder.feed(data):
+                        if event.event == "pointer":
+                            yield msgspec.json.decode(event.data, type=SignedPointer)
+        except (aiohttp.ClientError, OSError, EventTooLong, msgspec.DecodeError) as error:
+            raise UplinkFailed(f"watching {self.url}: {_plainly(error)}") from error
+        raise UplinkFailed(f"watching {self.url}: the stream ended")
+
+    async def poll(self) -> SignedPointer | None:
+        """The current pointer, or None when it is the one seen last."""
+        headers = {"if-none-match": self._etag} if self._etag else {}
+        try:
+            async with self._session.get(f"{self.url}/v1/bundle", headers=headers) as response:
+                if response.status == 304:
+                    return None
+                await _expect_ok(response)
+                pointer = msgspec.json.decode(await response.read(), type=SignedPointer)
+                self._etag = response.headers.get("etag", "")
+                return pointer
+        except (aiohttp.ClientError, OSError, msgspec.DecodeError) as error:
+            raise UplinkFailed(f"asking {self.url} for rules: {_plainly(error)}") from error
+
+    async def bundle(self, digest: str) -> bytes:
+        try:
+            async with self._session.get(f"{self.url}/v1/bundle/{quote(digest, safe=':')}") as response:
+                await _expect_ok(response)
+                data = await response.content.read(MAX_BUNDLE_BYTES + 1)
+                while len(data) <= MAX_BUNDLE_BYTES and (more := await response.content.read(MAX_BUNDLE_BYTES)):
+                    data += more
+                return data
+        except (aiohttp.ClientError, OSError) as error:
+            raise UplinkFailed(f"fetching {digest} from {self.url}: {_plainly(error)}") from error
+
+    async def report(self, status: SidecarStatus) -> None:
+        await self._post("/v1/status", msgspec.json.encode(status))
+
+    async def ship(self, records: Sequence[bytes]) -> UsageReceipt:
+        """Records as JSON, in the spool's order. Returns after the controller has them durably."""
+        sidecar = msgspec.json.encode(self._sidecar)
+        answer = await self._post("/v1/usage", b'{"sidecar":%b,"records":[%b]}' % (sidecar, b",".join(records)))
+        try:
+            return msgspec.json.decode(answer, type=UsageReceipt)
+        except msgspec.DecodeError as error:
+            raise UplinkFailed(f"{self.url}/v1/usage answered with no receipt: {error}") from error
+
+    async def _post(self, path: str, body: bytes, headers: Mapping[str, str] | None = None) -> bytes:
+        try:
+            async with self._session.post(
+                self.url + path, data=body, headers={"content-type": "application/json", **(headers or {})}
+            ) as response:
+                await _expect_ok(response)
+                return await response.read()
+        except (aiohttp.ClientError, OSError) as error:
+            raise UplinkFailed(f"posting to {self.url}{path}: {_plainly(error)}") from error
+
+    async def close(self) -> None:
+        await self._session.close()
+
+
+async def _expect_ok(response: aiohttp.ClientResponse) -> None:
+    if response.status >= 300:
+        text = (await response.content.read(300)).decode(errors="replace")
+        raise UplinkFailed(f"{response.url.path} answered {response.status}: {text}")
+
+
+def _plainly(error: Exception) -> str:
+    if isinstance(error, asyncio.TimeoutError):
+        return "no answer in time"
+    if isinstance(error, aiohttp.ClientConnectorError):
+        return error.os_error.strerror or "cannot connect"
+    return str(error) or type(error).__name__

@@ -1,0 +1,31 @@
+"""The one command that checks everything: `python -m tests`, or `python -m tests lint` for all but the tests."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+PYTHON = sys.executable
+LINT: tuple[tuple[str, ...], ...] = (
+    (PYTHON, "-m", "ruff", "format", "--check", "--quiet", "."),
+    (PYTHON, "-m", "ruff", "check", "--quiet", "."),
+    (PYTHON, "-m", "mypy"),
+    (str(Path(PYTHON).with_name("lint-imports")), "--no-logo"),
+    (PYTHON, "-m", "schemas", "json", "--check"),
+)
+
+# Two processes: the machine that this is sized for has two cores. Tests of one file share a process and its servers.
+TESTS = (PYTHON, "-m", "pytest", "--numprocesses=2", "--dist=loadfile")
+
+
+def main(argv: list[str]) -> int:
+    steps = LINT if argv == ["lint"] else (*LINT, TESTS + tuple(argv))
+    for step in steps:
+        print(f"== {' '.join(step[1:] if step[0] == PYTHON else step)}", file=sys.stderr, flush=True)
+        code = subprocess.run(step, check=False).returncode
+        if code:
+            return code
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main(sys.argv[1:]))
