@@ -1,6 +1,7 @@
 """Stands in a stream of the Messages API that passes through: reads usage, adds its cost, changes no other byte."""
 
 import re
+from decimal import Decimal
 
 import msgspec
 
@@ -110,18 +111,25 @@ class AnthropicTap:
         cost = None if self.usage is None else self._price_of(self.usage)
         if cost is None:
             return piece
-        usage = bytes(_USAGE_BYTES.decode(data).usage)
-        comma = b"" if usage[1:-1].strip() == b"" else b","
-        priced = usage[:-1] + comma + b'"cost_usd":' + encode_cost(cost) + b"}"
+        usage, priced = _priced(data, cost)
         place = piece.find(usage, piece.find(b'"usage"'))
         if place >= 0:
             return piece[:place] + priced + piece[place + len(usage) :]
         # Its JSON goes over several data lines: written anew, on one.
-        return encode_event(msgspec.json.format(data, indent=-1).replace(usage, priced), "message_delta")
+        data = msgspec.json.format(data, indent=-1)
+        usage, priced = _priced(data, cost)
+        return encode_event(data.replace(usage, priced), "message_delta")
 
     def _count(self, usage: WireUsage) -> None:
         self._running = self._running.updated(usage)
         self.usage = self._running.decoded()
+
+
+def _priced(data: bytes, cost: Decimal) -> tuple[bytes, bytes]:
+    """The bytes of the event's usage object, as they are and with the cost in them."""
+    usage = bytes(_USAGE_BYTES.decode(data).usage)
+    comma = b"," if usage[1:-1].strip() else b""
+    return usage, usage[:-1] + comma + b'"cost_usd":' + encode_cost(cost) + b"}"
 
 
 def _is_content(chunk: Chunk) -> bool:
