@@ -11,7 +11,7 @@ import re
 import shutil
 import signal
 import tempfile
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from pathlib import Path
 from typing import IO, Final
 from urllib.parse import unquote, urlsplit
@@ -80,7 +80,7 @@ class LocalRepository:
     def retry_seconds(self) -> float:
         return RETRY_LOCAL_SECONDS
 
-    async def looks(self) -> AsyncIterator[None]:
+    async def looks(self) -> AsyncGenerator[None, None]:
         seen: object = None
         while True:
             mark = await asyncio.to_thread(self._mark)
@@ -131,7 +131,7 @@ class RemoteRepository:
     def retry_seconds(self) -> float:
         return self._poll_seconds * random.uniform(0.8, 1.2)
 
-    async def looks(self) -> AsyncIterator[None]:
+    async def looks(self) -> AsyncGenerator[None, None]:
         while True:
             yield
             await asyncio.sleep(self._poll_seconds * random.uniform(0.8, 1.2))
