@@ -65,7 +65,7 @@ class Folder:
 
 
 async def _changes(folder: Path) -> AsyncGenerator[None, None]:
-    """Yields once the watch stands, so that nothing between it and the first reading is missed; then at every change."""
+    """Yields once the watch stands, so that nothing before the first reading is missed; then at every change."""
     timeout = round(SAFETY_LOOK_SECONDS * 1000)
     watch = awatch(folder, step=50, debounce=400, yield_on_timeout=True, rust_timeout=timeout)
     change = asyncio.ensure_future(anext(watch))
