@@ -43,6 +43,31 @@ class Message(msgspec.Struct):
     content: str | list[dict[str, Any]]
 
 
+class ToolDefinition(msgspec.Struct):
+    name: str
+    type: str | None = None
+    input_schema: dict[str, Any] | None = None
+
+
+class ToolChoice(msgspec.Struct):
+    type: str
+    name: str | None = None
+    disable_parallel_tool_use: bool | None = None
+
+
+class Thinking(msgspec.Struct):
+    type: str
+    display: str | None = None
+
+
+class OutputFormat(msgspec.Struct):
+    schema: dict[str, Any]
+
+
+class OutputConfig(msgspec.Struct):
+    format: OutputFormat | None = None
+
+
 class MessagesRequest(msgspec.Struct):
     model: str
     messages: list[Message]
@@ -50,10 +75,10 @@ class MessagesRequest(msgspec.Struct):
     system: str | list[dict[str, Any]] | None = None
     stream: bool | None = None
     stop_sequences: list[str] | None = None
-    tools: list[dict[str, Any]] | None = None
-    tool_choice: dict[str, Any] | None = None
-    thinking: dict[str, Any] | None = None
-    output_config: dict[str, Any] | None = None
+    tools: list[ToolDefinition] | None = None
+    tool_choice: ToolChoice | None = None
+    thinking: Thinking | None = None
+    output_config: OutputConfig | None = None
 
 
 class AnthropicMessages:
@@ -84,8 +109,8 @@ class AnthropicMessages:
             raise Refused(400, self.error(400, str(error))) from error
         return Prompt(
             ask=_ask(request),
-            segments=tuple(_segments(request, body.get("cache_control"))),
-            hides_reasoning=(request.thinking or {}).get("display") == "omitted",
+            segments=tuple(_segments(request, body)),
+            hides_reasoning=request.thinking is not None and request.thinking.display == "omitted",
         )
 
     def use_cache(self, cache: PromptCache, prompt: Prompt) -> Usage:
@@ -151,8 +176,8 @@ def _ask(request: MessagesRequest) -> Ask:
     results = [block for block in _list(last) if block.get("type") == "tool_result"]
     questions = [_text(message.content) for message in request.messages if message.role == "user"]
     tools, must_call = _tool_choice(request)
-    schema = ((request.output_config or {}).get("format") or {}).get("schema")
-    thinking = (request.thinking or {}).get("type")
+    wanted = request.output_config.format if request.output_config else None
+    thinking = request.thinking.type if request.thinking else None
     return Ask(
         model=request.model,
         question=questions[-1] if questions else "",
@@ -161,8 +186,8 @@ def _ask(request: MessagesRequest) -> Ask:
         tools=tools,
         tool_results=tuple(_text(block.get("content") or "") for block in results),
         must_call=must_call,
-        may_call_several=not (request.tool_choice or {}).get("disable_parallel_tool_use"),
-        output_schema=schema if isinstance(schema, Mapping) else None,
+        may_call_several=not (request.tool_choice and request.tool_choice.disable_parallel_tool_use),
+        output_schema=wanted.schema if wanted else None,
         reasons=thinking in ("enabled", "adaptive") or (thinking == "between_tools" and bool(results)),
         stops=tuple(request.stop_sequences or ()),
         max_tokens=request.max_tokens,
@@ -172,28 +197,27 @@ def _ask(request: MessagesRequest) -> Ask:
 def _tool_choice(request: MessagesRequest) -> tuple[tuple[Tool, ...], bool]:
     """The tools that may be called, and whether one must be."""
     tools = tuple(
-        Tool(str(tool.get("name")), tool.get("input_schema") or {})
-        for tool in request.tools or ()
-        if tool.get("type", "custom") == "custom"
+        Tool(tool.name, tool.input_schema or {}) for tool in request.tools or () if tool.type in (None, "custom")
     )
-    choice = request.tool_choice or {}
-    match choice.get("type"):
+    choice = request.tool_choice or ToolChoice("auto")
+    match choice.type:
         case "none":
             return (), False
         case "tool":
-            return tuple(tool for tool in tools if tool.name == choice.get("name")), True
+            return tuple(tool for tool in tools if tool.name == choice.name), True
         case kind:
             return tools, kind == "any"
 
 
-def _segments(request: MessagesRequest, whole_mark: Any) -> list[Segment]:
+def _segments(request: MessagesRequest, body: Mapping[str, Any]) -> list[Segment]:
     """Tools, then system, then messages: the order in which the prompt cache reads them."""
-    segments = [_segment(tool, "tools", count_tokens(_canonical(tool).decode())) for tool in request.tools or ()]
+    segments = [_segment(tool, "tools", count_tokens(_canonical(tool).decode())) for tool in body.get("tools") or ()]
     segments += [_segment(block, "system", _block_tokens(block)) for block in _list(request.system or [])]
     for message in request.messages:
         for at, block in enumerate(_list(message.content)):
             tokens = _block_tokens(block) + (MESSAGE_TOKENS if at == 0 else 0)
             segments.append(_segment(block, message.role, tokens))
+    whole_mark = body.get("cache_control")
     if segments and isinstance(whole_mark, Mapping):
         last = segments[-1]
         segments[-1] = Segment(last.content, last.tokens, True, whole_mark.get("ttl") == "1h")

@@ -72,11 +72,17 @@ class Call:
                 return await self._admitted(body, respond)
             except Refused as refusal:
                 return await self._send_error(refusal.status, refusal.body)
-        except (asyncio.CancelledError, ConnectionError):
-            self.entry.client_left = not (self._ended_by_us or self.provider.stopping.is_set())
+        except asyncio.CancelledError:
+            self._note_a_lost_client()
             raise
+        except ConnectionError:
+            self._note_a_lost_client()
+            return await self._cut(web.Response(), "close")  # nobody is there to answer
         finally:
             self.provider.journal.end(self.entry)
+
+    def _note_a_lost_client(self) -> None:
+        self.entry.client_left = not (self._ended_by_us or self.provider.stopping.is_set())
 
     async def _admitted(self, body: Any, respond: Respond) -> web.StreamResponse:
         """What every call meets first: the key, the JSON, and faults that come before an answer."""

@@ -54,6 +54,39 @@ class ToolDefinition(msgspec.Struct):
     function: Function | None = None
 
 
+class Named(msgspec.Struct):
+    name: str
+
+
+class AllowedTool(msgspec.Struct):
+    function: Named | None = None
+
+
+class AllowedTools(msgspec.Struct):
+    mode: str
+    tools: list[AllowedTool]
+
+
+class ToolChoice(msgspec.Struct):
+    type: str
+    function: Named | None = None
+    allowed_tools: AllowedTools | None = None
+
+
+class JsonSchema(msgspec.Struct):
+    schema: dict[str, Any] | None = None
+
+
+class ResponseFormat(msgspec.Struct):
+    type: str
+    json_schema: JsonSchema | None = None
+
+
+class StreamOptions(msgspec.Struct):
+    include_usage: bool | None = None
+    include_obfuscation: bool | None = None
+
+
 class Message(msgspec.Struct):
     role: str
     content: str | list[dict[str, Any]] | None = None
@@ -63,14 +96,14 @@ class ChatRequest(msgspec.Struct):
     model: str
     messages: list[Message]
     stream: bool | None = None
-    stream_options: dict[str, Any] | None = None
+    stream_options: StreamOptions | None = None
     max_tokens: int | None = None
     max_completion_tokens: int | None = None
     stop: str | list[str] | None = None
     tools: list[ToolDefinition] | None = None
-    tool_choice: str | dict[str, Any] | None = None
+    tool_choice: str | ToolChoice | None = None
     parallel_tool_calls: bool | None = None
-    response_format: dict[str, Any] | None = None
+    response_format: ResponseFormat | None = None
     reasoning_effort: str | None = None
 
 
@@ -93,13 +126,13 @@ class OpenAIChat:
             request = msgspec.convert(body, ChatRequest)
         except msgspec.ValidationError as error:
             raise Refused(400, self.error(400, f"Invalid type: {error}")) from error
-        options = request.stream_options or {}
+        options = request.stream_options or StreamOptions()
         return Prompt(
             ask=_ask(request),
             segments=_segments(body),
             base_tokens=PROMPT_BASE_TOKENS,
-            usage_in_stream=bool(options.get("include_usage")),
-            obfuscates=options.get("include_obfuscation") is not False,
+            usage_in_stream=options.include_usage is True,
+            obfuscates=options.include_obfuscation is not False,
         )
 
     def use_cache(self, cache: PromptCache, prompt: Prompt) -> Usage:
@@ -227,27 +260,23 @@ def _last_turn(messages: Sequence[Message]) -> int:
     return max((at + 1 for at, message in enumerate(messages) if message.role == "assistant"), default=0)
 
 
-def _tool_choice(tools: tuple[Tool, ...], choice: str | dict[str, Any] | None) -> tuple[tuple[Tool, ...], bool]:
+def _tool_choice(tools: tuple[Tool, ...], choice: str | ToolChoice | None) -> tuple[tuple[Tool, ...], bool]:
     """The tools that may be called, and whether one must be."""
-    if isinstance(choice, dict):
-        if choice.get("type") == "allowed_tools":
-            allowed = choice.get("allowed_tools", {})
-            names = [tool.get("function", {}).get("name") for tool in allowed.get("tools", ())]
-            return tuple(tool for tool in tools if tool.name in names), allowed.get("mode") == "required"
-        wanted = choice.get("function", {}).get("name")
+    if isinstance(choice, ToolChoice):
+        if choice.allowed_tools is not None:
+            names = [tool.function.name for tool in choice.allowed_tools.tools if tool.function]
+            return tuple(tool for tool in tools if tool.name in names), choice.allowed_tools.mode == "required"
+        wanted = choice.function.name if choice.function else None
         return tuple(tool for tool in tools if tool.name == wanted), True
     return (() if choice == "none" else tools), choice == "required"
 
 
-def _output_schema(response_format: dict[str, Any] | None) -> Mapping[str, Any] | None:
-    match (response_format or {}).get("type"):
-        case "json_schema":
-            schema = (response_format or {}).get("json_schema", {}).get("schema")
-            return schema if isinstance(schema, Mapping) else {"type": "object"}
-        case "json_object":
-            return {"type": "object", "properties": {"answer": {"type": "string"}}}
-        case _:
-            return None
+def _output_schema(wanted: ResponseFormat | None) -> Mapping[str, Any] | None:
+    if wanted is None or wanted.type == "text":
+        return None
+    if wanted.json_schema is not None and wanted.json_schema.schema is not None:
+        return wanted.json_schema.schema
+    return {"type": "object", "properties": {"answer": {"type": "string"}}}
 
 
 def _segments(body: Mapping[str, Any]) -> tuple[Segment, ...]:
