@@ -177,9 +177,7 @@ class OpenAIAgent:
             usage=self._usage(usage),
             cost_usd=None if cost is None else Decimal(str(cost)),
             headers=raw.headers,
-            calls=tuple(
-                Called(call["id"], call["name"], json.loads(call["arguments"])) for call in calls.values()
-            ),
+            calls=tuple(Called(call["id"], call["name"], json.loads(call["arguments"])) for call in calls.values()),
             reasoning=reasoning,
             turn={"role": "assistant", "content": text or None, "tool_calls": functions},
         )
@@ -190,7 +188,7 @@ class OpenAIAgent:
             input_tokens=usage.prompt_tokens,
             output_tokens=usage.completion_tokens,
             cache_read_tokens=(prompt and prompt.cached_tokens) or 0,
-            cache_write_tokens=(prompt and (prompt.model_extra or {}).get("cache_write_tokens")) or 0,
+            cache_write_tokens=getattr(prompt, "cache_write_tokens", None) or 0,
             reasoning_tokens=(completion and completion.reasoning_tokens) or 0,
         )
 
@@ -243,7 +241,7 @@ class AnthropicAgent:
         knobs: dict[str, dict[str, Any]] = {
             "tool": {"tools": [{"name": "weather", "input_schema": WEATHER}]},
             "schema": {"output_config": {"format": {"type": "json_schema", "schema": WEATHER}}},
-            "reasoning": {"thinking": {"type": "enabled", "budget_tokens": 1024}},
+            "reasoning": {"thinking": {"type": "adaptive"}, "output_config": {"effort": "low"}},
         }
         return {"messages": [{"role": "user", "content": content}], "max_tokens": MAX_TOKENS, **knobs.get(wish, {})}
 

@@ -15,9 +15,7 @@ from tests.fakes.simulator import SimulatorProcess, StartSimulator
 
 PROVIDER_KEY = "sk-provider-0123456789"
 PRICES = {
-    "to-openai": Price(
-        since="2026-01-01", input=Decimal("1.25"), output=Decimal("10.00"), cache_read=Decimal("0.125")
-    ),
+    "to-openai": Price(since="2026-01-01", input=Decimal("1.25"), output=Decimal("10.00"), cache_read=Decimal("0.125")),
     "to-anthropic": Price(
         since="2026-01-01",
         input=Decimal("3.00"),

@@ -105,8 +105,10 @@ def test_a_caller_that_leaves_ends_the_providers_work(crossing: Crossing) -> Non
     record = crossing.record(call_id)
     assert record.outcome == "client_closed"
     assert record.estimated
-    assert record.cost_usd is not None
-    assert record.cost_usd > 0
+    assert record.usage is not None
+    assert record.usage.input_tokens > 0
+    assert record.usage.output_tokens > 1
+    assert record.cost_usd == by_hand(crossing.use_case, record.usage)
     entry = eventually(lambda: next((e for e in crossing.simulator.entries() if e["ended"] is not None), None))
     assert entry["client_left"]
     assert entry["pointsman_request_id"].startswith(call_id)

@@ -42,7 +42,12 @@ class Child:
 
     @classmethod
     def start(
-        cls, arguments: Sequence[str], *, log: Path, environment: Mapping[str, str] | None = None, cwd: Path = REPOSITORY
+        cls,
+        arguments: Sequence[str],
+        *,
+        log: Path,
+        environment: Mapping[str, str] | None = None,
+        cwd: Path = REPOSITORY,
     ) -> Self:
         """Run `python ARGUMENTS` with its standard error appended to `log`."""
         with log.open("ab") as stderr:
