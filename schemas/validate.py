@@ -104,17 +104,20 @@ def shown(value: object) -> str:
 
 
 def looks_secret(text: str) -> bool:
-    """Long, without spaces, of letters and digits mixed too evenly for a word.
+    """Whether some part of it is long, and mixes letters and digits too evenly for a word or a version.
 
-    A random base64 key of 24 characters carries about 4 bits per character; names and URLs stay below 3.6.
+    A random key of 20 characters carries about 4 bits per character; words and dates stay well below 3.5.
     """
-    if len(text) < 24 or re.search(r"\s", text) or "://" in text:
+    if re.search(r"\s|://", text):
         return False
-    if not (re.search(r"[0-9]", text) and re.search(r"[A-Za-z]", text)):
+    return any(_is_random(part) for part in re.split(r"[-._:/,;=@]", text))
+
+
+def _is_random(part: str) -> bool:
+    if len(part) < 20 or not (re.search(r"[0-9]", part) and re.search(r"[A-Za-z]", part)):
         return False
-    counts = Counter(text)
-    bits = -sum(n / len(text) * math.log2(n / len(text)) for n in counts.values())
-    return bits > 3.8
+    bits = -sum(n / len(part) * math.log2(n / len(part)) for n in Counter(part).values())
+    return bits > 3.5
 
 
 def _schema_findings(error: SchemaError) -> Iterator[tuple[Path, _Finding]]:
