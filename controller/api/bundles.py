@@ -1,0 +1,121 @@
+"""How sidecars get the rules: a stream that announces each pointer, the pointer by polling, a bundle by its digest."""
+
+import asyncio
+import random
+import re
+from typing import Final
+
+from aiohttp import hdrs, web
+
+from controller.api.answers import JSON, nothing_loaded
+from controller.errors import ApiError
+from controller.parts import PARTS, Parts
+from controller.publish import Publication
+
+MAX_WAIT_SECONDS: Final = 55
+"""Longest long poll: below the minute after which proxies commonly lose patience."""
+MAX_ID_CHARACTERS: Final = 256
+
+
+async def watch(request: web.Request) -> web.StreamResponse:
+    """`GET /v1/watch?id=…`: server-sent events; at once the current pointer, then every new one, with pings between."""
+    parts = request.app[PARTS]
+    sidecar = request.query.get("id", "")
+    if len(sidecar) > MAX_ID_CHARACTERS:
+        raise ApiError(400, "malformed", f"id may have {MAX_ID_CHARACTERS} characters")
+    if parts.publisher.current is None:
+        raise nothing_loaded()
+    stream = web.StreamResponse(headers={hdrs.CONTENT_TYPE: "text/event-stream", hdrs.CACHE_CONTROL: "no-store"})
+    await stream.prepare(request)
+    parts.metrics.watchers.inc()
+    _note(parts, sidecar, opened=1)
+    try:
+        await _announce(parts, stream, sidecar)
+        await stream.write_eof()
+    except TimeoutError:
+        parts.metrics.dropped_watchers.inc()
+        if request.transport is not None:
+            request.transport.abort()
+    except ConnectionError:
+        pass  # the client left; there is nobody to tell
+    finally:
+        parts.metrics.watchers.dec()
+        _note(parts, sidecar, opened=-1)
+    return stream
+
+
+async def _announce(parts: Parts, stream: web.StreamResponse, sidecar: str) -> None:
+    """Until the controller stops. Raises `TimeoutError` when the client does not read."""
+    sent = ""
+    while True:
+        publication = await _next(parts, sent)
+        if publication is None:
+            return
+        if publication.event_id == sent:
+            pointer = publication.pointer
+            frame = b'event: ping\ndata: {"epoch":%d,"seq":%d}\n\n' % (pointer.epoch, pointer.seq)
+        else:
+            frame = publication.event
+        async with asyncio.timeout(parts.watch_times.write):
+            await stream.write(frame)
+        sent = publication.event_id
+        _note(parts, sidecar, opened=0)
+
+
+async def _next(parts: Parts, sent: str) -> Publication | None:
+    """A newer publication, or after a while the same one again; None once the controller stops."""
+    try:
+        async with asyncio.timeout(parts.watch_times.ping * random.uniform(0.8, 1.2)):
+            return await parts.publisher.newer_than(sent)
+    except TimeoutError:
+        return parts.publisher.current
+
+
+def _note(parts: Parts, sidecar: str, *, opened: int) -> None:
+    if sidecar:
+        parts.roster.note_watch(sidecar, opened=opened)
+
+
+async def current(request: web.Request) -> web.Response:
+    """`GET /v1/bundle`: the signed pointer; 304 where `If-None-Match` knows it, later with `Prefer: wait=N`."""
+    publisher = request.app[PARTS].publisher
+    known = ""
+    if publisher.current is not None and _is_known(request, publisher.current):
+        known = publisher.current.event_id
+    publication = publisher.current
+    wait = _wait_seconds(request)
+    if wait and (publication is None or known):
+        try:
+            async with asyncio.timeout(wait):
+                publication = await publisher.newer_than(known)
+        except TimeoutError:
+            publication = publisher.current
+    if publication is None:
+        raise nothing_loaded()
+    headers = {hdrs.ETAG: f'"{publication.event_id}"', hdrs.CACHE_CONTROL: "no-cache"}
+    if publication.event_id == known:
+        return web.Response(status=304, headers=headers)
+    return web.Response(body=publication.body, content_type=JSON, headers=headers)
+
+
+async def by_digest(request: web.Request) -> web.Response:
+    """`GET /v1/bundle/{digest}`: the bundle's own bytes; they never change."""
+    digest = request.match_info["digest"]
+    data = request.app[PARTS].publisher.bundle(digest)
+    if data is None:
+        raise ApiError(404, "unknown_bundle", "this bundle is not kept; GET /v1/bundle names the current one")
+    headers = {hdrs.ETAG: f'"{digest}"', hdrs.CACHE_CONTROL: "private, max-age=31536000, immutable"}
+    return web.Response(body=data, content_type=JSON, headers=headers)
+
+
+def _is_known(request: web.Request, publication: Publication) -> bool:
+    """`If-None-Match` compares weakly (RFC 9110, 13.1.2)."""
+    tags = request.if_none_match or ()
+    return any(tag.value == publication.event_id for tag in tags)
+
+
+def _wait_seconds(request: web.Request) -> int:
+    """The `wait` preference (RFC 7240, 4.3), bounded; 0 when there is none."""
+    preferences = ",".join(request.headers.getall("Prefer", []))
+    found = re.search(r"(?:^|[,;])\s*wait\s*=\s*\"?(\d{1,6})\"?\s*(?:$|[,;])", preferences, re.IGNORECASE)
+    return min(int(found[1]), MAX_WAIT_SECONDS) if found else 0

@@ -1,0 +1,29 @@
+"""What sidecars say of themselves, and what people see of all of them."""
+
+from typing import Final
+
+import msgspec
+from aiohttp import web
+
+from controller.api.answers import answer, read_as
+from controller.api.bundles import MAX_ID_CHARACTERS
+from controller.errors import ApiError
+from controller.parts import PARTS
+from schemas.status import SidecarStatus
+
+MAX_ERROR_CHARACTERS: Final = 1024
+
+
+async def note_status(request: web.Request) -> web.Response:
+    """`POST /v1/status`: a sidecar's beat."""
+    status = await read_as(request, SidecarStatus)
+    if not 0 < len(status.id) <= MAX_ID_CHARACTERS:
+        raise ApiError(400, "malformed", f"id must have 1 to {MAX_ID_CHARACTERS} characters")
+    request.app[PARTS].roster.note_status(msgspec.structs.replace(status, error=status.error[:MAX_ERROR_CHARACTERS]))
+    return web.Response(status=204)
+
+
+async def show(request: web.Request) -> web.Response:
+    """`GET /v1/fleet`."""
+    parts = request.app[PARTS]
+    return answer(parts.roster.fleet(parts.publisher.pointer))

@@ -1,0 +1,45 @@
+"""Every path of the API, who may use it, and the application made of them."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Final, TypeAlias
+
+from aiohttp import web
+
+from controller.api import bundles, fleet, health, problems, usage
+from controller.api.answers import MAX_BODY_BYTES
+from controller.api.guards import Access, answer_errors, guard, refuse_foreign_hosts
+from controller.parts import PARTS, Parts
+
+Handler: TypeAlias = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    method: str
+    path: str
+    handler: Handler
+    access: Access = Access.OPEN
+
+
+ROUTES: Final = (
+    Route("GET", "/v1/watch", bundles.watch, Access.SIDECAR),
+    Route("GET", "/v1/bundle", bundles.current, Access.SIDECAR),
+    Route("GET", "/v1/bundle/{digest}", bundles.by_digest, Access.SIDECAR),
+    Route("POST", "/v1/status", fleet.note_status, Access.SIDECAR),
+    Route("GET", "/v1/fleet", fleet.show),
+    Route("POST", "/v1/usage", usage.book, Access.SIDECAR),
+    Route("GET", "/v1/usage", usage.show),
+    Route("GET", "/v1/problems", problems.show),
+    Route("GET", "/healthz", health.alive),
+    Route("GET", "/readyz", health.ready),
+    Route("GET", "/metrics", health.metrics),
+)
+
+
+def build_api(parts: Parts) -> web.Application:
+    api = web.Application(middlewares=[answer_errors, refuse_foreign_hosts], client_max_size=MAX_BODY_BYTES)
+    api[PARTS] = parts
+    for route in ROUTES:
+        api.router.add_route(route.method, route.path, guard(route.handler, route.access))
+    return api

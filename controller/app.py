@@ -1,0 +1,169 @@
+"""Wires the controller: builds every part once, owns the order of start and stop."""
+
+import asyncio
+import fcntl
+import os
+import signal
+import time
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from aiohttp import web
+
+from controller import logs
+from controller.api.routes import build_api
+from controller.errors import CannotStart
+from controller.fleet import Roster
+from controller.folder import Folder
+from controller.git import LocalRepository, RemoteRepository, is_repository, is_url
+from controller.ledger.store import Ledger
+from controller.metrics import Metrics
+from controller.parts import Parts, WatchTimes
+from controller.publish import Publisher
+from controller.reconcile import Load, Reconciler, RuleTests
+from controller.settings import ServeSettings
+from controller.sign import KEY_FILE, PUBLIC_FILE, load_signer, save_public_key
+from controller.tokens import load_tokens
+from controller.tree import Source
+from schemas.bundle import Bundle
+from schemas.hosts import allowed_hosts
+from schemas.problems import Problem
+
+SHUTDOWN_SECONDS: Final = 1.0
+"""What is left of open requests after this is cut."""
+
+
+DEFAULT_WATCH_TIMES: Final = WatchTimes()
+
+
+def no_rule_tests(files: Mapping[str, str], bundle: Bundle) -> Sequence[Problem]:
+    return ()
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    parts: Parts
+    url: str
+    following: asyncio.Task[None]
+    """Takes up revisions; ends only by a fault of ours."""
+
+
+async def serve(settings: ServeSettings, *, load: Load, rule_tests: RuleTests = no_rule_tests) -> None:
+    """Runs until SIGTERM or SIGINT.
+
+    Raises:
+        CannotStart: a setting, a file or the address does not allow it.
+    """
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    async with running(settings, load=load, rule_tests=rule_tests) as controller:
+        logs.event(
+            "controller.listening", url=controller.url, source=controller.parts.source.name, state=settings.state
+        )
+        controller.following.add_done_callback(lambda ended: stop.set())
+        await stop.wait()
+        logs.event("controller.stopping")
+        if controller.following.done():
+            controller.following.result()
+
+
+@asynccontextmanager
+async def running(
+    settings: ServeSettings,
+    *,
+    load: Load,
+    rule_tests: RuleTests = no_rule_tests,
+    watch_times: WatchTimes = DEFAULT_WATCH_TIMES,
+) -> AsyncIterator[Running]:
+    """A controller that listens and follows its source while the block runs."""
+    with _sole_user_of(settings.state):
+        parts = build_parts(settings, load=load, rule_tests=rule_tests, watch_times=watch_times)
+        runner = web.AppRunner(
+            build_api(parts), handler_cancellation=True, access_log=None, shutdown_timeout=SHUTDOWN_SECONDS
+        )
+        await runner.setup()
+        try:
+            url = await _listen(runner, settings)
+            following = asyncio.create_task(parts.reconciler.run(), name="reconcile")
+            try:
+                yield Running(parts, url, following)
+            finally:
+                following.cancel()
+                await asyncio.wait({following})
+        finally:
+            parts.publisher.close()
+            await runner.cleanup()
+            await asyncio.to_thread(parts.ledger.close)
+
+
+def build_parts(settings: ServeSettings, *, load: Load, rule_tests: RuleTests, watch_times: WatchTimes) -> Parts:
+    """Raises `CannotStart`. What was opened by then is closed."""
+    state = settings.state
+    source = source_of(settings)
+    signer = load_signer(settings.signing_key or state / KEY_FILE, make=settings.signing_key is None)
+    save_public_key(state / PUBLIC_FILE, signer)
+    tokens = load_tokens(settings.tokens or state, make=settings.tokens is None)
+    publisher = Publisher(state, signer, epoch=int(time.time()))
+    publisher.restore()
+    roster = Roster(time.time)
+    metrics = Metrics(publisher, lambda: roster.fleet(publisher.pointer))
+    ledger = Ledger(state / "ledger.db")
+    reconciler = Reconciler(
+        source, publisher, load=load, rule_tests=rule_tests, before_publish=ledger.remember_owners, now=time.time,
+        on_outcome=metrics.note_revision,
+    )  # fmt: skip
+    return Parts(
+        source=source, publisher=publisher, reconciler=reconciler, roster=roster, ledger=ledger, tokens=tokens,
+        metrics=metrics, allowed_hosts=allowed_hosts(settings.listen_host, settings.allow_hosts), now=time.time,
+        watch_times=watch_times,
+    )  # fmt: skip
+
+
+def source_of(settings: ServeSettings) -> Source:
+    """A URL is mirrored, a local repository is read at its ref, a plain folder is watched. Raises `CannotStart`."""
+    repo = settings.repo.removeprefix("file://")
+    if is_url(repo):
+        mirror = settings.state / "mirror.git"
+        return RemoteRepository(
+            repo, mirror, ref=settings.ref, folder=settings.path, poll_seconds=settings.poll_seconds
+        )
+    path = Path(repo).expanduser()
+    if not path.is_dir():
+        raise CannotStart(f"--repo: no folder {repo}")
+    if is_repository(path):
+        return LocalRepository(path, ref=settings.ref, folder=settings.path)
+    return Folder(path / settings.path)
+
+
+async def _listen(runner: web.AppRunner, settings: ServeSettings) -> str:
+    try:
+        await web.TCPSite(runner, settings.listen_host, settings.listen_port, backlog=1024).start()
+    except OSError as error:
+        raise CannotStart(
+            f"cannot listen on {settings.listen_host}:{settings.listen_port}: {error.strerror}"
+        ) from error
+    host, port, *_ = runner.addresses[0]
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+@contextmanager
+def _sole_user_of(state: Path) -> Iterator[None]:
+    """Holds the state folder's lock: two controllers on one folder would hand out one sequence twice."""
+    try:
+        state.mkdir(parents=True, exist_ok=True, mode=0o700)
+        handle = os.open(state / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise CannotStart(f"cannot use the state folder {state}: {error.strerror}") from error
+    try:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise CannotStart(f"another controller uses the state folder {state}") from error
+        yield
+    finally:
+        os.close(handle)

@@ -1,0 +1,46 @@
+"""The command `pointsman`: a table of subcommands, each a module that is imported when it is asked for."""
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+from types import ModuleType
+from typing import Final
+
+from controller.errors import CannotStart
+
+COMMANDS: Final = {
+    "serve": "controller.cli.serve",
+    "usage": "controller.cli.usage",
+    "fleet": "controller.cli.fleet",
+}
+"""Each module has `add_parser(subparsers)`, which adds the command, and `run(args)`, which gives the exit status."""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Exit status: 0 fine, 1 problems found, 2 wrong usage."""
+    words = list(sys.argv[1:] if argv is None else argv)
+    parser = argparse.ArgumentParser(prog="pointsman", description="Routes every model call by use case.")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    # One command's parser is enough to run it; the list of all is for help and for a word that is none.
+    for name in [words[0]] if words and words[0] in COMMANDS else COMMANDS:
+        _module(name).add_parser(commands)
+    args = parser.parse_args(words)
+    try:
+        status: int = _module(args.command).run(args)
+        sys.stdout.flush()
+        return status
+    except CannotStart as error:
+        print(f"pointsman {args.command}: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:
+        # The reader (`| head`) has enough. Without this the interpreter would complain once more when it exits.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+
+
+def _module(name: str) -> ModuleType:
+    return import_module(COMMANDS[name])

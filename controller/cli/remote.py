@@ -1,0 +1,73 @@
+"""Asking a running controller, for the commands that show what it knows."""
+
+import argparse
+import json
+import os
+from collections.abc import Mapping
+from http.client import HTTPException
+from typing import Any, Final
+from urllib.error import HTTPError, URLError
+from urllib.parse import urlencode, urlsplit
+from urllib.request import ProxyHandler, build_opener
+
+from controller.settings import DEFAULT_CONTROLLER
+
+TIMEOUT_SECONDS: Final = 20.0
+
+
+class ControllerSaysNo(Exception):
+    """It answered with an error of its own; the text is its message."""
+
+    def __init__(self, status: int, message: str) -> None:
+        super().__init__(message)
+        self.is_wrong_usage = status == 400
+
+
+class NotReachable(Exception):
+    """No controller answered at that address."""
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--controller", metavar="URL", default=os.environ.get("POINTSMAN_CONTROLLER") or DEFAULT_CONTROLLER,
+        help=f"where the controller listens [POINTSMAN_CONTROLLER; default: {DEFAULT_CONTROLLER}]",
+    )  # fmt: skip
+    parser.add_argument(
+        "--format", choices=["text", "json"], default="text", help="for people or for programs [default: text]"
+    )
+
+
+def fetch_json(controller: str, path: str, query: Mapping[str, str]) -> Any:
+    """The controller's answer to a GET.
+
+    Raises:
+        ControllerSaysNo: it refused.
+        NotReachable: nothing that speaks our API is there.
+    """
+    if urlsplit(controller).scheme not in ("http", "https"):
+        raise ControllerSaysNo(400, f"--controller must be a URL such as {DEFAULT_CONTROLLER}, not {controller!r}")
+    url = f"{controller.rstrip('/')}{path}?{urlencode(query)}".rstrip("?")
+    # A proxy from the environment would not find what listens on this machine.
+    opener = build_opener(ProxyHandler({})) if _is_loopback(controller) else build_opener()
+    try:
+        with opener.open(url, timeout=TIMEOUT_SECONDS) as response:
+            return json.load(response)
+    except HTTPError as error:
+        with error:
+            raise ControllerSaysNo(error.code, _message(error)) from error
+    except (URLError, OSError, HTTPException) as error:
+        reason = getattr(error, "reason", error)
+        raise NotReachable(f"no controller at {controller} ({reason}); is `pointsman serve` running?") from error
+    except ValueError as error:
+        raise NotReachable(f"what answers at {controller} is not a Pointsman controller") from error
+
+
+def _message(error: HTTPError) -> str:
+    try:
+        return str(json.load(error)["error"]["message"])
+    except (ValueError, KeyError, TypeError):
+        return f"HTTP {error.code}"
+
+
+def _is_loopback(url: str) -> bool:
+    return urlsplit(url).hostname in ("127.0.0.1", "localhost", "::1")

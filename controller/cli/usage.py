@@ -1,0 +1,91 @@
+"""`pointsman usage`: what was spent, on what, by whom."""
+
+import argparse
+import json
+import sys
+from collections.abc import Mapping, Sequence
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any, Final
+
+from controller.cli import remote
+from controller.cli.table import render
+
+if TYPE_CHECKING:
+    from argparse import _SubParsersAction
+
+DEFAULT_BY: Final = "use_case,model"
+FIGURES: Final = ("requests", "errors", "input", "output", "cache read", "cost USD", "wasted USD")
+CENTI_CENT: Final = Decimal("0.0001")
+
+
+def add_parser(subparsers: "_SubParsersAction[argparse.ArgumentParser]") -> None:
+    parser = subparsers.add_parser("usage", help="spend and tokens by use case, model, vendor, team, day")
+    parser.add_argument(
+        "--by", metavar="KEYS", default=DEFAULT_BY,
+        help="comma-separated: use_case, model, vendor, provider, team, agent, caller, day, reason, outcome "
+        f"[default: {DEFAULT_BY}]",
+    )  # fmt: skip
+    parser.add_argument("--since", metavar="DAY", help="first day counted, UTC: 2026-11-01 [default: the first booked]")
+    parser.add_argument("--until", metavar="DAY", help="last day counted, UTC [default: today]")
+    remote.add_options(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    asked = {"by": args.by, "since": args.since, "until": args.until}
+    query = {name: value for name, value in asked.items() if value is not None}
+    try:
+        answer = remote.fetch_json(args.controller, "/v1/usage", query)
+    except remote.ControllerSaysNo as error:
+        print(f"pointsman usage: {error}", file=sys.stderr)
+        return 2 if error.is_wrong_usage else 1
+    except remote.NotReachable as error:
+        print(f"pointsman usage: {error}", file=sys.stderr)
+        return 1
+    print(json.dumps(answer) if args.format == "json" else text_of(answer["rows"], by=args.by.split(",")))
+    return 0
+
+
+def text_of(rows: Sequence[Mapping[str, Any]], *, by: Sequence[str]) -> str:
+    """The table that people read: dearest first, or by day where days are asked for."""
+    if not rows:
+        return "No calls are booked for these days."
+    keys = [word.strip() for word in by]
+    ordered = rows if "day" in keys else sorted(rows, key=lambda row: Decimal(row["cost_usd"]), reverse=True)
+    head = [
+        *(key.replace("_", " ") for key in keys),
+        "requests",
+        "errors",
+        "input",
+        "output",
+        "cache read",
+        "cost USD",
+        "wasted USD",
+    ]
+    has_unpriced = any(row["unpriced_requests"] for row in rows)
+    if has_unpriced:
+        head.append("unpriced")
+    body = [[*(str(row[key]) or "–" for key in keys), *_figures(row, has_unpriced)] for row in ordered]
+    foot = ["total", *[""] * (len(keys) - 1), *_figures(_total(rows), has_unpriced)]
+    numbers = frozenset(range(len(keys), len(head)))
+    return render(head, body, right=numbers, foot=foot if len(rows) > 1 else ())
+
+
+def _figures(row: Mapping[str, Any], has_unpriced: bool) -> list[str]:
+    counts = [f"{row[name]:,}" for name in ("requests", "errors", "input_tokens", "output_tokens", "cache_read_tokens")]
+    unpriced = row["unpriced_requests"]
+    # A sum that misses some calls is a lower bound, and one that misses all of them says nothing.
+    cost = _money(Decimal(row["cost_usd"]), is_partial=unpriced > 0)
+    wasted = _money(Decimal(row["wasted_usd"]), is_partial=False)
+    return [*counts, cost, wasted, *([f"{unpriced:,}"] if has_unpriced else [])]
+
+
+def _money(amount: Decimal, *, is_partial: bool) -> str:
+    if is_partial:
+        return f"≥ {amount:,.4f}" if amount else "unknown"
+    return f"< {CENTI_CENT}" if 0 < amount < CENTI_CENT else f"{amount:,.4f}"
+
+
+def _total(rows: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
+    counts = ("requests", "errors", "input_tokens", "output_tokens", "cache_read_tokens", "unpriced_requests")
+    sums: dict[str, Any] = {name: sum(row[name] for row in rows) for name in counts}
+    return sums | {name: str(sum(Decimal(row[name]) for row in rows)) for name in ("cost_usd", "wasted_usd")}

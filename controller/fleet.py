@@ -1,0 +1,84 @@
+"""Who runs what: the last status of each sidecar, and what it means against the current pointer."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import Final
+
+from schemas.bundle import Pointer
+from schemas.status import Fleet, FleetMember, FleetState, SidecarStatus
+
+OFFLINE_SECONDS: Final = 150.0
+"""Two beats of 60 s and a half: without a status or a watch for so long, a sidecar counts as gone."""
+FORGET_SECONDS: Final = 86_400.0
+"""A pod that was replaced never comes back under its old id."""
+MAX_MEMBERS: Final = 20_000
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    seen: float
+    """Seconds since the epoch."""
+    watches: int = 0
+    """Open watch streams."""
+    status: SidecarStatus | None = None
+
+
+class Roster:
+    """In memory: a restarted controller knows its fleet again after one beat."""
+
+    def __init__(self, now: Callable[[], float]) -> None:
+        self._now = now
+        self._members: dict[str, Member] = {}
+
+    def note_status(self, status: SidecarStatus) -> None:
+        self._note(status.id, status=status)
+
+    def note_watch(self, sidecar: str, *, opened: int) -> None:
+        """`opened` is 1 for a stream that begins, -1 for one that ends, 0 for a sign of life on an open one."""
+        watches = self._members[sidecar].watches if sidecar in self._members else 0
+        self._note(sidecar, watches=max(0, watches + opened))
+
+    def fleet(self, pointer: Pointer | None) -> Fleet:
+        now = self._now()
+        self._members = {name: member for name, member in self._members.items() if now - member.seen < FORGET_SECONDS}
+        return Fleet(sidecars=tuple(
+            member_row(name, member, pointer, now) for name, member in sorted(self._members.items())
+        ))  # fmt: skip
+
+    def _note(self, sidecar: str, **changes: object) -> None:
+        now = self._now()
+        if sidecar not in self._members and len(self._members) >= MAX_MEMBERS:
+            self._forget(now)
+        member = self._members.get(sidecar, Member(now))
+        self._members[sidecar] = replace(member, seen=now, **changes)  # type: ignore[arg-type]
+
+    def _forget(self, now: float) -> None:
+        oldest = sorted(self._members, key=lambda name: self._members[name].seen)
+        for name in oldest[: MAX_MEMBERS // 10]:
+            del self._members[name]
+
+
+def member_row(name: str, member: Member, pointer: Pointer | None, now: float) -> FleetMember:
+    status = member.status
+    return FleetMember(
+        id=name,
+        use_case=status.use_case if status else "",
+        state=state_of(member, pointer, now),
+        bundle=status.active.digest if status else "",
+        revision=status.active.revision if status else "",
+        last_seen=datetime.fromtimestamp(member.seen, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+        error=status.error if status else "",
+    )
+
+
+def state_of(member: Member, pointer: Pointer | None, now: float) -> FleetState:
+    """A refusal counts while it is about the current bundle; of an older one, the sidecar is merely behind."""
+    if now - member.seen > OFFLINE_SECONDS:
+        return "OFFLINE"
+    if member.status is None or pointer is None:
+        return "BEHIND"
+    if member.status.active.digest == pointer.digest:
+        return "SYNCED"
+    is_about_current = member.status.tried.digest in ("", pointer.digest)
+    return "REJECTED" if member.status.state == "REJECTED" and is_about_current else "BEHIND"

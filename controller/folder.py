@@ -1,0 +1,99 @@
+"""A plain folder as a source of rules: watched as it lies, read once it has settled."""
+
+import asyncio
+import os
+import stat
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Final
+
+from watchfiles import awatch
+
+from controller.errors import SourceUnavailable
+from controller.tree import Entry, Tree, select, tree_of
+from schemas.load import folder_revision
+
+SETTLE_SECONDS: Final = 0.05
+"""Two readings this far apart must agree: an editor or a copy may be in the middle of many files."""
+SETTLE_READINGS: Final = 100
+RETRY_SECONDS: Final = 0.5
+SAFETY_LOOK_SECONDS: Final = 5.0
+"""Some mounts give no events; and the folder itself may be a symbolic link that is swapped."""
+
+
+class Folder:
+    def __init__(self, root: Path) -> None:
+        self._root = root.absolute()
+        self._tree = Tree("")
+
+    @property
+    def name(self) -> str:
+        return str(self._root)
+
+    @property
+    def retry_seconds(self) -> float:
+        return RETRY_SECONDS
+
+    async def looks(self) -> AsyncIterator[None]:
+        yield
+        while True:
+            try:
+                async for _ in awatch(self._root.resolve(), step=50, debounce=400, yield_on_timeout=True,
+                                      rust_timeout=round(SAFETY_LOOK_SECONDS * 1000)):  # fmt: skip
+                    yield
+            except (FileNotFoundError, RuntimeError):
+                # The folder went away, or the machine is out of watches: looking still works, a little later.
+                await asyncio.sleep(SAFETY_LOOK_SECONDS)
+                yield
+
+    async def fetch(self) -> str:
+        before = await asyncio.to_thread(read_folder, self._root)
+        for _ in range(SETTLE_READINGS):
+            await asyncio.sleep(SETTLE_SECONDS)
+            tree = await asyncio.to_thread(read_folder, self._root)
+            if tree == before:
+                self._tree = tree
+                return tree.revision
+            before = tree
+        raise SourceUnavailable(f"{self._root} does not settle: its files change all the time")
+
+    async def read(self, revision: str) -> Tree:
+        if revision != self._tree.revision:
+            raise SourceUnavailable(f"{revision} is no longer what lies in {self._root}")
+        return self._tree
+
+
+def read_folder(root: Path) -> Tree:
+    """All rule files under a folder. Equal files are one revision.
+
+    Raises:
+        SourceUnavailable: the folder cannot be read, or a file of it went away in between.
+    """
+    try:
+        top = root.resolve(strict=True)
+        chosen, problems = select(sorted(_entries(top, top), key=lambda entry: entry.path))
+        contents = {entry.path: _read(top / entry.path) for entry in chosen}
+    except OSError as error:
+        raise SourceUnavailable(f"cannot read {error.filename or root}: {error.strerror}") from error
+    tree = tree_of("", contents, problems)
+    return replace(tree, revision=folder_revision(tree.files))
+
+
+def _entries(top: Path, folder: Path) -> Iterator[Entry]:
+    with os.scandir(folder) as found:
+        for item in found:
+            if item.name.startswith("."):
+                continue
+            if item.is_dir(follow_symlinks=False):
+                yield from _entries(top, Path(item.path))
+                continue
+            status = item.stat(follow_symlinks=False)
+            path = Path(item.path).relative_to(top).as_posix()
+            yield Entry(path, status.st_size, is_regular=stat.S_ISREG(status.st_mode))
+
+
+def _read(path: Path) -> bytes:
+    # O_NOFOLLOW: between listing and reading the file may have become a link.
+    with os.fdopen(os.open(path, os.O_RDONLY | os.O_NOFOLLOW), "rb") as file:
+        return file.read()

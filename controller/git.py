@@ -1,0 +1,308 @@
+"""The only module that runs git: fetch a ref, name its commit, read the rule files of a commit.
+
+Plumbing alone: nothing is ever checked out, so no hook, filter, symbolic link or submodule of the repository can act.
+"""
+
+import asyncio
+import contextlib
+import os
+import random
+import re
+import shutil
+import signal
+import tempfile
+from collections.abc import AsyncIterator, Mapping, Sequence
+from pathlib import Path
+from typing import IO, Final
+from urllib.parse import unquote, urlsplit
+
+from controller.errors import SourceUnavailable
+from controller.tree import Entry, Tree, select, tree_of
+
+FETCH_TIMEOUT_SECONDS: Final = 60.0
+READ_TIMEOUT_SECONDS: Final = 20.0
+LOOK_SECONDS: Final = 0.1
+"""How often a local repository's ref is looked at: a few stat calls, and no watch to run out of."""
+RETRY_LOCAL_SECONDS: Final = 0.5
+FETCHED_REF: Final = "refs/pointsman/head"
+MAX_OUTPUT_BYTES: Final = 64 << 20
+
+_USERINFO: Final = re.compile(r"(?<=://)[^/@\s]+@")
+_COMMIT: Final = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
+
+_ENVIRONMENT: Final[Mapping[str, str]] = {
+    "GIT_TERMINAL_PROMPT": "0",
+    "GIT_ASKPASS": "true",
+    "SSH_ASKPASS": "true",
+    "GIT_CONFIG_NOSYSTEM": "1",
+    "GIT_CONFIG_GLOBAL": os.devnull,
+    "GIT_OPTIONAL_LOCKS": "0",
+    "GIT_NO_REPLACE_OBJECTS": "1",
+    "GIT_NO_LAZY_FETCH": "1",
+    "GIT_LITERAL_PATHSPECS": "1",
+    "LC_ALL": "C",
+}
+_KEPT: Final = ("PATH", "HOME", "TMPDIR", "SSH_AUTH_SOCK", "HTTPS_PROXY", "https_proxy", "NO_PROXY", "no_proxy",
+                "SSL_CERT_FILE", "SSL_CERT_DIR")  # fmt: skip
+
+
+def without_credentials(text: str) -> str:
+    """Masks what stands before the `@` of any URL in a text: errors and logs never hold it."""
+    return _USERINFO.sub("", text)
+
+
+def is_url(repo: str) -> bool:
+    """`https://…`, `ssh://…`, or scp's `host:path`; a path with a colon is written `./a:b`."""
+    return "://" in repo or (":" in repo and "/" not in repo.partition(":")[0])
+
+
+def is_repository(path: Path) -> bool:
+    """A work tree's top folder or a bare repository; a folder somewhere inside one is a plain folder."""
+    return (path / ".git").exists() or all((path / part).exists() for part in ("HEAD", "objects", "refs"))
+
+
+class LocalRepository:
+    """A repository on this machine, read where it lies: commits only, at one ref."""
+
+    def __init__(self, path: Path, *, ref: str, folder: str = ".", look_seconds: float = LOOK_SECONDS) -> None:
+        self._path = path.resolve()
+        self._ref = ref
+        self._folder = folder
+        self._look_seconds = look_seconds
+        # A partial clone would fetch what it lacks, from wherever its own settings say: reading never fetches.
+        self._git = Git(_git_dir(self._path), config={"protocol.allow": "never"})
+
+    @property
+    def name(self) -> str:
+        return str(self._path)
+
+    @property
+    def retry_seconds(self) -> float:
+        return RETRY_LOCAL_SECONDS
+
+    async def looks(self) -> AsyncIterator[None]:
+        seen: object = None
+        while True:
+            mark = await asyncio.to_thread(self._mark)
+            if mark != seen:
+                seen = mark
+                yield
+            await asyncio.sleep(self._look_seconds)
+
+    async def fetch(self) -> str:
+        return await self._git.commit_of(self._ref)
+
+    async def read(self, revision: str) -> Tree:
+        return await self._git.read_tree(revision, self._folder)
+
+    def _mark(self) -> tuple[object, ...]:
+        """Changes whenever the ref does: its own file as a loose ref, or the file that all packed ones share."""
+        common = self._git.folder
+        with contextlib.suppress(OSError):
+            common = (common / (common / "commondir").read_text().strip()).resolve()  # a linked work tree
+        loose = [common / "HEAD", *(common / place / self._ref for place in ("", "refs", "refs/heads", "refs/tags"))]
+        shared = (common / "packed-refs", common / "reftable" / "tables.list")
+        return (*map(_content_of, loose), *map(_stat_of, shared))
+
+
+class RemoteRepository:
+    """A repository behind a URL: a bare mirror in the state folder, fetched again and again."""
+
+    def __init__(self, url: str, mirror: Path, *, ref: str, folder: str = ".", poll_seconds: float = 15.0) -> None:
+        self._url = url
+        self._mirror = mirror
+        self._ref = ref
+        self._folder = folder
+        self._poll_seconds = poll_seconds
+        # The URL goes by the environment: an argument would show its credentials to every user of the machine.
+        self._git = Git(
+            mirror, config={"remote.rules.url": url, "protocol.ext.allow": "never"}, secrets=_secrets_of(url)
+        )
+
+    @property
+    def name(self) -> str:
+        return without_credentials(self._url)
+
+    @property
+    def retry_seconds(self) -> float:
+        return self._poll_seconds * random.uniform(0.8, 1.2)
+
+    async def looks(self) -> AsyncIterator[None]:
+        while True:
+            yield
+            await asyncio.sleep(self._poll_seconds * random.uniform(0.8, 1.2))
+
+    async def fetch(self) -> str:
+        await self._prepare()
+        await self._git.run(
+            ["fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "rules", f"+{self._ref}:{FETCHED_REF}"],
+            timeout=FETCH_TIMEOUT_SECONDS,
+        )
+        return await self._git.commit_of(FETCHED_REF)
+
+    async def read(self, revision: str) -> Tree:
+        try:
+            return await self._git.read_tree(revision, self._folder)
+        except SourceUnavailable:
+            # Just fetched and yet unreadable: the mirror is damaged. The next look makes it anew.
+            await asyncio.to_thread(shutil.rmtree, self._mirror, ignore_errors=True)
+            raise
+
+    async def _prepare(self) -> None:
+        if not (self._mirror / "HEAD").exists():
+            await asyncio.to_thread(shutil.rmtree, self._mirror, ignore_errors=True)
+            self._mirror.mkdir(parents=True)
+            await self._git.run(["init", "--quiet", "--bare", "--template="])
+        # Only this process uses the mirror, one command at a time: a lock that is there was left by a killed one.
+        for lock in await asyncio.to_thread(lambda: list(self._mirror.rglob("*.lock"))):
+            lock.unlink(missing_ok=True)
+
+
+class Git:
+    """Runs git commands on one git directory, each with a deadline and an environment that users cannot bend."""
+
+    def __init__(self, folder: Path, *, config: Mapping[str, str], secrets: Sequence[str] = ()) -> None:
+        self.folder = folder
+        self._config = {"safe.directory": "*", "gc.auto": "0", "core.hooksPath": os.devnull} | dict(config)
+        self._secrets = secrets
+
+    async def commit_of(self, ref: str) -> str:
+        out = await self.run(["rev-parse", "--verify", "--quiet", "--end-of-options", f"{ref}^{{commit}}"],
+                             failure=f"no commit at {ref!r}")  # fmt: skip
+        commit = out.decode("ascii", "replace").strip()
+        if not _COMMIT.fullmatch(commit):
+            raise SourceUnavailable(f"no commit at {ref!r}")
+        return commit
+
+    async def read_tree(self, commit: str, folder: str) -> Tree:
+        """The rule files under a folder of a commit, within the bounds of `tree.select`."""
+        inside = folder.strip("/")
+        tree = f"{commit}^{{tree}}" if inside in ("", ".") else f"{commit}:{inside}"
+        listed = await self.run(["ls-tree", "-r", "-z", "-l", "--end-of-options", tree],
+                                failure=f"no folder {inside!r} in {commit[:12]}")  # fmt: skip
+        chosen, problems = select(_entries(listed))
+        blobs = await self._read_blobs([entry.handle for entry in chosen])
+        return tree_of(commit, {entry.path: blobs[entry.handle] for entry in chosen}, problems)
+
+    async def _read_blobs(self, ids: Sequence[str]) -> dict[str, bytes]:
+        if not ids:
+            return {}
+        out = await self.run(["cat-file", "--batch"], stdin="".join(f"{oid}\n" for oid in ids).encode())
+        blobs: dict[str, bytes] = {}
+        position = 0
+        for oid in ids:
+            end = out.index(b"\n", position)
+            name, kind, *size = out[position:end].decode("ascii").split(" ")
+            if name != oid or kind != "blob" or not size:
+                raise SourceUnavailable(f"object {oid} cannot be read")
+            start, length = end + 1, int(size[0])
+            blobs[oid] = out[start : start + length]
+            position = start + length + 1
+        return blobs
+
+    async def run(
+        self,
+        arguments: Sequence[str],
+        *,
+        stdin: bytes = b"",
+        timeout: float = READ_TIMEOUT_SECONDS,
+        failure: str = "",
+    ) -> bytes:
+        """Standard output of a git command.
+
+        Raises:
+            SourceUnavailable: it failed, took too long or said too much; credentials are masked in the message.
+        """
+        with tempfile.TemporaryFile() as asked:  # a file, as a pipe to a command that has ended is an error of its own
+            asked.write(stdin)
+            asked.seek(0)
+            process = await self._start(arguments, asked)
+        try:
+            async with asyncio.timeout(timeout):
+                out, complaint = await process.communicate()
+        except TimeoutError as error:
+            raise SourceUnavailable(f"git {arguments[0]} took longer than {timeout:.0f} s") from error
+        finally:
+            await _end(process)
+        if process.returncode != 0:
+            said = " ".join(complaint.decode("utf-8", "replace").split())[-400:]
+            raise SourceUnavailable(self._masked(failure or f"git {arguments[0]} failed: {said}"))
+        if len(out) > MAX_OUTPUT_BYTES:
+            raise SourceUnavailable(f"git {arguments[0]} answered with {len(out)} bytes; at most {MAX_OUTPUT_BYTES}")
+        return out
+
+    async def _start(self, arguments: Sequence[str], stdin: IO[bytes]) -> asyncio.subprocess.Process:
+        try:
+            return await asyncio.create_subprocess_exec(
+                "git", "--git-dir", str(self.folder), *arguments,
+                stdin=stdin, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
+                env=_environment(self._config), start_new_session=True,
+            )  # fmt: skip
+        except OSError as error:
+            raise SourceUnavailable(f"cannot run git: {error.strerror}") from error
+
+    def _masked(self, text: str) -> str:
+        for secret in self._secrets:
+            text = text.replace(secret, "***")
+        return without_credentials(text)
+
+
+async def _end(process: asyncio.subprocess.Process) -> None:
+    """Ends the command and whatever it started (ssh, a remote helper): they share its session."""
+    if process.returncode is None:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        await process.wait()
+
+
+def _environment(config: Mapping[str, str]) -> dict[str, str]:
+    kept = {name: os.environ[name] for name in _KEPT if name in os.environ}
+    numbered = {"GIT_CONFIG_COUNT": str(len(config))}
+    for number, (key, value) in enumerate(config.items()):
+        numbered |= {f"GIT_CONFIG_KEY_{number}": key, f"GIT_CONFIG_VALUE_{number}": value}
+    ssh = os.environ.get("GIT_SSH_COMMAND", "ssh -o BatchMode=yes -o ConnectTimeout=10")
+    return {**kept, **_ENVIRONMENT, "GIT_SSH_COMMAND": ssh, **numbered}
+
+
+def _entries(listed: bytes) -> list[Entry]:
+    """`<mode> <type> <id> <size>\\t<path>\\0`, with `-` as the size of a submodule (git-ls-tree(1))."""
+    entries = []
+    for line in filter(None, listed.split(b"\0")):
+        head, _, path = line.partition(b"\t")
+        mode, kind, oid, size = head.decode("ascii").split()
+        if kind == "blob":
+            name = path.decode("utf-8", "replace")
+            entries.append(Entry(name, int(size), is_regular=mode.startswith("100"), handle=oid))
+    return entries
+
+
+def _git_dir(path: Path) -> Path:
+    """`.git` is a folder, or in a linked work tree a file `gitdir: <path>` (gitrepository-layout(5))."""
+    marker = path / ".git"
+    if marker.is_file():
+        return (path / marker.read_text().partition("gitdir:")[2].strip()).resolve()
+    return marker if marker.is_dir() else path
+
+
+def _secrets_of(url: str) -> tuple[str, ...]:
+    """The password of a URL, or a token that stands alone before the `@` of an https one."""
+    if "://" not in url:
+        return ()
+    parts = urlsplit(url)
+    secret = parts.password or (parts.username if parts.scheme.startswith("http") else None)
+    return (secret, unquote(secret)) if secret else ()
+
+
+def _content_of(path: Path) -> bytes | None:
+    try:
+        return path.read_bytes()
+    except OSError:
+        return None
+
+
+def _stat_of(path: Path) -> tuple[int, int, int] | None:
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_mtime_ns, found.st_ino, found.st_size

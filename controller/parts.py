@@ -1,0 +1,42 @@
+"""What a running controller consists of, as `app.py` built it and as the API's handlers find it."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from aiohttp import web
+
+from controller.fleet import Roster
+from controller.ledger.store import Ledger
+from controller.metrics import Metrics
+from controller.publish import Publisher
+from controller.reconcile import Reconciler
+from controller.tokens import Tokens
+from controller.tree import Source
+
+
+@dataclass(frozen=True, slots=True)
+class WatchTimes:
+    """Seconds."""
+
+    ping: float = 15.0
+    """Between pings on a quiet stream, give or take a fifth, so that streams do not beat in step."""
+    write: float = 5.0
+    """A client that takes nothing for so long is dropped."""
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    source: Source
+    publisher: Publisher
+    reconciler: Reconciler
+    roster: Roster
+    ledger: Ledger
+    tokens: Tokens
+    metrics: Metrics
+    allowed_hosts: frozenset[str]
+    now: Callable[[], float]
+    """Seconds since the epoch."""
+    watch_times: WatchTimes = WatchTimes()
+
+
+PARTS: web.AppKey[Parts] = web.AppKey("parts", Parts)

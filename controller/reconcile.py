@@ -1,0 +1,212 @@
+"""From a commit to what runs, as a list of steps. A revision that a step refuses changes nothing but the report."""
+
+import asyncio
+import sqlite3
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, date, datetime
+from typing import Protocol
+
+from controller import logs
+from controller.errors import LedgerBusy, Refused, SourceUnavailable
+from controller.publish import Publication, Publisher
+from controller.tree import Source, Tree
+from schemas.bundle import Bundle, BundleRefused
+from schemas.problems import Problem, has_errors
+
+
+class Loaded(Protocol):
+    """What reading a tree of rule files gives."""
+
+    @property
+    def bundle(self) -> Bundle | None: ...
+    @property
+    def problems(self) -> Sequence[Problem]: ...
+
+
+class Load(Protocol):
+    """`schemas.load.load`: pure, and slow enough to be kept off the event loop."""
+
+    def __call__(self, files: Mapping[str, str], *, today: date, revision: str) -> Loaded: ...
+
+
+RuleTests = Callable[[Mapping[str, str], Bundle], Sequence[Problem]]
+"""Runs the teams' own tests of their rules against the compiled bundle."""
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """Why it runs what it runs. Tried, fetched and activated are three things with their own times (RFC 3339, UTC)."""
+
+    revision: str = ""
+    """The newest revision seen."""
+    active_revision: str = ""
+    problems: tuple[Problem, ...] = ()
+    """Of the newest revision; with an error among them it does not run."""
+    error: str = ""
+    """Why the source could not be read at the last look; empty when it could."""
+    tried_at: str = ""
+    fetched_at: str = ""
+    activated_at: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """One revision on its way through the steps."""
+
+    revision: str = ""
+    tree: Tree = field(default_factory=lambda: Tree(""))
+    bundle: Bundle | None = None
+    problems: tuple[Problem, ...] = ()
+    publication: Publication | None = None
+
+
+Step = Callable[[Work], Awaitable[Work]]
+
+
+class Reconciler:
+    """Runs the steps whenever its source may have something new, one revision at a time; the newest wins."""
+
+    def __init__(
+        self,
+        source: Source,
+        publisher: Publisher,
+        *,
+        load: Load,
+        rule_tests: RuleTests,
+        before_publish: Callable[[Bundle], Awaitable[None]],
+        now: Callable[[], float],
+        on_outcome: Callable[[str], None] = lambda outcome: None,
+    ) -> None:
+        """`now` gives seconds since the epoch; `on_outcome` hears `accepted`, `refused` or `unavailable`."""
+        self._source = source
+        self._publisher = publisher
+        self._load = load
+        self._rule_tests = rule_tests
+        self._before_publish = before_publish
+        self._now = now
+        self._on_outcome = on_outcome
+        self._steps: tuple[Step, ...] = (
+            self._read_tree, self._load_rules, self._run_rule_tests, self._publish,
+        )  # fmt: skip
+        self.report = Report(active_revision=_revision_of(publisher.current))
+
+    async def run(self) -> None:
+        """Never returns by itself; whatever goes wrong with one revision, the next one is looked at."""
+        async for _ in self._source.looks():
+            while True:
+                if await self.look():
+                    break
+                await asyncio.sleep(self._source.retry_seconds)
+
+    async def look(self) -> bool:
+        """Takes the newest revision through the steps, unless it has been already. False: try again soon."""
+        self.report = replace(self.report, tried_at=self._stamp())
+        try:
+            revision = await self._source.fetch()
+        except SourceUnavailable as error:
+            self._note_unavailable(str(error))
+            return False
+        except Exception as bug:
+            self._note_unavailable(f"internal error: {type(bug).__name__}", bug)
+            return False
+        self.report = replace(self.report, fetched_at=self._stamp())
+        if revision == self.report.revision:
+            self.report = replace(self.report, error="")
+            return True
+        work = Work(revision)
+        try:
+            for step in self._steps:
+                work = await step(work)
+        except SourceUnavailable as error:
+            self._note_unavailable(str(error))
+            return False
+        except Refused as refused:
+            self._note_refused(revision, refused.problems)
+        except (OSError, sqlite3.Error, LedgerBusy) as error:
+            self._note_unavailable(f"cannot write the state folder: {error}")
+            return False
+        except Exception as bug:
+            # Whatever a revision contains, it must not end the controller: it is refused; the log has the traceback.
+            logs.bug("revision.failed", bug, revision=revision)
+            self._note_refused(revision, [_about_revision("internal-error", f"{type(bug).__name__}; see the log")])
+        else:
+            self._note_accepted(work)
+        return True
+
+    async def _read_tree(self, work: Work) -> Work:
+        tree = await self._source.read(work.revision)
+        return replace(work, tree=tree, problems=_unless_refused(tree.problems))
+
+    async def _load_rules(self, work: Work) -> Work:
+        today = datetime.fromtimestamp(self._now(), UTC).date()
+        loaded = await asyncio.to_thread(self._load, work.tree.files, today=today, revision=work.revision)
+        problems = _unless_refused((*work.problems, *loaded.problems))
+        if loaded.bundle is None:
+            raise Refused([*problems, _about_revision("no-bundle", "these files make no bundle")])
+        return replace(work, bundle=loaded.bundle, problems=problems)
+
+    async def _run_rule_tests(self, work: Work) -> Work:
+        failures = await asyncio.to_thread(self._rule_tests, work.tree.files, _bundle_of(work))
+        return replace(work, problems=_unless_refused((*work.problems, *failures)))
+
+    async def _publish(self, work: Work) -> Work:
+        bundle = _bundle_of(work)
+        await self._before_publish(bundle)
+        try:
+            return replace(work, publication=await self._publisher.publish(bundle))
+        except BundleRefused as error:
+            raise Refused([*work.problems, _about_revision("bundle-refused", str(error))]) from error
+
+    def _note_accepted(self, work: Work) -> None:
+        publication = work.publication
+        assert publication is not None  # the last step sets it
+        self.report = replace(
+            self.report, revision=work.revision, active_revision=work.revision, problems=work.problems, error="",
+            activated_at=self._stamp(),
+        )  # fmt: skip
+        pointer = publication.pointer
+        logs.event("revision.accepted", revision=work.revision, seq=pointer.seq, digest=pointer.digest,
+                   use_cases=len(_bundle_of(work).use_cases), warnings=len(work.problems))  # fmt: skip
+        for problem in work.problems:
+            logs.plain(str(problem))
+        self._on_outcome("accepted")
+
+    def _note_refused(self, revision: str, problems: Sequence[Problem]) -> None:
+        self.report = replace(self.report, revision=revision, problems=tuple(problems), error="")
+        for problem in problems:
+            logs.plain(str(problem))
+        logs.warn("revision.refused", revision=revision, problems=len(problems),
+                  active_revision=self.report.active_revision or "none")  # fmt: skip
+        self._on_outcome("refused")
+
+    def _note_unavailable(self, error: str, bug: Exception | None = None) -> None:
+        if error != self.report.error:  # once, not at every retry
+            logs.warn("source.unavailable", source=self._source.name, error=error)
+            if bug is not None:
+                logs.bug("source.failed", bug)
+        self.report = replace(self.report, error=error)
+        self._on_outcome("unavailable")
+
+    def _stamp(self) -> str:
+        return datetime.fromtimestamp(self._now(), UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _unless_refused(problems: Sequence[Problem]) -> tuple[Problem, ...]:
+    ordered = tuple(sorted(problems))
+    if has_errors(ordered):
+        raise Refused(ordered)
+    return ordered
+
+
+def _bundle_of(work: Work) -> Bundle:
+    assert work.bundle is not None  # the step before sets it, or refuses
+    return work.bundle
+
+
+def _about_revision(code: str, message: str) -> Problem:
+    return Problem(".", 0, 0, code, "error", message)
+
+
+def _revision_of(publication: Publication | None) -> str:
+    return "" if publication is None else publication.pointer.revision

@@ -1,0 +1,137 @@
+"""What `serve` can be told: flags, and `POINTSMAN_*` variables of the same names. A flag wins over its variable."""
+
+import argparse
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from controller.errors import CannotStart
+
+DEFAULT_LISTEN: Final = "127.0.0.1:4200"
+DEFAULT_CONTROLLER: Final = f"http://{DEFAULT_LISTEN}"
+
+
+@dataclass(frozen=True, slots=True)
+class ServeSettings:
+    repo: str
+    """A git URL, a git repository on this machine, or a plain folder."""
+    state: Path
+    ref: str = "main"
+    path: str = "."
+    listen_host: str = "127.0.0.1"
+    listen_port: int = 4200
+    """0 takes any free port."""
+    poll_seconds: float = 15.0
+    signing_key: Path | None = None
+    tokens: Path | None = None
+    allow_hosts: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Option:
+    flag: str
+    help: str
+    default: str | None = None
+    is_list: bool = False
+
+    @property
+    def variable(self) -> str:
+        return "POINTSMAN_" + self.flag.removeprefix("--").replace("-", "_").upper()
+
+
+SERVE_OPTIONS: Final = (
+    Option("--repo", "rules: a git URL, a git repository (commits at --ref), or a plain folder (watched as it lies)"),
+    Option("--ref", "branch, tag or commit to follow", "main"),
+    Option("--path", "folder of the rules inside the repository", "."),
+    Option("--listen", "address of the API; port 0 takes a free one", DEFAULT_LISTEN),
+    Option(
+        "--state", "folder for keys, tokens, the ledger, the mirror and the last good bundle",
+        "~/.local/state/pointsman/controller",
+    ),
+    Option("--poll", "how often a git URL is fetched: 15s, 500ms, 2m", "15s"),
+    Option("--signing-key", "file with the Ed25519 seed in base64", "<state>/signing.key, made on first start"),
+    Option("--tokens", "folder with sidecar.token and admin.token", "<state>, made on first start"),
+    Option("--allow-host", "a further name accepted in Host and Origin; may be repeated", "none", is_list=True),
+)  # fmt: skip
+
+
+def add_options(parser: argparse.ArgumentParser, options: tuple[Option, ...] = SERVE_OPTIONS) -> None:
+    for option in options:
+        default = "required" if option.default is None else f"default: {option.default}"
+        parser.add_argument(
+            option.flag,
+            action="append" if option.is_list else "store",
+            metavar=option.flag.removeprefix("--").upper().replace("-", "_"),
+            help=f"{option.help} [{option.variable}; {default}]".replace("%", "%%"),
+        )
+
+
+def serve_settings(args: argparse.Namespace, environment: Mapping[str, str] = os.environ) -> ServeSettings:
+    """Flags and variables to settings.
+
+    Raises:
+        CannotStart: one is missing or not understood; the message names it.
+    """
+    given = {option.flag: _given(option, args, environment) for option in SERVE_OPTIONS}
+    repo = given["--repo"]
+    if not repo:
+        raise CannotStart("--repo (or POINTSMAN_REPO) is required: a git URL, a repository or a folder of rules")
+    ref = given["--ref"] or "main"
+    if ref.startswith("-") or any(character in ref for character in " ~^:?*[\\"):
+        raise CannotStart(f"--ref must name a branch, a tag or a commit, not {ref!r}")
+    host, port = parse_listen(given["--listen"] or DEFAULT_LISTEN)
+    return ServeSettings(
+        repo=repo,
+        state=Path(given["--state"]).expanduser() if given["--state"] else default_state(environment),
+        ref=ref,
+        path=_inside(given["--path"] or "."),
+        listen_host=host,
+        listen_port=port,
+        poll_seconds=parse_duration("--poll", given["--poll"] or "15s"),
+        signing_key=_path(given["--signing-key"]),
+        tokens=_path(given["--tokens"]),
+        allow_hosts=tuple(name for name in (given["--allow-host"] or "").split(",") if name),
+    )
+
+
+def default_state(environment: Mapping[str, str]) -> Path:
+    """XDG Base Directory Specification: state that should persist between restarts."""
+    base = environment.get("XDG_STATE_HOME")
+    return (Path(base) if base else Path.home() / ".local" / "state") / "pointsman" / "controller"
+
+
+def parse_listen(text: str) -> tuple[str, int]:
+    """`127.0.0.1:4200`, `[::1]:4200`, `localhost:0`. Raises `CannotStart`."""
+    host, _, port = text.rpartition(":")
+    if not host or not port.isascii() or not port.isdigit() or int(port) > 65_535:
+        raise CannotStart(f"--listen must be host:port, not {text!r}")
+    return host.removeprefix("[").removesuffix("]"), int(port)
+
+
+def parse_duration(flag: str, text: str) -> float:
+    """Seconds from `15s`, `500ms`, `2m` or a bare number of seconds. Raises `CannotStart`."""
+    found = re.fullmatch(r"(\d+(?:\.\d+)?)(ms|s|m)?", text)
+    seconds = float(found[1]) * {"ms": 0.001, "m": 60.0}.get(found[2], 1.0) if found else 0.0
+    if seconds <= 0:
+        raise CannotStart(f"{flag} must be a duration such as 15s, not {text!r}")
+    return seconds
+
+
+def _given(option: Option, args: argparse.Namespace, environment: Mapping[str, str]) -> str | None:
+    value = getattr(args, option.flag.removeprefix("--").replace("-", "_"))
+    if isinstance(value, list):
+        return ",".join(value)
+    return value if value is not None else environment.get(option.variable) or None
+
+
+def _path(text: str | None) -> Path | None:
+    return Path(text).expanduser() if text else None
+
+
+def _inside(path: str) -> str:
+    if path.startswith("/") or ".." in path.split("/"):
+        raise CannotStart(f"--path is a folder inside the repository, not {path!r}")
+    return path

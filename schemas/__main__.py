@@ -1,0 +1,92 @@
+"""`python -m schemas json [--check]` and `python -m schemas compile DIR`: the only I/O in this package.
+
+A sidecar that is given a plain rules folder runs `compile` as a child process, and so never imports what reads rules.
+"""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from datetime import UTC, date, datetime
+from pathlib import Path
+
+import msgspec
+
+from schemas.bundle import encode_bundle
+from schemas.json_schema import schema_files
+from schemas.load import folder_revision, is_rule_file, load
+
+SCHEMA_FOLDER = Path(__file__).parent / "json"
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Exit status: 0 fine, 1 problems or drift, 2 wrong usage."""
+    parser = argparse.ArgumentParser(prog="python -m schemas", description="JSON Schemas and bundles of rule files.")
+    commands = parser.add_subparsers(dest="command", required=True)
+    json_command = commands.add_parser("json", help="write the JSON Schemas of the models to schemas/json")
+    json_command.add_argument("--check", action="store_true", help="write nothing; name the files that differ")
+    compile_command = commands.add_parser("compile", help="print the bundle of a rules folder")
+    compile_command.add_argument("folder", type=Path)
+    compile_command.add_argument("--today", type=date.fromisoformat, default=None, help="judge as of this day (UTC)")
+    arguments = parser.parse_args(argv)
+    if arguments.command == "json":
+        return _check_json() if arguments.check else _write_json()
+    return _compile(arguments.folder, arguments.today or today_utc())
+
+
+def today_utc() -> date:
+    """The one clock of this package, read where a command does not name the day."""
+    return datetime.now(UTC).date()  # noqa: TID251
+
+
+def read_folder(folder: Path) -> dict[str, str]:
+    """Every rule file under a folder: repository path to text; bytes that are not UTF-8 are kept for `load` to report.
+
+    Raises:
+        NotADirectoryError: there is no such folder.
+        OSError: a file cannot be read.
+    """
+    if not folder.is_dir():
+        raise NotADirectoryError(f"{folder} is not a folder")
+    files: dict[str, str] = {}
+    for path in sorted(folder.rglob("*.y*ml")):
+        name = path.relative_to(folder).as_posix()
+        if path.is_file() and is_rule_file(name):
+            files[name] = path.read_text(encoding="utf-8-sig", errors="surrogateescape")
+    return files
+
+
+def _write_json() -> int:
+    SCHEMA_FOLDER.mkdir(exist_ok=True)
+    for name, text in schema_files().items():
+        (SCHEMA_FOLDER / name).write_text(text, encoding="utf-8")
+    return 0
+
+
+def _check_json() -> int:
+    differing = []
+    for name, text in schema_files().items():
+        path = SCHEMA_FOLDER / name
+        if not path.is_file() or path.read_text(encoding="utf-8") != text:
+            differing.append(name)
+    for name in differing:
+        print(f"schemas/json/{name} differs from the models; run: python -m schemas json", file=sys.stderr)
+    return 1 if differing else 0
+
+
+def _compile(folder: Path, today: date) -> int:
+    try:
+        files = read_folder(folder)
+    except OSError as error:
+        print(error, file=sys.stderr)
+        return 2
+    loaded = load(files, today=today, revision=folder_revision(files))
+    if loaded.bundle is None:
+        for problem in loaded.problems:
+            sys.stderr.write(msgspec.json.encode(problem).decode() + "\n")
+        return 1
+    sys.stdout.buffer.write(encode_bundle(loaded.bundle))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,42 @@
+"""The chains of a use case as values: which models, written where."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from schemas.rules.use_case import UseCase
+from schemas.yaml_source import Path
+
+
+@dataclass(frozen=True, slots=True)
+class Chain:
+    """Models that are tried in order; `members` pairs each with its place in the file."""
+
+    path: Path
+    """Where the chain begins: its primary."""
+    members: tuple[tuple[Path, str], ...]
+
+    @property
+    def models(self) -> tuple[str, ...]:
+        return tuple(model for _, model in self.members)
+
+
+def chains_of(use_case: UseCase) -> Iterator[Chain]:
+    """The main chain, then each rule's."""
+    yield _chain((), use_case.primary, use_case.fallbacks)
+    for index, rule in enumerate(use_case.rules):
+        yield _chain(("rules", index), rule.primary, rule.fallbacks)
+
+
+def ways_out_of(use_case: UseCase) -> Iterator[Chain]:
+    """The models that a ceiling or a bar leads to."""
+    for key, then in (
+        ("cost_ceiling", use_case.cost_ceiling and use_case.cost_ceiling.then),
+        ("quality_bar", use_case.quality_bar and use_case.quality_bar.then),
+    ):
+        if then and then != "reject":
+            yield Chain((key, "then"), tuple(((key, "then", i), model) for i, model in enumerate(then)))
+
+
+def _chain(path: Path, primary: str, fallbacks: tuple[str, ...]) -> Chain:
+    rest = (((*path, "fallbacks", index), model) for index, model in enumerate(fallbacks))
+    return Chain((*path, "primary"), (((*path, "primary"), primary), *rest))

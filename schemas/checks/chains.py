@@ -1,0 +1,127 @@
+"""Chains: whether they can answer at all, and whether one vendor's outage ends them."""
+
+from collections.abc import Iterator
+from datetime import date
+
+from schemas.checks.chain_members import Chain, chains_of, ways_out_of
+from schemas.checks.severity import severity_for
+from schemas.compile import merged_retry, merged_timeouts
+from schemas.problems import Problem
+from schemas.rules.model import Model
+from schemas.rules.rule_set import RuleFile, RuleSet
+from schemas.rules.use_case import Requires, UseCase, When
+
+
+def chains_do_not_repeat(rules: RuleSet, today: date) -> Iterator[Problem]:
+    for use_case in rules.use_cases.values():
+        for chain in (*chains_of(use_case.content), *ways_out_of(use_case.content)):
+            seen: set[str] = set()
+            for path, model in chain.members:
+                if model in seen:
+                    message = f'"{model}" is already in this chain'
+                    yield use_case.problem(path, "repeated-model", message, "remove it, or name another model")
+                seen.add(model)
+
+
+def requirements_can_be_met(rules: RuleSet, today: date) -> Iterator[Problem]:
+    for use_case in rules.use_cases.values():
+        requires = use_case.content.requires
+        for chain in chains_of(use_case.content):
+            yield from _unmet(rules, use_case, chain, requires, When())
+        for chain in ways_out_of(use_case.content):
+            yield from _unmet(rules, use_case, chain, requires, When())
+        for index, rule in enumerate(use_case.content.rules):
+            chain = tuple(chains_of(use_case.content))[index + 1]
+            if rule.when.needs or rule.when.input_tokens:
+                yield from _unmet(rules, use_case, chain, Requires(), rule.when)
+
+
+def _unmet(
+    rules: RuleSet, use_case: RuleFile[UseCase], chain: Chain, requires: Requires, when: When
+) -> Iterator[Problem]:
+    if any(model not in rules.models for model in chain.models):
+        return  # An unknown or unreadable model is reported as such; what it could do is not known.
+    lacking = {model: _what_lacks(rules, rules.models[model].content, requires, when) for model in chain.models}
+    if all(lacking.values()):
+        reasons = "; ".join(f"{model}: {lack}" for model, lack in lacking.items())
+        message = f"no model of this chain can ever serve: {reasons}"
+        yield use_case.problem(chain.path, "requirement-never-met", message, "add a model that can, or require less")
+        return
+    for path, model in chain.members:
+        if lack := lacking[model]:
+            message = f'"{model}" will always be skipped: {lack}'
+            yield use_case.problem(path, "always-skipped", message, severity="warning")
+
+
+def _what_lacks(rules: RuleSet, model: Model, requires: Requires, when: When) -> str:
+    needed = {*requires.capabilities, *when.needs}
+    if missing := sorted(needed.difference(model.capabilities)):
+        return f"it cannot do {', '.join(missing)}"
+    over = when.input_tokens.over if when.input_tokens else None
+    if over is not None and over >= model.context_window:
+        return f"its context window is {model.context_window} tokens"
+    providers = [rules.providers.get(door.provider) for door in model.served_by]
+    if any(provider is None for provider in providers):
+        return ""
+    offers = [provider.content.data for provider in providers if provider is not None]
+    in_region = [data for data in offers if not requires.regions or set(data.regions) & set(requires.regions)]
+    if not in_region:
+        return f"no provider of it is in {' or '.join(requires.regions)}"
+    if requires.zero_retention and not any(data.zero_retention for data in in_region):
+        where = " there" if requires.regions else ""
+        return f"no provider of it{where} promises zero retention"
+    return ""
+
+
+def chains_span_vendors(rules: RuleSet, today: date) -> Iterator[Problem]:
+    for use_case in rules.use_cases.values():
+        content = use_case.content
+        for chain in chains_of(content):
+            models = [rules.models.get(model) for model in chain.models]
+            vendors = {model.content.vendor for model in models if model is not None}
+            if None in models or len(vendors) != 1:
+                continue
+            (vendor,) = vendors
+            if content.lock is None:
+                message = f"every model of this chain is {vendor}'s: its outage is yours"
+                suggestion = "add a fallback of another vendor, or a lock with its reason"
+                severity = severity_for(content)
+                yield use_case.problem(chain.path, "single-vendor", message, suggestion, severity=severity)
+            elif content.lock.vendor != vendor:
+                message = f"locked to {content.lock.vendor}, but this chain is {vendor}'s alone"
+                yield use_case.problem(chain.path, "lock-differs", message)
+
+
+def chains_span_providers(rules: RuleSet, today: date) -> Iterator[Problem]:
+    """Models of two vendors behind one account still go down together."""
+    for use_case in rules.use_cases.values():
+        for chain in chains_of(use_case.content):
+            models = [rules.models.get(model) for model in chain.models]
+            known = [model.content for model in models if model is not None]
+            providers = {door.provider for model in known for door in model.served_by}
+            if None not in models and len({model.vendor for model in known}) > 1 and len(providers) == 1:
+                message = f"every model of this chain is served by {providers.pop()} alone"
+                suggestion = "serve one of them from another provider"
+                yield use_case.problem(chain.path, "single-provider", message, suggestion, severity="warning")
+
+
+def deadlines_cover_the_chain(rules: RuleSet, today: date) -> Iterator[Problem]:
+    """The worst case: every target in turn stays silent until its first-token timeout."""
+    defaults = rules.platform.content.defaults
+    for use_case in rules.use_cases.values():
+        content = use_case.content
+        timeouts = merged_timeouts(content.timeouts, defaults.timeouts)
+        attempts = merged_retry(content.retry, defaults.retry).max_attempts
+        for chain in chains_of(content):
+            doors = sum(len(rules.models[m].content.served_by) for m in chain.models if m in rules.models)
+            worst = min(doors, attempts) * timeouts.first_token
+            if worst > timeouts.deadline:
+                message = (
+                    f"{min(doors, attempts)} attempts of {timeouts.first_token:g}s to the first token make {worst:g}s,"
+                    f" but the deadline is {timeouts.deadline:g}s: the last targets may never be tried"
+                )
+                path = ("timeouts", "deadline") if content.timeouts.deadline else chain.path
+                yield use_case.problem(
+                    path, "deadline-too-short", message, "lower first_token or raise the deadline", severity="warning"
+                )
+                break

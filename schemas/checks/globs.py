@@ -1,0 +1,20 @@
+"""What can be said about two globs without trying names."""
+
+from fnmatch import fnmatchcase
+
+_WILD = frozenset("*?[")
+
+
+def is_plain(glob: str) -> bool:
+    """Whether it matches nothing but itself."""
+    return not _WILD & set(glob)
+
+
+def covers(wide: str, narrow: str) -> bool:
+    """Whether all that `narrow` matches is surely matched by `wide`. False where it cannot be told."""
+    if wide in ("*", narrow):
+        return True
+    if is_plain(narrow):
+        return fnmatchcase(narrow, wide)
+    stem = wide[:-1]
+    return wide.endswith("*") and is_plain(stem) and narrow.startswith(stem)

@@ -1,0 +1,151 @@
+"""Every name leads somewhere, and no alias leads to two places."""
+
+from collections.abc import Collection, Iterator
+from datetime import date
+from fnmatch import fnmatchcase
+
+from schemas.checks.chain_members import chains_of, ways_out_of
+from schemas.checks.globs import covers
+from schemas.problems import Problem, did_you_mean
+from schemas.rules.rule_set import RuleFile, RuleSet
+from schemas.rules.rule_tests import RuleTest, RuleTests
+from schemas.rules.use_case import UseCase
+from schemas.yaml_source import Path
+
+
+def served_by_known_providers(rules: RuleSet, today: date) -> Iterator[Problem]:
+    known = rules.provider_names()
+    for model in rules.models.values():
+        for index, door in enumerate(model.content.served_by):
+            if door.provider not in known:
+                message, suggestion = _unknown("provider", door.provider, known)
+                yield model.problem(("served_by", index, "provider"), "unknown-provider", message, suggestion)
+
+
+def use_cases_name_known_models(rules: RuleSet, today: date) -> Iterator[Problem]:
+    known = rules.model_names()
+    for use_case in rules.use_cases.values():
+        for path, model in _models_named(use_case.content):
+            if model not in known:
+                message, suggestion = _unknown("model", model, known)
+                yield use_case.problem(path, "unknown-model", message, suggestion)
+
+
+def _models_named(use_case: UseCase) -> Iterator[tuple[Path, str]]:
+    for chain in (*chains_of(use_case), *ways_out_of(use_case)):
+        yield from chain.members
+    for key, share in (("canary", use_case.canary), ("shadow", use_case.shadow)):
+        if share is not None:
+            yield (key, "model"), share.model
+
+
+def locks_name_known_vendors(rules: RuleSet, today: date) -> Iterator[Problem]:
+    known = {model.content.vendor for model in rules.models.values()}
+    if rules.unreadable.get("models"):
+        return
+    for use_case in rules.use_cases.values():
+        lock = use_case.content.lock
+        if lock is not None and lock.vendor not in known:
+            message, suggestion = _unknown("vendor", lock.vendor, known)
+            yield use_case.problem(("lock", "vendor"), "unknown-vendor", message, suggestion)
+
+
+def owners_are_listed(rules: RuleSet, today: date) -> Iterator[Problem]:
+    """Only where owners are listed at all; who owns what is the platform team's choice to make."""
+    known = rules.platform.content.owners
+    for use_case in rules.use_cases.values() if known else ():
+        if use_case.content.owner not in known:
+            message, suggestion = _unknown("owner", use_case.content.owner, known)
+            suggestion = suggestion or "list the team under owners in pointsman.yaml"
+            yield use_case.problem(("owner",), "unknown-owner", message, suggestion, severity="warning")
+
+
+def callers_name_known_use_cases(rules: RuleSet, today: date) -> Iterator[Problem]:
+    known, names_seen, keys_seen = rules.use_case_names(), set[str](), set[str]()
+    for index, caller in enumerate(rules.platform.content.callers):
+        path: Path = ("callers", index)
+        named: list[tuple[Path, str]] = [((*path, "use_cases", i), name) for i, name in enumerate(caller.use_cases)]
+        if caller.default_use_case is not None:
+            named.append(((*path, "default_use_case"), caller.default_use_case))
+            if caller.use_cases and caller.default_use_case not in caller.use_cases:
+                message = f'"{caller.default_use_case}" is not among the use cases that this caller may call'
+                yield rules.platform.problem((*path, "default_use_case"), "default-not-allowed", message)
+        for place, name in named:
+            if name not in known:
+                message, suggestion = _unknown("use case", name, known)
+                yield rules.platform.problem(place, "unknown-use-case", message, suggestion)
+        if caller.name in names_seen:
+            yield rules.platform.problem((*path, "name"), "duplicate-name", f'a second caller named "{caller.name}"')
+        if caller.key in keys_seen:
+            yield rules.platform.problem((*path, "key"), "duplicate-key-hash", "another caller has the same key")
+        names_seen.add(caller.name)
+        keys_seen.add(caller.key)
+
+
+def tests_name_what_exists(rules: RuleSet, today: date) -> Iterator[Problem]:
+    folders = {use_case.file.rpartition("/")[0] for use_case in rules.use_cases.values()}
+    for name, tests in rules.tests.items():
+        folder = tests.file.rpartition("/")[0]
+        if folder not in folders and name not in rules.unreadable.get("use-cases", ()):
+            yield tests.problem((), "tests-without-use-case", f"there is no {folder}/use-case.yaml")
+        seen: set[str] = set()
+        for index, test in enumerate(tests.content.root):
+            if test.name in seen:
+                yield tests.problem((index, "name"), "duplicate-name", "a second test of this name")
+            seen.add(test.name)
+            yield from _names_in_test(rules, tests, index, test)
+
+
+def _names_in_test(rules: RuleSet, tests: RuleFile[RuleTests], index: int, test: RuleTest) -> Iterator[Problem]:
+    models, providers = rules.model_names(), rules.provider_names()
+    for position, down in enumerate(test.given.down):
+        model, at, provider = down.rpartition("@")
+        path: Path = (index, "given", "down", position)
+        if provider not in providers:
+            message, suggestion = _unknown("provider", provider, providers)
+            yield tests.problem(path, "unknown-provider", message, suggestion)
+        if at and model not in models:
+            message, suggestion = _unknown("model", model, models)
+            yield tests.problem(path, "unknown-model", message, suggestion)
+    expect = test.expect
+    named: list[tuple[Path, str]] = [((index, "expect", "route", i), m) for i, m in enumerate(expect.route or ())]
+    named += [((index, "expect", "skipped", model), model) for model in expect.skipped]
+    if expect.first is not None:
+        named.append(((index, "expect", "first"), expect.first))
+    for path, model in named:
+        if model not in models:
+            message, suggestion = _unknown("model", model, models)
+            yield tests.problem(path, "unknown-model", message, suggestion)
+
+
+def aliases_are_unambiguous(rules: RuleSet, today: date) -> Iterator[Problem]:
+    """A model name that an agent sends must lead to one use case; a plain alias goes before a glob."""
+    earlier: list[tuple[str, str]] = []
+    for name in sorted(rules.use_cases):
+        use_case = rules.use_cases[name]
+        own: set[str] = set()
+        for index, alias in enumerate(use_case.content.aliases):
+            path: Path = ("aliases", index)
+            if alias in own:
+                yield use_case.problem(path, "duplicate-alias", f'"{alias}" stands here twice', severity="warning")
+                continue
+            own.add(alias)
+            if alias != name and alias in rules.use_cases:
+                message = f'"{alias}" is itself a use case, and a use case goes before an alias'
+                yield use_case.problem(path, "alias-conflict", message)
+            for other, theirs in earlier:
+                if alias == theirs:
+                    message = f'"{alias}" is already an alias of {other}'
+                    yield use_case.problem(path, "alias-conflict", message)
+                elif covers(alias, theirs) or covers(theirs, alias):
+                    message = f'"{alias}" overlaps with "{theirs}" of {other}; the plainer one wins'
+                    yield use_case.problem(path, "alias-overlap", message, severity="warning")
+        earlier += [(name, alias) for alias in sorted(own)]
+
+
+def _unknown(kind: str, name: str, known: Collection[str]) -> tuple[str, str]:
+    plain = sorted(known)
+    listing = f"known: {', '.join(plain[:8])}{', …' if len(plain) > 8 else ''}" if plain else f"there is no {kind} yet"
+    folded = next((other for other in plain if fnmatchcase(other.lower(), name.lower())), "")
+    hint = f'did you mean "{folded}"?' if folded else did_you_mean(name, known)
+    return f'unknown {kind} "{name}"', hint or listing

@@ -1,0 +1,53 @@
+"""Addresses and headers of providers."""
+
+from collections.abc import Iterator
+from datetime import date
+from urllib.parse import urlsplit
+
+from schemas.problems import Problem
+from schemas.rules.rule_set import RuleSet
+from schemas.validate import looks_secret
+
+_HEADERS_OF_SECRETS = frozenset(
+    {"authorization", "x-api-key", "api-key", "x-goog-api-key", "proxy-authorization", "cookie"}
+)
+_PATHS_ADDED_BY_US = ("/chat/completions", "/responses", "/messages", "/embeddings")
+
+
+def base_urls_are_plain(rules: RuleSet, today: date) -> Iterator[Problem]:
+    for provider in rules.providers.values():
+        url = provider.content.base_url
+        if (wrong := _wrong_with(url)) is not None:
+            yield provider.problem(("base_url",), "bad-base-url", *wrong)
+        elif provider.content.dialect == "anthropic" and urlsplit(url).path.rstrip("/").endswith("/v1"):
+            message, suggestion = "an Anthropic base URL has no version", f"write {url.rstrip('/').removesuffix('/v1')}"
+            yield provider.problem(("base_url",), "bad-base-url", message, suggestion)
+
+
+def _wrong_with(url: str) -> tuple[str, str] | None:
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError:
+        return "not a URL", "write it as https://api.example.com/v1"
+    if not parts.hostname or port == 0 or any(letter.isspace() for letter in url):
+        return "the URL names no host", "write it as https://api.example.com/v1"
+    if parts.username is not None or parts.password is not None:
+        return "credentials stand in the URL", "use auth: {api_key: {env: …}}"
+    if parts.query or parts.fragment:
+        return "a base URL has no query and no fragment", "end it after the path"
+    for path in _PATHS_ADDED_BY_US:
+        if parts.path.rstrip("/").endswith(path):
+            return f"{path} is added to the base URL by the sidecar", f"write {url.rstrip('/').removesuffix(path)}"
+    return None
+
+
+def headers_hold_no_secrets(rules: RuleSet, today: date) -> Iterator[Problem]:
+    for provider in rules.providers.values():
+        for name, value in provider.content.headers.items():
+            if name.lower() in _HEADERS_OF_SECRETS:
+                message = f'the header "{name}" carries a secret'
+                yield provider.problem(("headers", name), "secret-in-file", message, "use auth: {api_key: {env: …}}")
+            elif looks_secret(value):
+                message = "this value looks like a secret"
+                yield provider.problem(("headers", name), "secret-in-file", message, "use auth: {api_key: {env: …}}")

@@ -1,0 +1,147 @@
+"""Rule set to bundle: names stay, defaults are filled in, prices come newest first. Equal rules, equal bytes."""
+
+from collections.abc import Sequence
+from typing import TypeVar
+
+from schemas import bundle as compiled
+from schemas.rules import model, platform, provider, use_case
+from schemas.rules.base import Retry, Timeouts
+from schemas.rules.rule_set import RuleSet
+
+Value = TypeVar("Value")
+
+
+def compile_bundle(rules: RuleSet) -> compiled.Bundle:
+    """What a sidecar runs. The rule set must be free of errors: every name resolves."""
+    defaults = rules.platform.content.defaults
+    return compiled.Bundle(
+        schema=compiled.BUNDLE_SCHEMA,
+        revision=rules.revision,
+        providers={name: _provider(rules.providers[name].content) for name in sorted(rules.providers)},
+        models={name: _model(rules.models[name].content) for name in sorted(rules.models)},
+        use_cases={name: _use_case(rules.use_cases[name].content, defaults) for name in sorted(rules.use_cases)},
+        callers=tuple(_caller(caller) for caller in rules.platform.content.callers),
+    )
+
+
+def _provider(content: provider.Provider) -> compiled.Provider:
+    return compiled.Provider(
+        dialect=content.dialect,
+        base_url=content.base_url.rstrip("/"),
+        api_key=None if content.auth is None else _secret(content.auth.api_key),
+        headers=dict(content.headers),
+        regions=content.data.regions,
+        zero_retention=content.data.zero_retention,
+    )
+
+
+def _secret(reference: provider.SecretReference) -> compiled.Secret:
+    return compiled.Secret(env=reference.env, file=reference.file)
+
+
+def _model(content: model.Model) -> compiled.Model:
+    return compiled.Model(
+        vendor=content.vendor,
+        context_window=content.context_window,
+        max_output_tokens=content.max_output_tokens,
+        capabilities=content.capabilities,
+        served_by=tuple(
+            compiled.Served(provider=door.provider, name=door.name, prices=_prices(door.prices or content.prices))
+            for door in content.served_by
+        ),
+    )
+
+
+def _prices(prices: Sequence[model.Price]) -> tuple[compiled.Price, ...]:
+    newest_first = sorted(prices, key=lambda price: price.since, reverse=True)
+    return tuple(
+        compiled.Price(
+            since=price.since.isoformat(),
+            input=price.input,
+            output=price.output,
+            cache_read=price.cache_read,
+            cache_write=price.cache_write,
+        )
+        for price in newest_first
+    )
+
+
+def _use_case(content: use_case.UseCase, defaults: platform.Defaults) -> compiled.UseCase:
+    return compiled.UseCase(
+        owner=content.owner,
+        kind=content.kind,
+        aliases=content.aliases,
+        chain=(content.primary, *content.fallbacks),
+        rules=tuple(
+            compiled.Rule(when=_when(rule.when), chain=(rule.primary, *rule.fallbacks)) for rule in content.rules
+        ),
+        ceiling=None if content.cost_ceiling is None else _ceiling(content.cost_ceiling),
+        requires=compiled.Requirements(
+            capabilities=content.requires.capabilities,
+            regions=content.requires.regions,
+            zero_retention=content.requires.zero_retention,
+        ),
+        timeouts=merged_timeouts(content.timeouts, defaults.timeouts),
+        retry=merged_retry(content.retry, defaults.retry),
+    )
+
+
+def _when(when: use_case.When) -> compiled.When:
+    tokens, hours = when.input_tokens, when.hours
+    return compiled.When(
+        input_tokens=None if tokens is None else compiled.TokenRange(over=tokens.over, under=tokens.under),
+        needs=when.needs,
+        stream=when.stream,
+        agent=when.agent or (),
+        caller=when.caller or (),
+        header=dict(when.header),
+        metadata=dict(when.metadata),
+        hours=None
+        if hours is None
+        else compiled.Hours(start=hours.start, end=hours.end, zone=hours.zone, days=hours.days),
+    )
+
+
+def _ceiling(ceiling: use_case.CostCeiling) -> compiled.Ceiling:
+    return compiled.Ceiling(
+        per_request=ceiling.per_request,
+        per_day=ceiling.per_day,
+        per_month=ceiling.per_month,
+        then=() if ceiling.then == "reject" else ceiling.then,
+    )
+
+
+def merged_timeouts(own: Timeouts, defaults: Timeouts) -> compiled.Timeouts:
+    """The use case's word, else the platform's, else ours."""
+    ours = compiled.Timeouts()
+    return compiled.Timeouts(
+        deadline=_first(own.deadline, defaults.deadline, ours.deadline),
+        connect=_first(own.connect, defaults.connect, ours.connect),
+        first_token=_first(own.first_token, defaults.first_token, ours.first_token),
+        stream_idle=_first(own.stream_idle, defaults.stream_idle, ours.stream_idle),
+    )
+
+
+def merged_retry(own: Retry, defaults: Retry) -> compiled.Retry:
+    """The use case's word, else the platform's, else ours."""
+    ours = compiled.Retry()
+    return compiled.Retry(
+        max_attempts=_first(own.max_attempts, defaults.max_attempts, ours.max_attempts),
+        same_target=_first(own.same_target, defaults.same_target, ours.same_target),
+    )
+
+
+def _first(own: Value | None, default: Value | None, ours: Value) -> Value:
+    if own is not None:
+        return own
+    return ours if default is None else default
+
+
+def _caller(caller: platform.Caller) -> compiled.Caller:
+    return compiled.Caller(
+        name=caller.name,
+        key_sha256=caller.key.removeprefix("sha256:"),
+        use_cases=caller.use_cases,
+        default_use_case=caller.default_use_case,
+        pin=caller.pin,
+    )

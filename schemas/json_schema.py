@@ -1,0 +1,63 @@
+"""The JSON Schemas of all that we read and exchange, made from the models; `schemas/json/` holds the copy."""
+
+import json
+from collections.abc import Mapping
+from functools import cache
+from typing import Any
+
+import msgspec
+from pydantic import BaseModel
+from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
+from pydantic_core import core_schema
+
+from schemas.bundle import Bundle
+from schemas.record import CallRecord
+from schemas.rules.model import Model
+from schemas.rules.platform import Platform
+from schemas.rules.provider import Provider
+from schemas.rules.rule_tests import RuleTests
+from schemas.rules.use_case import UseCase
+from schemas.status import SidecarStatus
+
+DIALECT = "https://json-schema.org/draft/2020-12/schema"
+
+RULE_FILES: Mapping[str, type[BaseModel]] = {
+    "pointsman": Platform,
+    "provider": Provider,
+    "model": Model,
+    "use-case": UseCase,
+    "rule-tests": RuleTests,
+}
+"""Files that people write."""
+
+EXCHANGED: Mapping[str, type[msgspec.Struct]] = {"bundle": Bundle, "record": CallRecord, "status": SidecarStatus}
+"""Documents that programs exchange."""
+
+
+@cache
+def rule_schema(kind: str) -> dict[str, Any]:
+    """The JSON Schema of one kind of rule file, as `check` and editors use it."""
+    return {"$schema": DIALECT, **RULE_FILES[kind].model_json_schema(schema_generator=_Readable)}
+
+
+def schema_files() -> dict[str, str]:
+    """File name to text of everything that stands in `schemas/json/`."""
+    schemas = {kind: rule_schema(kind) for kind in RULE_FILES}
+    schemas |= {name: {"$schema": DIALECT, **msgspec.json.schema(struct)} for name, struct in EXCHANGED.items()}
+    return {f"{name}.json": json.dumps(schema, indent=2) + "\n" for name, schema in schemas.items()}
+
+
+class _Readable(GenerateJsonSchema):
+    """Without the titles that repeat a key, and without null: what is not said is left out, not written as null."""
+
+    def field_title_should_be_set(self, schema: Any) -> bool:
+        return False
+
+    def nullable_schema(self, schema: core_schema.NullableSchema) -> JsonSchemaValue:
+        return self.generate_inner(schema["schema"])
+
+    def default_schema(self, schema: core_schema.WithDefaultSchema) -> JsonSchemaValue:
+        described = super().default_schema(schema)
+        if described.get("default", ...) is None or isinstance(described.get("default"), dict):
+            described.pop("default")
+        return described

@@ -1,0 +1,1 @@
+"""The files that people write, as pydantic models: strict, frozen, and documented for whoever edits them."""

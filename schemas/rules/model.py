@@ -1,0 +1,54 @@
+"""`models/<model>.yaml`: an entry of the catalogue."""
+
+from typing import Annotated
+
+from pydantic import Field
+
+from schemas.rules.base import Capability, Count, Day, Name, PricePerMillion, Rules, Text
+
+
+class Price(Rules):
+    """US dollars per million tokens, from a day on."""
+
+    since: Annotated[Day, Field(alias="from")]
+    """The first day of this price (UTC)."""
+    input: PricePerMillion
+    """Input tokens that no cache served."""
+    output: PricePerMillion
+    """Output tokens, reasoning included."""
+    cache_read: PricePerMillion | None = None
+    """Input tokens read from the provider's prompt cache; as `input` where left out."""
+    cache_write: PricePerMillion | None = None
+    """Input tokens written to the provider's prompt cache; as `input` where left out."""
+
+
+class ServedBy(Rules):
+    """One provider that serves the model."""
+
+    provider: Name
+    """A provider of `providers/`."""
+    name: Text
+    """What that provider calls the model."""
+    prices: Annotated[tuple[Price, ...], Field(min_length=1)] | None = None
+    """Prices at this provider, where they differ from the model's."""
+
+
+class Model(Rules):
+    """A model: what it can do, what it costs, and who serves it."""
+
+    model: Name
+    """The model's name in these rules; the same as the file's name."""
+    vendor: Name
+    """The company behind the model; what concentration is counted by."""
+    description: Text | None = None
+    """What the model is good for; for people."""
+    context_window: Count
+    """Tokens that fit in all, input and output together."""
+    max_output_tokens: Count
+    """The longest answer, in tokens."""
+    capabilities: tuple[Capability, ...] = ()
+    """What the model can do. A request that needs more is sent elsewhere."""
+    served_by: Annotated[tuple[ServedBy, ...], Field(min_length=1)]
+    """Providers in order of preference."""
+    prices: tuple[Price, ...] = ()
+    """Dated prices; the newest that is not in the future is in force."""

@@ -1,0 +1,85 @@
+"""`providers/<provider>.yaml`: one account at one company's API, or a server of your own."""
+
+from collections.abc import Mapping
+from typing import Annotated, Self
+
+from pydantic import Field, StringConstraints, model_validator
+from pydantic_core import PydanticCustomError
+
+from schemas.rules.base import DialectName, Limits, Name, Rules, Text
+
+
+class SecretReference(Rules):
+    """Where a secret is found at run time: an environment variable or a file. The secret itself never stands here."""
+
+    env: (
+        Annotated[
+            str,
+            StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$", max_length=128),
+            Field(
+                json_schema_extra={
+                    "title": "the name of an environment variable",
+                    "writeOnly": True,
+                    "examples": ["ANTHROPIC_API_KEY"],
+                }
+            ),
+        ]
+        | None
+    ) = None
+    """Name of the environment variable that holds the secret in the sidecar."""
+    file: (
+        Annotated[
+            str,
+            StringConstraints(pattern=r"^/", max_length=1024),
+            Field(json_schema_extra={"title": "an absolute path", "examples": ["/var/run/secrets/anthropic"]}),
+        ]
+        | None
+    ) = None
+    """Absolute path of the file that holds the secret; read anew when it changes."""
+
+    @model_validator(mode="after")
+    def _one_place(self) -> Self:
+        if (self.env is None) == (self.file is None):
+            raise PydanticCustomError("secret-reference", "name exactly one of env or file")
+        return self
+
+
+class Auth(Rules):
+    """How the sidecar proves itself to the provider."""
+
+    api_key: SecretReference
+    """Where the provider's API key is found: `{env: NAME}` or `{file: /path}`."""
+
+
+class DataPolicy(Rules):
+    """What the provider promises about the data that it is sent; use cases may require it."""
+
+    regions: tuple[Name, ...] = ()
+    """Regions in which this account processes data, in your own words: `eu`, `us`."""
+    zero_retention: bool = False
+    """True when your contract with the provider says that prompts and answers are not kept."""
+
+
+class Provider(Rules):
+    """One account at one company's API, or a server of your own."""
+
+    provider: Name
+    """The provider's name in these rules; the same as the file's name."""
+    dialect: DialectName
+    """The wire shape that it speaks: `openai` for every OpenAI-compatible API."""
+    base_url: Annotated[
+        str,
+        StringConstraints(pattern=r"^https?://", max_length=1024),
+        Field(json_schema_extra={"title": "an http or https URL", "examples": ["https://api.openai.com/v1"]}),
+    ]
+    """What the vendor's own SDK takes: OpenAI-style ends in `/v1`, Anthropic's has no version."""
+    description: Text | None = None
+    """What this account is for; for people."""
+    auth: Auth | None = None
+    """Leave it out for a server that asks for no key."""
+    headers: Mapping[Name, Text] = {}
+    """Further headers for every call to this provider. Never a secret."""
+    data: DataPolicy = DataPolicy()
+    """What the provider promises about data."""
+    limits: Limits | None = None
+    """What this account may send."""

@@ -1,0 +1,242 @@
+"""`use-cases/<use-case>/use-case.yaml`: what a team decides for one purpose."""
+
+import re
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import Annotated, Literal, Self
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from pydantic import AfterValidator, Field, StringConstraints, WithJsonSchema, model_validator
+from pydantic_core import PydanticCustomError
+
+from schemas.rules.base import (
+    Amount,
+    Capability,
+    Count,
+    Day,
+    Glob,
+    Globs,
+    Limits,
+    Name,
+    Percent,
+    Retry,
+    Rules,
+    Text,
+    Timeouts,
+)
+
+Models = Annotated[tuple[Name, ...], Field(min_length=1)]
+WayOut = Annotated[
+    Literal["reject"] | Models,
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"const": "reject"},
+                {"type": "array", "minItems": 1, "items": {"type": "string"}},
+            ],
+            "title": "`reject` or a list of models",
+        }
+    ),
+]
+ClockTime = Annotated[
+    str,
+    StringConstraints(pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9]$"),
+    Field(json_schema_extra={"title": "a time of day", "examples": ["08:00", "17:30"]}),
+]
+HeaderName = Annotated[str, StringConstraints(to_lower=True, min_length=1, max_length=128)]
+Weekday = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
+Class = Literal["customer-facing", "regulated", "internal", "experimental"]
+QualityCheck = Literal["complete", "not_refused", "json_valid", "tool_calls_valid"]
+
+
+def _known_zone(name: str) -> str:
+    try:
+        if re.fullmatch(r"[A-Za-z0-9_+/-]+", name):
+            return ZoneInfo(name).key
+    except (ZoneInfoNotFoundError, ValueError, OSError) as error:
+        raise PydanticCustomError("unknown-time-zone", "no such time zone; write it as Europe/Berlin or UTC") from error
+    raise PydanticCustomError("unknown-time-zone", "no such time zone; write it as Europe/Berlin or UTC")
+
+
+class TokenRange(Rules):
+    """A range of token counts; both ends are exclusive."""
+
+    over: Annotated[int, Field(ge=0)] | None = None
+    """More tokens than this."""
+    under: Count | None = None
+    """Fewer tokens than this."""
+
+    @model_validator(mode="after")
+    def _not_empty(self) -> Self:
+        if self.over is None and self.under is None:
+            raise PydanticCustomError("empty-range", "name over, under or both")
+        if self.over is not None and self.under is not None and self.under - self.over < 2:
+            raise PydanticCustomError("empty-range", "no number is over and under these at once")
+        return self
+
+
+class Hours(Rules):
+    """A daily window in a time zone. One that ends before it starts spans midnight."""
+
+    start: ClockTime
+    """First minute of the window, as `08:00`."""
+    end: ClockTime
+    """End of the window, as `17:30`; that minute is outside."""
+    zone: Annotated[str, AfterValidator(_known_zone)]
+    """IANA name of the time zone: `Europe/Berlin`, `UTC`."""
+    days: tuple[Weekday, ...] = ()
+    """Days on which the window starts; left out: every day."""
+
+
+class When(Rules):
+    """What must hold of a call. Everything that is named must hold; of a list of globs, any one."""
+
+    input_tokens: TokenRange | None = None
+    """Estimated input tokens: `{over: 200000}`, `{under: 1000}` or both."""
+    needs: tuple[Capability, ...] = ()
+    """Capabilities that the call uses, all of them."""
+    stream: bool | None = None
+    """Whether the caller asked for a streamed answer."""
+    agent: Globs | None = None
+    """The agent's name: a glob or a list of globs."""
+    caller: Globs | None = None
+    """The caller's name, as its key says: a glob or a list of globs."""
+    header: Mapping[HeaderName, Glob] = {}
+    """Request headers: name to glob."""
+    metadata: Mapping[Text, Glob] = {}
+    """Metadata in the request's body: key to glob."""
+    hours: Hours | None = None
+    """A daily window in a time zone."""
+
+
+class Rule(Rules):
+    """A chain of its own for the calls that match."""
+
+    when: When
+    """What must hold."""
+    primary: Name
+    """The model that answers."""
+    fallbacks: tuple[Name, ...] = ()
+    """Models to try after it, in order."""
+
+
+class Sticky(Rules):
+    """What stays on one target once it is there."""
+
+    by: Literal["conversation"]
+    """Keeps a conversation where its prompt cache is."""
+
+
+class CostCeiling(Rules):
+    """When to fail over to cheaper, in US dollars."""
+
+    per_request: Amount | None = None
+    """The most that one call may cost, estimated before it is made."""
+    per_day: Amount | None = None
+    """The most that the use case may spend in a day (UTC)."""
+    per_month: Amount | None = None
+    """The most that the use case may spend in a calendar month (UTC)."""
+    then: WayOut
+    """Cheaper models, in order; or `reject`."""
+
+    @model_validator(mode="after")
+    def _has_an_amount(self) -> Self:
+        if self.per_request is None and self.per_day is None and self.per_month is None:
+            raise PydanticCustomError("ceiling-without-amount", "name per_request, per_day or per_month")
+        return self
+
+
+class QualityBar(Rules):
+    """When to fail over to better."""
+
+    checks: tuple[QualityCheck, ...] = ()
+    """What is looked at in every answer."""
+    then: WayOut | None = None
+    """Better models, in order; or `reject`."""
+    min_score: (
+        Annotated[Decimal, Field(ge=0, le=1), WithJsonSchema({"type": "number", "minimum": 0, "maximum": 1})] | None
+    ) = None
+    """The lowest acceptable rolling score of feedback and judged samples, from 0 to 1."""
+
+
+class Requires(Rules):
+    """What every target must offer."""
+
+    capabilities: tuple[Capability, ...] = ()
+    """All of these."""
+    regions: tuple[Name, ...] = ()
+    """The provider must process data in one of these."""
+    zero_retention: bool = False
+    """The provider must not keep prompts and answers."""
+
+
+class TrafficShare(Rules):
+    """A model that gets a part of the traffic."""
+
+    model: Name
+    """A model of `models/`."""
+    percent: Percent
+    """Of the use case's calls, more than 0 and at most 100."""
+
+
+class Review(Rules):
+    """When these choices were last looked at, and by when they must be again."""
+
+    last: Day | None = None
+    """The day of the last review."""
+    by: Day
+    """The day by which the next review is due."""
+
+
+class Lock(Rules):
+    """This use case needs one vendor's feature: a fallback at another vendor is not asked for."""
+
+    vendor: Name
+    """The vendor."""
+    reason: Text
+    """Why; people will ask."""
+
+
+class UseCase(Rules):
+    """A named purpose with an owner: the unit of routing, budgets, evals and review."""
+
+    use_case: Name
+    """The use case's name; the same as its folder's name."""
+    owner: Name
+    """The team that answers for it."""
+    description: Text | None = None
+    """What it does; for people."""
+    kind: Annotated[Class, Field(alias="class")] = "internal"
+    """What `check` demands: customer-facing and regulated use cases need a fallback at another vendor and a review."""
+    aliases: tuple[Glob, ...] = ()
+    """Model names that agents already send and that mean this use case; globs."""
+    primary: Name
+    """The model that answers."""
+    fallbacks: tuple[Name, ...] = ()
+    """Models to try after it, in order; at least one of another vendor keeps you running when a vendor is down."""
+    sticky: Sticky | None = None
+    """Keeps a conversation on one target."""
+    cost_ceiling: CostCeiling | None = None
+    """When to fail over to cheaper."""
+    quality_bar: QualityBar | None = None
+    """When to fail over to better."""
+    requires: Requires = Requires()
+    """What every target must offer."""
+    rules: tuple[Rule, ...] = ()
+    """Chains for particular calls; the first that matches wins."""
+    limits: Limits | None = None
+    """What this use case may send."""
+    canary: TrafficShare | None = None
+    """Some traffic to a candidate."""
+    shadow: TrafficShare | None = None
+    """Some traffic mirrored to a candidate that never answers."""
+    timeouts: Timeouts = Timeouts()
+    """What differs from the defaults of pointsman.yaml."""
+    retry: Retry = Retry()
+    """What differs from the defaults of pointsman.yaml."""
+    resume: bool = False
+    """Continue a cut plain-text stream on a target that declares it."""
+    review: Review | None = None
+    """When these choices were last looked at."""
+    lock: Lock | None = None
+    """This use case needs one vendor's feature."""

@@ -1,0 +1,64 @@
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from controller.errors import SourceUnavailable
+from controller.folder import Folder, read_folder
+from tests.fakes.rules_repo import BROKEN, RULES, write_files
+
+DEADLINE_SECONDS = 5.0
+
+
+def test_equal_files_are_one_revision_wherever_they_lie(tmp_path: Path) -> None:
+    write_files(tmp_path / "a", RULES)
+    write_files(tmp_path / "b", RULES)
+    write_files(tmp_path / "b", {"README.md": "words", ".git/config": "x", ".github/a.yaml": "x"})
+    one, other = read_folder(tmp_path / "a"), read_folder(tmp_path / "b")
+    assert one.revision == other.revision
+    assert one.revision.startswith("folder:")
+    assert dict(other.files) == dict(RULES)
+    write_files(tmp_path / "b", BROKEN)
+    assert read_folder(tmp_path / "b").revision != one.revision
+
+
+def test_links_are_not_followed(tmp_path: Path) -> None:
+    write_files(tmp_path / "rules", RULES)
+    write_files(tmp_path / "outside", {"secret.yaml": "token: 1"})
+    (tmp_path / "rules/models/link.yaml").symlink_to(tmp_path / "outside/secret.yaml")
+    (tmp_path / "rules/providers/more").symlink_to(tmp_path / "outside")
+    tree = read_folder(tmp_path / "rules")
+    assert set(tree.files) == set(RULES)
+    assert [(problem.file, problem.code) for problem in tree.problems] == [("models/link.yaml", "not-a-file")]
+
+
+def test_the_folder_itself_may_be_a_link(tmp_path: Path) -> None:
+    write_files(tmp_path / "v1", RULES)
+    (tmp_path / "current").symlink_to(tmp_path / "v1")
+    assert set(read_folder(tmp_path / "current").files) == set(RULES)
+
+
+def test_a_folder_that_is_gone_is_unavailable(tmp_path: Path) -> None:
+    with pytest.raises(SourceUnavailable, match="gone"):
+        read_folder(tmp_path / "gone")
+
+
+async def test_a_saved_file_is_seen_and_read_whole(tmp_path: Path) -> None:
+    write_files(tmp_path, RULES)
+    source = Folder(tmp_path)
+    looks = aiter(source.looks())
+    await anext(looks)
+    first = await source.fetch()
+    waiting = asyncio.ensure_future(anext(looks))
+    # The watch begins inside a thread of its own: writing goes on until it has seen something.
+    async with asyncio.timeout(DEADLINE_SECONDS):
+        while not waiting.done():
+            write_files(tmp_path, BROKEN)
+            await asyncio.wait({waiting}, timeout=0.05)
+    second = await source.fetch()
+    assert second != first
+    assert (await source.read(second)).files["use-cases/support/use-case.yaml"] == BROKEN[
+        "use-cases/support/use-case.yaml"
+    ]
+    with pytest.raises(SourceUnavailable, match="no longer"):
+        await source.read(first)

@@ -1,0 +1,199 @@
+import asyncio
+import os
+from pathlib import Path
+
+import pytest
+
+from controller.errors import SourceUnavailable
+from controller.git import LocalRepository, RemoteRepository, is_repository, is_url, without_credentials
+from controller.tree import MAX_FILE_BYTES
+from tests.fakes.rules_repo import PLATFORM, RULES, RulesRepo, write_files
+
+DEADLINE_SECONDS = 10.0
+
+
+async def test_the_files_of_a_commit_are_read_whatever_lies_in_the_work_tree(repo: RulesRepo) -> None:
+    commit = repo.commit()
+    write_files(repo.path, {"pointsman.yaml": "not committed", "models/new.yaml": "neither"})
+    source = LocalRepository(repo.path, ref="main")
+    assert await source.fetch() == commit
+    tree = await source.read(commit)
+    assert dict(tree.files) == dict(RULES)
+    assert (tree.revision, tree.problems) == (commit, ())
+
+
+async def test_a_folder_inside_the_repository(repo: RulesRepo) -> None:
+    commit = repo.commit({f"teams/rules/{name}": text for name, text in RULES.items()} | {"pointsman.yaml": "other"})
+    tree = await LocalRepository(repo.path, ref="main", folder="teams/rules").read(commit)
+    assert dict(tree.files) == dict(RULES)
+    with pytest.raises(SourceUnavailable, match="no folder 'teams/other'"):
+        await LocalRepository(repo.path, ref="main", folder="teams/other").read(commit)
+
+
+async def test_links_submodules_and_large_files_are_not_followed(repo: RulesRepo, tmp_path: Path) -> None:
+    secret = tmp_path / "secret.yaml"
+    secret.write_text("token: 1")
+    repo.commit()
+    (repo.path / "models" / "link.yaml").symlink_to(secret)
+    (repo.path / "models" / "large.yaml").write_text("#" * (MAX_FILE_BYTES + 1))
+    inner = RulesRepo(repo.path / "providers" / "inner.yaml")
+    inner.commit({"a.yaml": "a"})
+    commit = repo.commit({})
+    tree = await LocalRepository(repo.path, ref="main").read(commit)
+    assert set(tree.files) == set(RULES)
+    assert {(problem.file, problem.code, problem.severity) for problem in tree.problems} == {
+        ("models/link.yaml", "not-a-file", "warning"),
+        ("models/large.yaml", "file-too-large", "error"),
+    }
+
+
+async def test_text_that_is_not_utf8_is_named_with_its_place(repo: RulesRepo) -> None:
+    repo.commit()
+    (repo.path / "models" / "latin.yaml").write_bytes(b"model: a\nname: caf\xe9\n")
+    (repo.path / "notes.txt").write_bytes(b"\xff")
+    tree = await LocalRepository(repo.path, ref="main").read(repo.commit({}))
+    assert [(p.file, p.line, p.column, p.code) for p in tree.problems] == [("models/latin.yaml", 2, 10, "not-utf8")]
+
+
+async def test_file_names_with_spaces_and_other_scripts(repo: RulesRepo) -> None:
+    names = {"models/two words.yaml": "a: 1\n", "models/größe.yaml": "b: 2\n", "models/tab\there.yaml": "c: 3\n"}
+    tree = await LocalRepository(repo.path, ref="main").read(repo.commit(names))
+    assert dict(tree.files) == names
+
+
+async def test_a_ref_that_is_not_there_is_said_plainly(repo: RulesRepo) -> None:
+    with pytest.raises(SourceUnavailable, match="no commit at 'main'"):
+        await LocalRepository(repo.path, ref="main").fetch()
+
+
+@pytest.mark.parametrize("ref", ["release", "refs/heads/release", "v1"])
+async def test_branches_tags_and_full_refs(repo: RulesRepo, ref: str) -> None:
+    commit = repo.commit()
+    repo.git("branch", "release")
+    repo.git("tag", "--annotate", "--message", "one", "v1")
+    repo.commit_variant(1)
+    assert await LocalRepository(repo.path, ref=ref).fetch() == commit
+
+
+async def test_every_way_in_which_a_ref_moves_is_seen_within_a_second(repo: RulesRepo, tmp_path: Path) -> None:
+    repo.commit()
+    linked = tmp_path / "linked"
+    repo.git("worktree", "add", "--quiet", "--detach", str(linked))
+    for path in (repo.path, linked):
+        source = LocalRepository(path, ref="main", look_seconds=0.01)
+        looks = aiter(source.looks())
+        await anext(looks)
+        for move in (
+            lambda: repo.commit_variant(1),
+            lambda: repo.git("commit", "--quiet", "--amend", "--allow-empty", "--message", "again"),
+            lambda: repo.git("pack-refs", "--all"),
+            lambda: repo.commit_variant(2),
+            lambda: repo.git("reset", "--quiet", "--hard", "HEAD~1"),
+        ):
+            waiting = asyncio.ensure_future(anext(looks))
+            moved = await asyncio.to_thread(move)
+            async with asyncio.timeout(1.0):
+                await waiting
+            assert moved is not None
+            assert await source.fetch() == repo.git("rev-parse", "main")
+
+
+async def test_a_repository_of_another_user_with_hostile_settings_is_read_all_the_same(repo: RulesRepo) -> None:
+    marker = repo.path / "ran"
+    commit = repo.commit({**RULES, ".gitattributes": "*.yaml filter=evil\n"})
+    repo.git("config", "core.fsmonitor", f"touch {marker}")
+    repo.git("config", "filter.evil.smudge", f"touch {marker}")
+    repo.git("config", "core.hooksPath", str(repo.path))
+    assert set((await LocalRepository(repo.path, ref="main").read(commit)).files) == set(RULES)
+    assert not marker.exists()
+
+
+async def test_a_url_is_mirrored_and_follows_new_commits_and_rewritten_history(repo: RulesRepo, tmp_path: Path) -> None:
+    first = repo.commit()
+    source = RemoteRepository(f"file://{repo.path}", tmp_path / "mirror.git", ref="main")
+    assert await source.fetch() == first
+    second = repo.commit_variant(1)
+    assert await source.fetch() == second
+    assert dict((await source.read(first)).files) == dict(RULES)
+    repo.git("reset", "--quiet", "--hard", first)
+    rewritten = repo.commit_variant(2)
+    assert await source.fetch() == rewritten
+    assert "variant 2" in (await source.read(rewritten)).files["use-cases/support/use-case.yaml"]
+
+
+async def test_a_stale_lock_and_a_damaged_mirror_heal(repo: RulesRepo, tmp_path: Path) -> None:
+    commit = repo.commit()
+    mirror = tmp_path / "mirror.git"
+    source = RemoteRepository(f"file://{repo.path}", mirror, ref="main")
+    await source.fetch()
+    for lock in ("HEAD.lock", "refs/pointsman/head.lock", "packed-refs.lock", "config.lock"):
+        (mirror / lock).touch()
+    second = repo.commit_variant(1)
+    assert await source.fetch() == second
+    for damaged in (mirror / "objects").rglob("*"):
+        if damaged.is_file():
+            os.chmod(damaged, 0o600)
+            damaged.write_bytes(b"")
+    with pytest.raises(SourceUnavailable):
+        await source.read(second)
+    assert await source.fetch() == second
+    assert set((await source.read(second)).files) == set(RULES)
+    assert commit != second
+
+
+@pytest.mark.parametrize("url", ["http://user:s3cret-word@127.0.0.1:9/rules.git", "http://s3cret-word@127.0.0.1:9/r.git"])
+async def test_no_error_and_no_file_holds_a_credential(tmp_path: Path, url: str) -> None:
+    source = RemoteRepository(url, tmp_path / "mirror.git", ref="main")
+    assert "s3cret" not in source.name
+    with pytest.raises(SourceUnavailable) as error:
+        await source.fetch()
+    assert "s3cret" not in str(error.value)
+    assert "127.0.0.1" in str(error.value)
+    assert not [path for path in tmp_path.rglob("*") if path.is_file() and b"s3cret" in path.read_bytes()]
+
+
+async def test_a_server_that_never_answers_ends_at_the_deadline(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def say_nothing(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read()
+        writer.close()
+
+    monkeypatch.setattr("controller.git.FETCH_TIMEOUT_SECONDS", 0.3)
+    server = await asyncio.start_server(say_nothing, "127.0.0.1", 0)
+    async with server:
+        port = server.sockets[0].getsockname()[1]
+        source = RemoteRepository(f"http://127.0.0.1:{port}/rules.git", tmp_path / "mirror.git", ref="main")
+        async with asyncio.timeout(DEADLINE_SECONDS):
+            with pytest.raises(SourceUnavailable, match="took longer"):
+                await source.fetch()
+
+
+@pytest.mark.parametrize(
+    ("text", "masked"),
+    [
+        ("https://user:pw@example.com/r.git", "https://example.com/r.git"),
+        ("failed for 'ssh://git@example.com/r'", "failed for 'ssh://example.com/r'"),
+        ("git@example.com:r.git", "git@example.com:r.git"),
+        ("https://example.com/a@b", "https://example.com/a@b"),
+    ],
+)
+def test_without_credentials(text: str, masked: str) -> None:
+    assert without_credentials(text) == masked
+
+
+@pytest.mark.parametrize(
+    ("repo", "is_one"),
+    [("https://h/r", True), ("git@h:r.git", True), ("/srv/rules", False), ("./a:b", False), ("rules", False)],
+)
+def test_is_url(repo: str, is_one: bool) -> None:
+    assert is_url(repo) is is_one
+
+
+def test_only_a_repository_s_top_is_one(repo: RulesRepo, tmp_path: Path) -> None:
+    repo.commit({"models/a.yaml": PLATFORM})
+    repo.git("clone", "--quiet", "--bare", ".", str(tmp_path / "bare.git"))
+    assert is_repository(repo.path)
+    assert is_repository(tmp_path / "bare.git")
+    assert not is_repository(repo.path / "models")
+    assert not is_repository(tmp_path)

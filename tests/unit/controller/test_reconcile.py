@@ -1,0 +1,221 @@
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+
+import pytest
+
+from controller.errors import LedgerBusy
+from controller.folder import Folder
+from controller.git import LocalRepository
+from controller.publish import Publisher
+from controller.reconcile import Load, Reconciler, RuleTests
+from controller.sign import Signer
+from schemas.bundle import Bundle
+from schemas.load import load
+from schemas.problems import Problem
+from tests.fakes.rules_repo import BROKEN, RULES, RulesRepo, write_files
+
+NOON = 1793880000.0
+"""2026-11-05T12:00:00Z."""
+
+no_tests: RuleTests = lambda files, bundle: ()  # noqa: E731 - a value of that type
+MakeReconciler = Callable[..., Reconciler]
+
+
+async def remember_nothing(bundle: Bundle) -> None:
+    return None
+
+
+@pytest.fixture
+def make_reconciler(repo: RulesRepo, publisher: Publisher) -> MakeReconciler:
+    def make(
+        *, load: Load = load, rule_tests: RuleTests = no_tests, heard: list[str] | None = None, **changes: object
+    ) -> Reconciler:
+        outcomes = heard if heard is not None else []
+        parts: dict[str, object] = {"before_publish": remember_nothing} | changes
+        return Reconciler(
+            LocalRepository(repo.path, ref="main"),
+            publisher,
+            load=load,
+            rule_tests=rule_tests,
+            now=lambda: NOON,
+            on_outcome=outcomes.append,
+            **parts,  # type: ignore[arg-type]
+        )
+
+    return make
+
+
+async def test_a_good_commit_runs(repo: RulesRepo, publisher: Publisher, make_reconciler: MakeReconciler) -> None:
+    heard: list[str] = []
+    reconciler = make_reconciler(heard=heard)
+    commit = repo.commit()
+    assert await reconciler.look()
+    assert publisher.pointer is not None
+    assert publisher.pointer.revision == commit
+    assert (reconciler.report.revision, reconciler.report.active_revision) == (commit, commit)
+    assert reconciler.report.activated_at == "2026-11-05T12:00:00.000Z"
+    assert heard == ["accepted"]
+
+
+async def test_a_broken_commit_changes_nothing_and_is_named_with_its_place(
+    repo: RulesRepo, publisher: Publisher, make_reconciler: MakeReconciler, caplog: pytest.LogCaptureFixture
+) -> None:
+    heard: list[str] = []
+    reconciler = make_reconciler(heard=heard)
+    good = repo.commit()
+    await reconciler.look()
+    running = publisher.current
+    broken = repo.commit(BROKEN)
+    assert await reconciler.look()
+    assert publisher.current is running
+    report = reconciler.report
+    assert (report.revision, report.active_revision) == (broken, good)
+    errors = [problem for problem in report.problems if problem.severity == "error"]
+    assert [(e.file, e.line, e.column) for e in errors] == [("use-cases/support/use-case.yaml", 5, 10)]
+    assert "use-cases/support/use-case.yaml:5:10" in caplog.text
+    assert heard == ["accepted", "refused"]
+    # It is refused once, not at every look.
+    assert await reconciler.look()
+    assert heard == ["accepted", "refused"]
+
+    repaired = repo.commit()
+    await reconciler.look()
+    assert publisher.pointer is not None
+    assert (publisher.pointer.seq, publisher.pointer.revision) == (2, repaired)
+    assert not [problem for problem in reconciler.report.problems if problem.severity == "error"]
+
+
+async def test_going_back_to_the_running_commit_clears_the_report(
+    repo: RulesRepo, publisher: Publisher, make_reconciler: MakeReconciler
+) -> None:
+    reconciler = make_reconciler()
+    good = repo.commit()
+    await reconciler.look()
+    repo.commit(BROKEN)
+    await reconciler.look()
+    repo.git("reset", "--quiet", "--hard", good)
+    await reconciler.look()
+    assert publisher.pointer is not None
+    assert publisher.pointer.seq == 1
+    assert reconciler.report.revision == good
+
+
+async def test_a_failing_rule_test_refuses_the_revision(
+    repo: RulesRepo, publisher: Publisher, make_reconciler: MakeReconciler
+) -> None:
+    def fail(files: Mapping[str, str], bundle: Bundle) -> Sequence[Problem]:
+        return [Problem("use-cases/support/tests.yaml", 3, 1, "rule-test-failed", "error", bundle.revision)]
+
+    reconciler = make_reconciler(rule_tests=fail)
+    commit = repo.commit()
+    await reconciler.look()
+    assert publisher.current is None
+    assert [(p.code, p.message) for p in reconciler.report.problems if p.severity == "error"] == [
+        ("rule-test-failed", commit)
+    ]
+
+
+async def test_a_fault_of_ours_refuses_the_revision_and_the_next_one_runs(
+    repo: RulesRepo, publisher: Publisher, make_reconciler: MakeReconciler
+) -> None:
+    def fall_over_once(files: Mapping[str, str], *, today: date, revision: str) -> object:
+        if revision == first:
+            raise ZeroDivisionError("boom")
+        return load(files, today=today, revision=revision)
+
+    reconciler = make_reconciler(load=fall_over_once)
+    first = repo.commit()
+    assert await reconciler.look()
+    assert [p.code for p in reconciler.report.problems] == ["internal-error"]
+    assert "boom" not in reconciler.report.problems[0].message
+    second = repo.commit_variant(1)
+    await reconciler.look()
+    assert publisher.pointer is not None
+    assert publisher.pointer.revision == second
+
+
+async def test_files_without_a_bundle_are_refused(
+    repo: RulesRepo, publisher: Publisher, make_reconciler: MakeReconciler
+) -> None:
+    @dataclass(frozen=True)
+    class Nothing:
+        bundle: Bundle | None = None
+        problems: tuple[Problem, ...] = ()
+
+    reconciler = make_reconciler(load=lambda files, *, today, revision: Nothing())
+    repo.commit()
+    await reconciler.look()
+    assert publisher.current is None
+    assert [p.code for p in reconciler.report.problems] == ["no-bundle"]
+
+
+async def test_a_repository_that_cannot_be_read_says_so_and_is_tried_again(
+    repo: RulesRepo, publisher: Publisher, make_reconciler: MakeReconciler
+) -> None:
+    heard: list[str] = []
+    reconciler = make_reconciler(heard=heard)
+    assert not await reconciler.look()
+    assert "no commit at 'main'" in reconciler.report.error
+    repo.commit()
+    assert await reconciler.look()
+    assert reconciler.report.error == ""
+    assert heard == ["unavailable", "accepted"]
+
+
+@pytest.mark.parametrize("error", [LedgerBusy("full"), OSError(28, "No space left on device")])
+async def test_what_cannot_be_written_now_is_tried_again_and_not_refused(
+    repo: RulesRepo, publisher: Publisher, make_reconciler: MakeReconciler, error: Exception
+) -> None:
+    failures = [error]
+
+    async def fail_once(bundle: Bundle) -> None:
+        if failures:
+            raise failures.pop()
+
+    reconciler = make_reconciler(before_publish=fail_once)
+    commit = repo.commit()
+    assert not await reconciler.look()
+    assert "state folder" in reconciler.report.error
+    assert await reconciler.look()
+    assert publisher.pointer is not None
+    assert publisher.pointer.revision == commit
+
+
+async def test_after_a_restart_onto_a_broken_commit_the_last_good_one_still_runs(
+    tmp_path: Path, signer: Signer, repo: RulesRepo, make_reconciler: MakeReconciler
+) -> None:
+    good = repo.commit()
+    await make_reconciler().look()
+    repo.commit(BROKEN)
+
+    publisher = Publisher(tmp_path, signer, epoch=9)
+    publisher.restore()
+    reconciler = Reconciler(
+        LocalRepository(repo.path, ref="main"),
+        publisher,
+        load=load,
+        rule_tests=no_tests,
+        before_publish=remember_nothing,
+        now=lambda: NOON,
+    )
+    await reconciler.look()
+    assert publisher.pointer is not None
+    assert publisher.pointer.revision == good
+    assert reconciler.report.active_revision == good
+
+
+async def test_a_plain_folder_runs_as_it_lies(tmp_path: Path, publisher: Publisher) -> None:
+    write_files(tmp_path / "plain", RULES)
+    reconciler = Reconciler(
+        Folder(tmp_path / "plain"),
+        publisher,
+        load=load,
+        rule_tests=no_tests,
+        before_publish=remember_nothing,
+        now=lambda: NOON,
+    )
+    await reconciler.look()
+    assert publisher.pointer is not None
+    assert publisher.pointer.revision.startswith("folder:")
