@@ -67,7 +67,7 @@ class Children:
                 stdin=subprocess.PIPE,
                 stdout=output,
                 stderr=subprocess.STDOUT,
-                env=environment_of_children(os.environ),
+                env=environment_of_children(),
                 start_new_session=True,  # Ctrl-C reaches us alone: we end them in order
                 preexec_fn=lambda: _end_with(parent),
             )
@@ -120,7 +120,7 @@ def answers(url: str) -> bool:
         connection.close()
 
 
-def environment_of_children(environ: Mapping[str, str]) -> dict[str, str]:
+def environment_of_children(environ: Mapping[str, str] = os.environ) -> dict[str, str]:
     """Ours, but for settings that would bend the story, and with loopback kept away from any proxy."""
     kept = {name: value for name, value in environ.items() if not name.startswith(OWN_VARIABLES)}
     for name in ("NO_PROXY", "no_proxy"):
