@@ -9,6 +9,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 CALL_SECONDS = 120.0
+LINE_CHARACTERS = 70
 HEADERS_SHOWN = ("use-case", "model", "provider", "attempts", "reason", "cost-usd")
 
 
@@ -63,13 +64,18 @@ def anthropic_ask(question: str, *, model: str, max_tokens: int) -> Ask:
 
 
 def curl_line(base_url: str, ask: Ask) -> str:
-    """What a person would type; the body's messages stand on a line of their own."""
-    *head, (last, messages) = ask.body.items()
-    opening = json.dumps(dict(head))[:-1]
-    closing = json.dumps({last: messages}, ensure_ascii=False)[1:]
+    """What a person would type, in lines for a narrow terminal: JSON may be broken between its members."""
+    members = [f"{json.dumps(name)}: {json.dumps(value)}" for name, value in ask.body.items()]
+    lines = [f"-d '{{{members[0]}"]
+    for member in members[1:]:
+        if len(lines[-1]) + len(member) < LINE_CHARACTERS:
+            lines[-1] += f", {member}"
+        else:
+            lines[-1] += ","
+            lines.append(member)
     flags = [f"-H '{name}: {value}'" for name, value in ask.headers.items()]
     option = "-iN" if ask.is_streamed else "-i"
-    return " \\\n".join([f"curl {option} {base_url}{ask.path}", *flags, f"-d '{opening},\n{closing}'"])
+    return " \\\n".join([f"curl {option} {base_url}{ask.path}", *flags, "\n".join(lines) + "}'"])
 
 
 def send(base_url: str, ask: Ask, on_text: Callable[[str], None] = lambda piece: None) -> Reply:

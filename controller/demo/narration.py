@@ -1,6 +1,7 @@
-"""How the demo tells its story on a terminal: headings, sentences, commands, what came back. Nothing is decided here."""
+"""How the demo tells its story on a terminal: headings, sentences, commands, what came back."""
 
 import os
+import re
 import shlex
 import shutil
 import sys
@@ -14,8 +15,10 @@ from typing import TextIO
 
 WIDTH = 80
 """A narrower terminal gets shorter lines, a wider one does not get longer ones."""
+NARROWEST = 40
 BODY = "    "
 PROGRESS_SECONDS = 0.2
+RULE = "─"
 
 
 class Style(StrEnum):
@@ -36,6 +39,9 @@ class Terminal:
     is_coloured: bool = False
     is_interactive: bool = False
     width: int = WIDTH
+    """Of the narrator's own lines."""
+    output_width: int | None = None
+    """Of what programs say; none: as it is, for whoever reads a pipe looks for whole lines."""
 
     def heading(self, number: int, title: str) -> None:
         self._write(f"\n{self._styled(f'{number}. {title}', Style.HEADING)}\n")
@@ -51,10 +57,14 @@ class Terminal:
         self._write("\n" + "".join(f"{self._styled(each, Style.COMMAND)}\n" for each in lines))
 
     def output(self, text: str, style: Style | None = None) -> None:
-        """What a program answered, as it is; lines that are too long for the terminal are folded."""
+        """What a program answered, as it is; lines that are too long for a terminal are folded."""
         for line in text.rstrip("\n").splitlines():
-            for part in fold(line, self.width - len(BODY)):
-                self._write(f"{BODY}{part if style is None else self._styled(part, style)}\n")
+            for part in [line] if self.output_width is None else fold(line, self.output_width - len(BODY)):
+                self._write(f"{BODY}{part if style is None else self._styled(part, style)}".rstrip(" ") + "\n")
+
+    def table(self, text: str, keys: int) -> None:
+        """A program's table; on a terminal too narrow for it in parts that each begin with its `keys` first columns."""
+        self.output(text if self.output_width is None else split_table(text, keys, self.output_width - len(BODY)))
 
     def result(self, text: str) -> None:
         """The sentence that a step ends with."""
@@ -121,8 +131,8 @@ def open_terminal(environ: Mapping[str, str] = os.environ) -> Terminal:
     """Standard output: coloured on a terminal, unless NO_COLOR is set (https://no-color.org) or it is a dumb one."""
     is_terminal = sys.stdout.isatty()
     is_coloured = is_terminal and not environ.get("NO_COLOR") and environ.get("TERM") != "dumb"
-    width = min(WIDTH, shutil.get_terminal_size((WIDTH, 24)).columns)
-    return Terminal(sys.stdout, is_coloured, is_terminal, max(40, width))
+    columns = max(NARROWEST, shutil.get_terminal_size((WIDTH, 24)).columns)
+    return Terminal(sys.stdout, is_coloured, is_terminal, min(WIDTH, columns), columns if is_terminal else None)
 
 
 def fold(line: str, width: int) -> list[str]:
@@ -134,6 +144,29 @@ def fold(line: str, width: int) -> list[str]:
         line, width, subsequent_indent=indent, replace_whitespace=False, drop_whitespace=True,
         break_on_hyphens=False,
     )  # fmt: skip
+
+
+def split_table(text: str, keys: int, width: int) -> str:
+    """A table of ours, whose columns stand under a rule of `─`, in parts that fit; what is no table stays as it is."""
+    lines = text.splitlines()
+    rule = next((line for line in lines if RULE in line), "")
+    spans = [match.span() for match in re.finditer(f"{RULE}+", rule)]
+    if len(rule) <= width or len(spans) <= keys:
+        return text
+    end = next(number for number, line in enumerate([*lines, ""]) if not line)
+    groups: list[list[tuple[int, int]]] = [[]]
+    for start, stop in spans[keys:]:
+        used = sum(b - a + 2 for a, b in [*spans[:keys], *groups[-1]])
+        if groups[-1] and used + stop - start > width:
+            groups.append([])
+        groups[-1].append((start, stop))
+    parts = [
+        "\n".join(
+            "  ".join(line.ljust(stop)[start:stop] for start, stop in [*spans[:keys], *group]) for line in lines[:end]
+        )
+        for group in groups
+    ]
+    return "\n".join(["\n\n".join(parts), *lines[end:]])
 
 
 def shell_line(words: Sequence[str], width: int = WIDTH - 8) -> str:

@@ -21,6 +21,7 @@ STOP_SECONDS = 8.0
 LOG_LINES = 5
 OWN_VARIABLES = "POINTSMAN_"
 LOOPBACK = "127.0.0.1,localhost"
+CODE = str(Path(__file__).parents[2])
 _LIBC = ctypes.CDLL(None, use_errno=True) if sys.platform == "linux" else None
 
 
@@ -121,10 +122,11 @@ def answers(url: str) -> bool:
 
 
 def environment_of_children(environ: Mapping[str, str] = os.environ) -> dict[str, str]:
-    """Ours, but for settings that would bend the story, and with loopback kept away from any proxy."""
+    """Ours, but for settings that would bend the story; with our own code, and loopback kept away from any proxy."""
     kept = {name: value for name, value in environ.items() if not name.startswith(OWN_VARIABLES)}
     for name in ("NO_PROXY", "no_proxy"):
         kept[name] = ",".join(filter(None, (kept.get(name), LOOPBACK)))
+    kept["PYTHONPATH"] = os.pathsep.join(filter(None, (CODE, kept.get("PYTHONPATH"))))
     return kept
 
 

@@ -67,11 +67,15 @@ class Stage:
         self.terminal.command(f"kill -9 {child.pid}   # {vendor.title}")
         child.kill()
 
-    def run(self, arguments: Sequence[str]) -> int:
-        """Runs `pointsman <arguments>` to its end, shows what it said, and gives its exit status."""
+    def run(self, arguments: Sequence[str], *, folder: Path | None = None, keys: int = 0) -> int:
+        """Runs `pointsman <arguments>` to its end, shows what it said, and gives its exit status.
+
+        `keys`: how many columns name a row, of a command that prints a table.
+        """
         self.terminal.command(shell_line(["pointsman", *arguments]))
         done = subprocess.run(
             [sys.executable, "-m", "controller", *arguments],
+            cwd=folder,
             env=environment_of_children(),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
@@ -80,7 +84,10 @@ class Stage:
             timeout=COMMAND_SECONDS,
             check=False,
         )
-        self.terminal.output(done.stdout, Style.BAD if done.returncode else None)
+        if keys:
+            self.terminal.table(done.stdout, keys)
+        else:
+            self.terminal.output(done.stdout, Style.BAD if done.returncode else None)
         return done.returncode
 
     def _start(

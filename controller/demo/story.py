@@ -1,5 +1,7 @@
 """The demo's story, step by step. Every sentence about what happened is checked before it is said."""
 
+import shutil
+import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -14,7 +16,7 @@ from controller.demo.stage import SMALL_MODEL, Stage
 from schemas.problems import Problem
 
 QUESTION = "How do I reset my password?"
-TICKET = "Write a title of five words for this ticket: the invoice of October was sent twice."
+TICKET = "Write a short title: the October invoice was sent twice."
 ANSWER_TOKENS = 80
 REAL_VENDOR_TOKENS = 600
 """Models that think first spend tokens before the first word."""
@@ -34,6 +36,7 @@ class Story:
     stage: Stage
     repository: Repository = field(init=False)
     calls_made: int = 0
+    calls_shown: list[Ask] = field(default_factory=list)
 
     def tell(self, repository_of: Callable[[], Repository]) -> None:
         """Raises `StoryFailed`, and what the parts raise."""
@@ -50,13 +53,16 @@ class Story:
             "Pointsman routes every model call by use case. This demo runs all of it on 127.0.0.1; each command below "
             "is one that you could type yourself, and what stands under it is what really came back."
         )
+        simulated = [vendor for vendor in self.cast.vendors if vendor.is_simulated]
+        if simulated:
+            names = " and ".join(vendor.title for vendor in simulated)
+            keys = " or ".join(vendor.variable for vendor in simulated)
+            self.terminal.say(
+                f"On stage: {names}, programs that speak the vendors' APIs and behind which no model answers, for "
+                f"there is no {keys} in the environment."
+            )
         for vendor in self.cast.vendors:
-            if vendor.is_simulated:
-                self.terminal.say(
-                    f"{vendor.variable} is not set, so this vendor is simulated: a program that speaks its API, "
-                    "behind which no model answers."
-                )
-            else:
+            if not vendor.is_simulated:
                 self.terminal.say(
                     f"{vendor.variable} is set: {vendor.title} is the real one, and calls to {vendor.model} cost money "
                     "on that account (a dozen short calls at most)."
@@ -67,11 +73,12 @@ class Story:
         self.repository = repository_of()
         folder = self.repository.folder
         self.terminal.say("A rules repository: providers, models with prices, use cases, and tests of the routes.")
-        self.terminal.command(f"git -C {folder} ls-files")
+        self.terminal.command(f"cd {folder}")
+        self.terminal.command("git ls-files")
         self.terminal.output(self.repository.git("ls-files"))
-        self.terminal.command(f"cat {folder}/{SUPPORT}")
+        self.terminal.command(f"cat {SUPPORT}")
         self.terminal.output((folder / SUPPORT).read_text(encoding="utf-8"))
-        if self.stage.run(["check", str(folder)]):
+        if self.stage.run(["check"], folder=folder):
             raise StoryFailed("the demo's own rules have problems")
 
     def _programs(self) -> None:
@@ -148,7 +155,7 @@ class Story:
         self.terminal.say("Somebody commits a typing error:")
         typo = second.model[:-2] + second.model[-1] + second.model[-2]
         self._edit_support(typo, first.model)
-        if not self.stage.run(["check", str(self.repository.folder)]):
+        if not self.stage.run(["check"], folder=self.repository.folder):
             raise StoryFailed("the broken rules passed the check")
         revision = self._commit("Oops")
         self._refused(revision)
@@ -166,16 +173,18 @@ class Story:
         url = f"{self.settings.controller_url}/v1/usage?by=use_case,model"
         self._wait("the ledger to hold every call", lambda: _requests(url) >= self.calls_made)
         controller = self.settings.controller_url
-        self.stage.run(["usage", "--by", "use_case,model", "--controller", controller])
+        self.stage.run(["usage", "--by", "use_case,model", "--controller", controller], keys=2)
         if self.cast.costs_money:
             self.terminal.result("Prices of real models are those in the rules; prices of simulated ones are made up.")
         else:
             self.terminal.result("The simulated models' prices are the demo's own; the local model's is zero.")
         self.terminal.say("And which sidecar runs what:")
-        self.stage.run(["fleet", "--controller", controller])
+        self.stage.run(["fleet", "--controller", controller], keys=1)
 
     def _call(self, ask: Ask, expected_model: str) -> Reply:
-        self.terminal.command(curl_line(self.settings.agents_url, ask))
+        same = ask in self.calls_shown
+        self.terminal.command("curl …  # the first call again" if same else curl_line(self.settings.agents_url, ask))
+        self.calls_shown.append(ask)
         with self.terminal.pieces() as show:
             reply = send(self.settings.agents_url, ask, show)
         self.calls_made += 1
@@ -212,7 +221,7 @@ class Story:
         self._commit_and_follow(f"Rehearse an outage of {vendor.title}")
 
     def _bring_back(self, vendor: Vendor) -> None:
-        self.terminal.say(f"{vendor.title} comes back:")
+        self.terminal.say(f"{vendor.title[0].upper()}{vendor.title[1:]} comes back:")
         if vendor.is_simulated:
             self.stage.start_vendor(vendor)
             return
@@ -224,10 +233,9 @@ class Story:
         self.repository.edit(SUPPORT, "fallbacks:", f"fallbacks: [{fallback}, {SMALL_MODEL}]")
 
     def _commit(self, message: str) -> str:
-        folder = self.repository.folder
-        self.terminal.command(f"git -C {folder} diff --unified=0")
+        self.terminal.command("git diff --unified=0")
         self.terminal.output(self.repository.changes())
-        self.terminal.command(f"git -C {folder} commit --all -m '{message}'")
+        self.terminal.command(f"git commit --all -m '{message}'")
         return self.repository.commit(message)
 
     def _commit_and_follow(self, message: str) -> None:
@@ -264,12 +272,14 @@ class Story:
 def ready_text(settings: DemoSettings, rules: Path, logs: Path) -> str:
     """What a person needs to go on alone."""
     url = settings.agents_url
+    pointsman = "pointsman" if shutil.which("pointsman") else Path(sys.executable).with_name("pointsman")
     stays = "" if settings.once else "\nCtrl-C ends all of it.\n"
     return f"""
 Ready: {url}
 
   Call it:
-    curl {url}/v1/chat/completions -H 'content-type: application/json' \\
+    curl {url}/v1/chat/completions \\
+      -H 'content-type: application/json' \\
       -d '{{"model": "customer-support",
       "messages": [{{"role": "user", "content": "Hello!"}}]}}'
   With an SDK that you have:
@@ -280,7 +290,7 @@ Ready: {url}
     git -C {rules} commit --all -m 'Try another model'
   Look:
     {settings.admin_url}/status  {settings.admin_url}/metrics
-    pointsman usage --controller {settings.controller_url}
+    {pointsman} usage --controller {settings.controller_url}
   Logs: {logs}
 {stays}"""
 
