@@ -17,6 +17,7 @@ from schemas.json_schema import RULE_FILES
 from schemas.problems import Problem, did_you_mean, has_errors
 from schemas.rules.platform import Platform
 from schemas.rules.rule_set import RuleFile, RuleSet
+from schemas.rules.rule_tests import RuleTests
 from schemas.validate import validate_document
 from schemas.yaml_source import Document, parse_yaml
 
@@ -80,6 +81,20 @@ def load(files: Mapping[str, str], *, today: date, revision: str) -> Loaded:
     ordered = tuple(sorted(set(problems)))
     bundle = None if has_errors(ordered) else compile_bundle(rule_set)
     return Loaded(None if broken else rule_set, bundle, ordered)
+
+
+def load_rule_tests(files: Mapping[str, str]) -> tuple[Mapping[str, RuleFile[RuleTests]], tuple[Problem, ...]]:
+    """Only the rule tests, by use case: for whoever has a bundle already."""
+    found: dict[str, RuleFile[RuleTests]] = {}
+    problems: list[Problem] = []
+    for file in sorted(files):
+        kind = _kind_of(file)
+        if isinstance(kind, _Kind) and kind.schema == "rule-tests":
+            content, own = _read(file, files[file], kind)
+            problems += own
+            if content is not None:
+                found[kind.expected_name] = content
+    return found, tuple(problems)
 
 
 def folder_revision(files: Mapping[str, str]) -> str:

@@ -5,11 +5,11 @@ import asyncio
 from typing import TYPE_CHECKING
 
 import uvloop
-from schemas.load import load
 
 from controller import logs
 from controller.app import serve
 from controller.settings import add_options, serve_settings
+from schemas.load import load
 
 if TYPE_CHECKING:
     from argparse import _SubParsersAction

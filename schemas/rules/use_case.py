@@ -43,6 +43,11 @@ ClockTime = Annotated[
     StringConstraints(pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9]$"),
     Field(json_schema_extra={"title": "a time of day", "examples": ["08:00", "17:30"]}),
 ]
+EndTime = Annotated[
+    str,
+    StringConstraints(pattern=r"^(([01][0-9]|2[0-3]):[0-5][0-9]|24:00)$"),
+    Field(json_schema_extra={"title": "a time of day", "examples": ["17:30", "24:00"]}),
+]
 HeaderName = Annotated[str, StringConstraints(to_lower=True, min_length=1, max_length=128)]
 Weekday = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
 Class = Literal["customer-facing", "regulated", "internal", "experimental"]
@@ -80,7 +85,7 @@ class Hours(Rules):
 
     start: ClockTime
     """First minute of the window, as `08:00`."""
-    end: ClockTime
+    end: EndTime
     """End of the window, as `17:30`; that minute is outside."""
     zone: Annotated[str, AfterValidator(_known_zone)]
     """IANA name of the time zone: `Europe/Berlin`, `UTC`."""

@@ -10,10 +10,10 @@ from sidecar.dialects.anthropic.response import WireUsage, encode_cost
 from sidecar.dialects.anthropic.stream import Chunk, decode_chunk, end_failure, stream_failure
 from sidecar.dialects.base import PriceOf
 from sidecar.errors import MalformedAnswer, StreamCut, UpstreamError
-from sidecar.sse import EventTooLong, SseSplitter, encode_event, parse_events, split_events
+from sidecar.sse import EventTooLong, SseSplitter, encode_event, event_end, marked_events, parse_events
 
-_NOTABLE = re.compile(rb"message_|error")
-"""Stands in every event that holds usage, a finish reason, an error or the end mark."""
+_NOTABLE = (re.compile(rb"message_"), re.compile(rb"error"))
+"""One stands in every event that holds usage, a finish reason, an error or the end mark."""
 
 
 class _UsageBytes(msgspec.Struct, frozen=True):
@@ -46,8 +46,6 @@ class AnthropicTap:
         except EventTooLong as error:
             self.failed = MalformedAnswer(str(error))
             return b""
-        if not whole or (self.content_seen and _NOTABLE.search(whole) is None):
-            return whole
         return self._look(whole)
 
     def finish(self) -> bytes:
@@ -65,16 +63,18 @@ class AnthropicTap:
 
     def _look(self, whole: bytes) -> bytes:
         pieces: list[bytes] = []
-        for piece in split_events(whole):
-            if self.content_seen and _NOTABLE.search(piece) is None:
-                pieces.append(piece)
-                continue
-            try:
-                pieces.append(self._look_at(piece))
-            except MalformedAnswer as error:
-                self.failed = error
-            if self.failed is not None:
-                break
+        at = 0
+        try:
+            while not self.content_seen and at < len(whole) and self.failed is None:
+                end = event_end(whole, at)
+                pieces.append(self._look_at(whole[at:end]))
+                at = end
+            for piece, is_notable in marked_events(whole[at:], _NOTABLE) if self.failed is None else ():
+                pieces.append(self._look_at(piece) if is_notable else piece)
+                if self.failed is not None:
+                    break
+        except MalformedAnswer as error:
+            self.failed = error
         return b"".join(pieces)
 
     def _look_at(self, piece: bytes) -> bytes:

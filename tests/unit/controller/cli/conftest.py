@@ -1,0 +1,58 @@
+"""The commands on a rules folder, called as the command line calls them, and rules folders to call them on."""
+
+import argparse
+import json
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).parents[4]
+
+
+@dataclass(frozen=True)
+class Answer:
+    status: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.out)
+
+
+Pointsman = Callable[..., Answer]
+
+
+@pytest.fixture
+def pointsman(capsys: pytest.CaptureFixture[str]) -> Pointsman:
+    def call(*argv: str | Path) -> Answer:
+        parser = argparse.ArgumentParser(prog="pointsman")
+        commands = parser.add_subparsers(dest="command", required=True)
+        modules = {name: import_module(f"controller.cli.{name}") for name in ("check", "test", "explain", "init")}
+        for module in modules.values():
+            module.add_parser(commands)
+        try:
+            args = parser.parse_args([str(word) for word in argv])
+            status = modules[args.command].run(args)
+        except SystemExit as exit_:
+            status = int(exit_.code or 0)
+        written = capsys.readouterr()
+        return Answer(status, written.out, written.err)
+
+    return call
+
+
+@pytest.fixture
+def examples() -> Path:
+    return ROOT / "examples" / "rules"
+
+
+@pytest.fixture
+def rules(tmp_path: Path, examples: Path) -> Path:
+    """A copy of the example rules, to break."""
+    return Path(shutil.copytree(examples, tmp_path / "rules"))
