@@ -11,6 +11,10 @@ from typing import Final
 from controller.errors import CannotStart
 
 COMMANDS: Final = {
+    "init": "controller.cli.init",
+    "check": "controller.cli.check",
+    "test": "controller.cli.test",
+    "explain": "controller.cli.explain",
     "serve": "controller.cli.serve",
     "usage": "controller.cli.usage",
     "fleet": "controller.cli.fleet",
