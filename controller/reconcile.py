@@ -3,6 +3,7 @@
 import asyncio
 import sqlite3
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
 from typing import Protocol
@@ -93,11 +94,12 @@ class Reconciler:
 
     async def run(self) -> None:
         """Never returns by itself; whatever goes wrong with one revision, the next one is looked at."""
-        async for _ in self._source.looks():
-            while True:
-                if await self.look():
-                    break
-                await asyncio.sleep(self._source.retry_seconds)
+        async with aclosing(self._source.looks()) as looks:
+            async for _ in looks:
+                while True:
+                    if await self.look():
+                        break
+                    await asyncio.sleep(self._source.retry_seconds)
 
     async def look(self) -> bool:
         """Takes the newest revision through the steps, unless it has been already. False: try again soon."""

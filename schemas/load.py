@@ -1,9 +1,10 @@
 """Rule files to a rule set and its bundle, or to all problems at once. Pure: files, day and revision come in."""
 
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
+from functools import lru_cache
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -47,8 +48,8 @@ class _Kind:
     folder: str
     expected_name: str
     """What the path says the name inside must be; empty where nothing inside repeats it."""
-    name_of: Callable[[Any], str] | None = None
     name_key: str = ""
+    """The key that repeats it."""
 
 
 def load(files: Mapping[str, str], *, today: date, revision: str) -> Loaded:
@@ -124,11 +125,11 @@ def _kind_of(file: str) -> _Kind | Problem | None:
         case ("pointsman.yml",):
             return _misplaced(file, "rename it to pointsman.yaml")
         case ("providers", _) if path.suffix == ".yaml":
-            return _Kind("provider", "providers", path.stem, lambda content: str(content.provider), "provider")
+            return _Kind("provider", "providers", path.stem, "provider")
         case ("models", _) if path.suffix == ".yaml":
-            return _Kind("model", "models", path.stem, lambda content: str(content.model), "model")
+            return _Kind("model", "models", path.stem, "model")
         case ("use-cases", folder, "use-case.yaml"):
-            return _Kind("use-case", "use-cases", folder, lambda content: str(content.use_case), "use_case")
+            return _Kind("use-case", "use-cases", folder, "use_case")
         case ("use-cases", folder, "tests.yaml"):
             return _Kind("rule-tests", "tests", folder)
         case ("use-cases", _, ("eval" | "evidence"), *_):
@@ -159,19 +160,21 @@ def _no_platform_file(files: Mapping[str, str]) -> Problem:
     return Problem(PLATFORM_FILE, 0, 0, "missing-file", "error", "the rules have no pointsman.yaml", suggestion)
 
 
-def _read(file: str, text: str, kind: _Kind) -> tuple[RuleFile[Any] | None, list[Problem]]:
+@lru_cache(maxsize=4096)
+def _read(file: str, text: str, kind: _Kind) -> tuple[RuleFile[Any] | None, tuple[Problem, ...]]:
+    """What one file says by itself; remembered, because a commit changes few of many files."""
     problems = list(find_secrets(file, text))
     document, syntax = parse_yaml(file, text)
     problems += syntax
     if document is None:
-        return None, problems
+        return None, tuple(problems)
     content_type: type[BaseModel] = RULE_FILES[kind.schema]
     content, wrong = validate_document(file, kind.schema, document, content_type)
     problems += wrong
     if content is None:
-        return None, problems
+        return None, tuple(problems)
     rule_file: RuleFile[Any] = RuleFile(file, content, document)
-    if kind.name_of is not None and (name := kind.name_of(content)) != kind.expected_name:
+    if kind.name_key and (name := getattr(content, kind.name_key)) != kind.expected_name:
         problems.append(
             rule_file.problem(
                 (kind.name_key,),
@@ -180,7 +183,7 @@ def _read(file: str, text: str, kind: _Kind) -> tuple[RuleFile[Any] | None, list
                 f'write "{kind.expected_name}", or rename the {"folder" if kind.schema == "use-case" else "file"}',
             )
         )
-    return rule_file, problems
+    return rule_file, tuple(problems)
 
 
 def _rule_set(

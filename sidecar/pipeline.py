@@ -19,6 +19,7 @@ from sidecar.accounting.books import (
     estimated_usage,
     final_record,
     provisional_record,
+    usage_so_far,
     usd_text,
 )
 from sidecar.accounting.pricing import cost_of
@@ -296,8 +297,9 @@ class Pipeline:
         target, timeouts = planned.target, call.plan.use_case.timeouts
 
         def settle(word: str, events_seen: int) -> None:
-            usage = tap.usage or estimated_usage(call, target, events_seen)
-            outcome = Outcome(word, answer.status, usage, tap.usage is None, first_token)
+            is_counted = tap.finished and tap.usage is not None
+            usage = tap.usage if is_counted else usage_so_far(call, target, tap.usage, events_seen)
+            outcome = Outcome(word, answer.status, usage, not is_counted, first_token)
             self._end(call, planned, outcome, began, answer.status)
 
         return Stream(

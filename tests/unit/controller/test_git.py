@@ -12,6 +12,17 @@ from tests.fakes.rules_repo import PLATFORM, RULES, RulesRepo, write_files
 DEADLINE_SECONDS = 10.0
 
 
+def text_of_files(folder: Path) -> str:
+    return "".join(path.read_text(errors="replace") for path in folder.rglob("*") if path.is_file())
+
+
+def empty_files(folder: Path) -> None:
+    for path in folder.rglob("*"):
+        if path.is_file():
+            os.chmod(path, 0o600)
+            path.write_bytes(b"")
+
+
 async def test_the_files_of_a_commit_are_read_whatever_lies_in_the_work_tree(repo: RulesRepo) -> None:
     commit = repo.commit()
     write_files(repo.path, {"pointsman.yaml": "not committed", "models/new.yaml": "neither"})
@@ -81,7 +92,7 @@ async def test_every_way_in_which_a_ref_moves_is_seen_within_a_second(repo: Rule
     repo.git("worktree", "add", "--quiet", "--detach", str(linked))
     for path in (repo.path, linked):
         source = LocalRepository(path, ref="main", look_seconds=0.01)
-        looks = aiter(source.looks())
+        looks = source.looks()
         await anext(looks)
         for move in (
             lambda: repo.commit_variant(1),
@@ -96,6 +107,7 @@ async def test_every_way_in_which_a_ref_moves_is_seen_within_a_second(repo: Rule
                 await waiting
             assert moved is not None
             assert await source.fetch() == repo.git("rev-parse", "main")
+        await looks.aclose()
 
 
 async def test_a_repository_of_another_user_with_hostile_settings_is_read_all_the_same(repo: RulesRepo) -> None:
@@ -130,10 +142,7 @@ async def test_a_stale_lock_and_a_damaged_mirror_heal(repo: RulesRepo, tmp_path:
         (mirror / lock).touch()
     second = repo.commit_variant(1)
     assert await source.fetch() == second
-    for damaged in (mirror / "objects").rglob("*"):
-        if damaged.is_file():
-            os.chmod(damaged, 0o600)
-            damaged.write_bytes(b"")
+    empty_files(mirror / "objects")
     with pytest.raises(SourceUnavailable):
         await source.read(second)
     assert await source.fetch() == second
@@ -141,7 +150,9 @@ async def test_a_stale_lock_and_a_damaged_mirror_heal(repo: RulesRepo, tmp_path:
     assert commit != second
 
 
-@pytest.mark.parametrize("url", ["http://user:s3cret-word@127.0.0.1:9/rules.git", "http://s3cret-word@127.0.0.1:9/r.git"])
+@pytest.mark.parametrize(
+    "url", ["http://user:s3cret-word@127.0.0.1:9/rules.git", "http://s3cret-word@127.0.0.1:9/r.git"]
+)
 async def test_no_error_and_no_file_holds_a_credential(tmp_path: Path, url: str) -> None:
     source = RemoteRepository(url, tmp_path / "mirror.git", ref="main")
     assert "s3cret" not in source.name
@@ -149,21 +160,19 @@ async def test_no_error_and_no_file_holds_a_credential(tmp_path: Path, url: str)
         await source.fetch()
     assert "s3cret" not in str(error.value)
     assert "127.0.0.1" in str(error.value)
-    assert not [path for path in tmp_path.rglob("*") if path.is_file() and b"s3cret" in path.read_bytes()]
+    assert "s3cret" not in text_of_files(tmp_path)
 
 
-async def test_a_server_that_never_answers_ends_at_the_deadline(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_server_that_never_answers_ends_at_the_deadline(tmp_path: Path) -> None:
     async def say_nothing(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.read()
         writer.close()
 
-    monkeypatch.setattr("controller.git.FETCH_TIMEOUT_SECONDS", 0.3)
     server = await asyncio.start_server(say_nothing, "127.0.0.1", 0)
     async with server:
         port = server.sockets[0].getsockname()[1]
-        source = RemoteRepository(f"http://127.0.0.1:{port}/rules.git", tmp_path / "mirror.git", ref="main")
+        url = f"http://127.0.0.1:{port}/rules.git"
+        source = RemoteRepository(url, tmp_path / "mirror.git", ref="main", fetch_timeout_seconds=0.3)
         async with asyncio.timeout(DEADLINE_SECONDS):
             with pytest.raises(SourceUnavailable, match="took longer"):
                 await source.fetch()
