@@ -24,8 +24,9 @@ from schemas.yaml_source import Document, parse_yaml
 
 PLATFORM_FILE = "pointsman.yaml"
 _KNOWN_FOLDERS = ("providers", "models", "use-cases")
-_FOLDERS_OF_A_USE_CASE = ("eval", "evidence")
-"""Their files belong to the eval loop, which reads them itself."""
+REMEMBERED_FILES = 4096
+REMEMBERED_CHARACTERS = 16_384
+"""A commit changes few of many files: what the others say is remembered, within 64 MiB of text."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +114,8 @@ def folder_revision(files: Mapping[str, str]) -> str:
 
 def is_rule_file(path: str) -> bool:
     """Whether `load` looks at this path at all: what a folder's reader has to bring."""
-    return _kind_of(path) is not None
+    # A pointsman.yaml further down is not read; it tells people who look in the wrong folder where their rules lie.
+    return _kind_of(path) is not None or PurePosixPath(path).name == PLATFORM_FILE
 
 
 def _kind_of(file: str) -> _Kind | Problem | None:
@@ -133,7 +135,7 @@ def _kind_of(file: str) -> _Kind | Problem | None:
         case ("use-cases", folder, "tests.yaml"):
             return _Kind("rule-tests", "tests", folder)
         case ("use-cases", _, ("eval" | "evidence"), *_):
-            return None
+            return None  # The eval loop reads these itself.
         case (("providers" | "models"), _) if is_yaml:
             return _misplaced(file, f"rename it to {path.stem}.yaml")
         case (("providers" | "models") as folder, *_) if is_yaml:
@@ -160,9 +162,13 @@ def _no_platform_file(files: Mapping[str, str]) -> Problem:
     return Problem(PLATFORM_FILE, 0, 0, "missing-file", "error", "the rules have no pointsman.yaml", suggestion)
 
 
-@lru_cache(maxsize=4096)
 def _read(file: str, text: str, kind: _Kind) -> tuple[RuleFile[Any] | None, tuple[Problem, ...]]:
-    """What one file says by itself; remembered, because a commit changes few of many files."""
+    """What one file says by itself."""
+    read = _read_once if len(text) <= REMEMBERED_CHARACTERS else _read_anew
+    return read(file, text, kind)
+
+
+def _read_anew(file: str, text: str, kind: _Kind) -> tuple[RuleFile[Any] | None, tuple[Problem, ...]]:
     problems = list(find_secrets(file, text))
     document, syntax = parse_yaml(file, text)
     problems += syntax
@@ -184,6 +190,9 @@ def _read(file: str, text: str, kind: _Kind) -> tuple[RuleFile[Any] | None, tupl
             )
         )
     return rule_file, tuple(problems)
+
+
+_read_once = lru_cache(maxsize=REMEMBERED_FILES)(_read_anew)
 
 
 def _rule_set(
