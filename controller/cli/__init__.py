@@ -16,8 +16,9 @@ COMMANDS: Final = {
     "test": "controller.cli.test",
     "explain": "controller.cli.explain",
     "serve": "controller.cli.serve",
-    "usage": "controller.cli.usage",
     "fleet": "controller.cli.fleet",
+    "usage": "controller.cli.usage",
+    "demo": "controller.cli.demo",
 }
 """Each module has `add_parser(subparsers)`, which adds the command, and `run(args)`, which gives the exit status."""
 

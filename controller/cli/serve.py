@@ -2,19 +2,13 @@
 
 import argparse
 import asyncio
-from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import uvloop
 
 from controller import logs
 from controller.app import serve
-from controller.ruletests import rule_test_problems
 from controller.settings import add_options, serve_settings
-from schemas.__main__ import today_utc
-from schemas.bundle import Bundle
-from schemas.load import load
-from schemas.problems import Problem
 
 if TYPE_CHECKING:
     from argparse import _SubParsersAction
@@ -28,9 +22,5 @@ def run(args: argparse.Namespace) -> int:
     settings = serve_settings(args)
     logs.configure()
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(serve(settings, load=load, rule_tests=_rule_tests))
+        runner.run(serve(settings))
     return 0
-
-
-def _rule_tests(files: Mapping[str, str], bundle: Bundle) -> Sequence[Problem]:
-    return rule_test_problems(files, bundle, today=today_utc())

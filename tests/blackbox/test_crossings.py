@@ -85,7 +85,7 @@ def test_money_is_the_same_plain_and_streamed_and_by_hand(crossing: Crossing, wi
 
 
 def test_cached_input_is_paid_at_its_own_price(crossing: Crossing) -> None:
-    """OpenAI caches long prompts by itself; Anthropic caches what carries a mark, which has a place in both dialects."""
+    """OpenAI caches long prompts by itself; Anthropic what carries a mark, which crosses dialects."""
     part = {"type": "text", "text": f"{crossing.agent.dialect} " + "The timetable has many pages. " * 250}
     marked = part | {"cache_control": {"type": "ephemeral"}}
     messages = [{"role": "user", "content": [marked, {"type": "text", "text": QUESTION}]}]

@@ -1,4 +1,4 @@
-"""Compiled rules for tests, made directly: no YAML, no controller. Every default is one that a test need not think of."""
+"""Compiled rules for tests, made directly: no YAML, no controller. A test names only what it is about."""
 
 from collections.abc import Iterable, Mapping
 from decimal import Decimal
