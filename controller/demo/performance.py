@@ -36,8 +36,8 @@ def performing(
         removal.callback(shutil.rmtree, workshop, ignore_errors=True)
         logs, rules = workshop / "logs", (settings.folder or workshop / "rules").absolute()
         logs.mkdir()
-        children = stack.enter_context(Children(logs))
-        stage = Stage(settings, cast, terminal, children, workshop / "state")
+        children = stack.enter_context(Children(logs, workshop))
+        stage = Stage(settings, cast, terminal, children)
         try:
             Story(settings, cast, terminal, stage).tell(lambda: _repository(rules, cast, today))
         except (StoryFailed, CallFailed, ProcessFailed, RepositoryFailed) as error:

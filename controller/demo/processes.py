@@ -56,6 +56,8 @@ class Children:
     """Starts programs and, as a context, ends those that still run: the last one first."""
 
     logs: Path
+    folder: Path
+    """Where they run."""
     started: list[Child] = field(default_factory=list)
 
     def start(self, name: str, arguments: Sequence[str]) -> Child:
@@ -65,6 +67,7 @@ class Children:
         with log.open("ab") as output:
             process = subprocess.Popen(
                 [sys.executable, "-m", *arguments],
+                cwd=self.folder,
                 stdin=subprocess.PIPE,
                 stdout=output,
                 stderr=subprocess.STDOUT,

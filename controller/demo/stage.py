@@ -16,6 +16,7 @@ START_SECONDS = 30.0
 MODEL_START_SECONDS = 120.0  # a cold disk and one busy core; a warm start takes a second or two
 COMMAND_SECONDS = 60.0
 SMALL_MODEL = "smollm2"
+CONTROLLER_STATE, SIDECAR_STATE = "state/controller", "state/sidecar"
 
 
 @dataclass(slots=True)
@@ -26,7 +27,6 @@ class Stage:
     cast: Cast
     terminal: Terminal
     children: Children
-    state: Path
     playing: dict[str, Child] = field(default_factory=dict)
 
     def start_vendor(self, vendor: Vendor) -> None:
@@ -43,8 +43,10 @@ class Stage:
         self._start("small model", arguments, f"http://127.0.0.1:{port}/health", MODEL_START_SECONDS)
 
     def start_controller(self, rules: Path) -> None:
+        if rules.is_relative_to(self.children.folder):
+            rules = rules.relative_to(self.children.folder)
         arguments = [
-            "serve", "--repo", str(rules), "--ref", BRANCH, "--state", str(self.state / "controller"),
+            "serve", "--repo", str(rules), "--ref", BRANCH, "--state", CONTROLLER_STATE,
             "--listen", f"127.0.0.1:{self.settings.controller_port}",
         ]  # fmt: skip
         shown = shell_line(["pointsman", *arguments])
@@ -53,8 +55,8 @@ class Stage:
     def start_sidecar(self) -> None:
         arguments = [
             "--rules", self.settings.controller_url,
-            "--controller-token", str(self.state / "controller" / "sidecar.token"),
-            "--state", str(self.state / "sidecar"),
+            "--controller-token", f"{CONTROLLER_STATE}/sidecar.token",
+            "--state", SIDECAR_STATE,
             "--listen", f"127.0.0.1:{self.settings.agents_port}",
             "--admin", f"127.0.0.1:{self.settings.admin_port}",
             "--agent", "demo", "--drain", "2",
