@@ -19,6 +19,7 @@ from sidecar.accounting.books import (
     estimated_usage,
     final_record,
     provisional_record,
+    usage_so_far,
     usd_text,
 )
 from sidecar.accounting.pricing import cost_of
@@ -296,8 +297,9 @@ class Pipeline:
         target, timeouts = planned.target, call.plan.use_case.timeouts
 
         def settle(word: str, events_seen: int) -> None:
-            usage = tap.usage or estimated_usage(call, target, events_seen)
-            outcome = Outcome(word, answer.status, usage, tap.usage is None, first_token)
+            is_counted = tap.finished and tap.usage is not None
+            usage = tap.usage if is_counted else usage_so_far(call, target, tap.usage, events_seen)
+            outcome = Outcome(word, answer.status, usage, not is_counted, first_token)
             self._end(call, planned, outcome, began, answer.status)
 
         return Stream(
@@ -429,6 +431,7 @@ def chain_spent(call: Call, last: GatewayError) -> GatewayError:
         f'no model of use case "{call.plan.use_case.name}" answered ({trail}); last: {last.message}',
         status=status_of(last),
         code=last.code,
+        retry_after_seconds=last.retry_after_seconds if isinstance(last, UpstreamError) else None,
     )
 
 
@@ -444,6 +447,6 @@ def nobody_fits(plan: Plan) -> GatewayError:
 
 def error_headers(error: GatewayError) -> Mapping[str, str]:
     """Headers that every error of this kind carries."""
-    if isinstance(error, UpstreamError) and error.retry_after_seconds is not None:
+    if isinstance(error, UpstreamError | ChainSpent) and error.retry_after_seconds is not None:
         return {"retry-after": str(max(1, round(error.retry_after_seconds)))}
     return {}

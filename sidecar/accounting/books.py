@@ -3,6 +3,8 @@
 from datetime import UTC, datetime
 from decimal import Decimal
 
+import msgspec
+
 from schemas.record import AttemptRecord, CallRecord, Usage
 from sidecar.accounting.pricing import cost_of
 from sidecar.call import Call, Outcome
@@ -19,6 +21,16 @@ def estimated_usage(call: Call, target: Target, output_tokens: int | None = None
     if output_tokens is None:
         output_tokens = call.envelope.max_output_tokens or min(ASSUMED_OUTPUT_TOKENS, target.max_output_tokens)
     return Usage(input_tokens=call.envelope.input_tokens, output_tokens=output_tokens)
+
+
+def usage_so_far(call: Call, target: Target, reported: Usage | None, events_sent: int) -> Usage:
+    """What a stream without a final count is booked at: its input as reported if it was, about one token per event.
+
+    Anthropic counts the input when a stream starts, and the output when it ends.
+    """
+    if reported is None:
+        return estimated_usage(call, target, events_sent)
+    return msgspec.structs.replace(reported, output_tokens=max(reported.output_tokens, events_sent))
 
 
 def cost_at(call: Call, target: Target, usage: Usage | None) -> Decimal | None:

@@ -165,15 +165,15 @@ class AgentPort:
         caller = caller_of(request.headers, snapshot)
         try:
             asked = msgspec.json.decode(await request.read(), type=_Question)
-        except msgspec.DecodeError as error:
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise MalformedRequest(f"explain takes a JSON object: {error}") from error
-        if asked.body is not None:
+        body = bytes(asked.body)
+        if body:
             dialect = CALL_PATHS.get(asked.path)
             if dialect is None:
                 raise MalformedRequest(f'path must be one of {", ".join(CALL_PATHS)}, not "{asked.path}"')
             headers = {name.lower(): value for name, value in asked.headers.items()}
             now = self._clock.now()
-            body = bytes(asked.body)
             plan = self._pipeline.open(
                 Inbound(request["id"], dialect, body, headers, snapshot, caller, now, self._clock.monotonic())
             ).plan
@@ -206,7 +206,7 @@ class _Question(msgspec.Struct, forbid_unknown_fields=True):
     facts: dict[str, object] = {}
     path: str = "/v1/chat/completions"
     headers: dict[str, str] = {}
-    body: msgspec.Raw | None = None
+    body: msgspec.Raw = msgspec.Raw()
 
 
 def _dialect_of(request: web.Request) -> Dialect:

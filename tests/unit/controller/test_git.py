@@ -92,7 +92,7 @@ async def test_every_way_in_which_a_ref_moves_is_seen_within_a_second(repo: Rule
     repo.git("worktree", "add", "--quiet", "--detach", str(linked))
     for path in (repo.path, linked):
         source = LocalRepository(path, ref="main", look_seconds=0.01)
-        looks = aiter(source.looks())
+        looks = source.looks()
         await anext(looks)
         for move in (
             lambda: repo.commit_variant(1),
@@ -107,6 +107,7 @@ async def test_every_way_in_which_a_ref_moves_is_seen_within_a_second(repo: Rule
                 await waiting
             assert moved is not None
             assert await source.fetch() == repo.git("rev-parse", "main")
+        await looks.aclose()
 
 
 async def test_a_repository_of_another_user_with_hostile_settings_is_read_all_the_same(repo: RulesRepo) -> None:
