@@ -99,7 +99,9 @@ class Story:
             self.stage.start_small_model()
         self.terminal.say("The controller reads the repository; the sidecar follows the controller:")
         self.stage.start_controller(self.repository.folder)
+        self.stage.wait()
         self.stage.start_sidecar()
+        self.stage.wait()
         self.terminal.result(f"Up: agents call {self.settings.agents_url}")
 
     def _routed_calls(self) -> None:
@@ -136,6 +138,7 @@ class Story:
                 "The second vendor is left alone: without a real model here nobody would be left to answer."
             )
             self._bring_back(first)
+            self.stage.wait()
             return
         self.terminal.say("Now the second vendor as well. What is left is the small model, and it really answers:")
         self._take_down(second)
@@ -143,6 +146,7 @@ class Story:
         self.terminal.result(self._small_model_words("wrote that"))
         self._bring_back(first)
         self._bring_back(second)
+        self.stage.wait()
 
     def _live_rules(self) -> None:
         first, second = self.cast.vendors
