@@ -23,6 +23,8 @@ FETCH_TIMEOUT_SECONDS: Final = 60.0
 READ_TIMEOUT_SECONDS: Final = 20.0
 LOOK_SECONDS: Final = 0.1
 """How often a local repository's ref is looked at: a few stat calls, and no watch to run out of."""
+SAFETY_LOOK_SECONDS: Final = 5.0
+"""A ref may be kept in a way that the quick look does not know."""
 RETRY_LOCAL_SECONDS: Final = 0.2
 FETCHED_REF: Final = "refs/pointsman/head"
 MAX_OUTPUT_BYTES: Final = 64 << 20
@@ -82,12 +84,14 @@ class LocalRepository:
 
     async def looks(self) -> AsyncGenerator[None, None]:
         seen: object = None
+        quiet_seconds = 0.0
         while True:
             mark = await asyncio.to_thread(self._mark)
-            if mark != seen:
-                seen = mark
+            if mark != seen or quiet_seconds >= SAFETY_LOOK_SECONDS:
+                seen, quiet_seconds = mark, 0.0
                 yield
             await asyncio.sleep(self._look_seconds)
+            quiet_seconds += self._look_seconds
 
     async def fetch(self) -> str:
         return await self._git.commit_of(self._ref)

@@ -9,7 +9,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from schemas.bundle import Bundle
+from schemas.bundle import MAX_BUNDLE_BYTES, Bundle, encode_bundle
 from schemas.checks import check_rules
 from schemas.checks.secrets import find_secrets
 from schemas.compile import compile_bundle
@@ -78,9 +78,12 @@ def load(files: Mapping[str, str], *, today: date, revision: str) -> Loaded:
     broken = has_errors(problems)
     rule_set = _rule_set(found, unreadable, revision, problems)
     problems += check_rules(rule_set, today)
-    ordered = tuple(sorted(set(problems)))
-    bundle = None if has_errors(ordered) else compile_bundle(rule_set)
-    return Loaded(None if broken else rule_set, bundle, ordered)
+    bundle = None if has_errors(problems) else compile_bundle(rule_set)
+    if bundle is not None and (size := len(encode_bundle(bundle))) > MAX_BUNDLE_BYTES:
+        message = f"the bundle has {size} bytes; a sidecar takes at most {MAX_BUNDLE_BYTES}"
+        problems.append(Problem(PLATFORM_FILE, 0, 0, "bundle-too-large", "error", message))
+        bundle = None
+    return Loaded(None if broken else rule_set, bundle, tuple(sorted(set(problems))))
 
 
 def load_rule_tests(files: Mapping[str, str]) -> tuple[Mapping[str, RuleFile[RuleTests]], tuple[Problem, ...]]:

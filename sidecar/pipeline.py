@@ -431,6 +431,7 @@ def chain_spent(call: Call, last: GatewayError) -> GatewayError:
         f'no model of use case "{call.plan.use_case.name}" answered ({trail}); last: {last.message}',
         status=status_of(last),
         code=last.code,
+        retry_after_seconds=last.retry_after_seconds if isinstance(last, UpstreamError) else None,
     )
 
 
@@ -446,6 +447,6 @@ def nobody_fits(plan: Plan) -> GatewayError:
 
 def error_headers(error: GatewayError) -> Mapping[str, str]:
     """Headers that every error of this kind carries."""
-    if isinstance(error, UpstreamError) and error.retry_after_seconds is not None:
+    if isinstance(error, UpstreamError | ChainSpent) and error.retry_after_seconds is not None:
         return {"retry-after": str(max(1, round(error.retry_after_seconds)))}
     return {}

@@ -169,9 +169,9 @@ def marked_events(whole: bytes, marks: Sequence[re.Pattern[bytes]]) -> Iterator[
     for start, end in spans:
         if start < at:
             continue  # another mark of the event that was just given
-        begin = max(whole.rfind(b"\n\n", at, start) + 2, at)
-        stop = whole.find(b"\n\n", end) + 2
-        stop = len(whole) if stop == 1 else stop
+        before, after = whole.rfind(b"\n\n", at, start), whole.find(b"\n\n", end)
+        begin = at if before < 0 else before + 2
+        stop = len(whole) if after < 0 else after + 2
         if begin > at:
             yield whole[at:begin], False
         yield whole[begin:stop], True

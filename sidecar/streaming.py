@@ -15,6 +15,9 @@ from sidecar.ports import Clock, Timer, UpstreamAnswer
 STUCK_CALLER_SECONDS = 60.0
 """A caller that has taken nothing for this long has gone, whatever its socket says."""
 
+EVENT = b"data: "
+"""Stands once in every event of every dialect; what stands in a JSON string beside it is not worth parsing for."""
+
 
 class Stream:
     """A `StreamReply`. `settle` is called exactly once, before the caller gets its last bytes."""
@@ -86,26 +89,27 @@ class Stream:
                 out = self._tap.feed(data)
         except UpstreamError as error:
             if not self._tap.finished:
-                self._book(error.code)
+                self._book(error.code, out)
                 await self._hand_over(out + self._encode_error(error), write)
                 return
             # A finish reason was seen: the answer is whole, however its connection ended.
             out += self._tap.finish()
-        self._book(OK)
+        self._book(OK, out)
         await self._hand_over(out, write)
 
     async def _hand_over(self, out: bytes, write: Write) -> None:
         if not out:
             return
-        self._events_seen += out.count(b"data: ")
+        self._events_seen += out.count(EVENT)
         self._writing_since = self._clock.monotonic()
         await write(out)
         self._writing_since = None
 
-    def _book(self, word: str) -> None:
+    def _book(self, word: str, last: bytes = b"") -> None:
+        """`last` reaches the caller after the books are closed, and counts as well."""
         if not self._settled:
             self._settled = True
-            self._settle(word, self._events_seen)
+            self._settle(word, self._events_seen + last.count(EVENT))
 
     def _watch(self) -> None:
         """One timer for the whole stream, moved by what it finds rather than by every chunk."""

@@ -4,12 +4,15 @@ import argparse
 import json
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 
-from schemas.__main__ import read_folder, today_utc
-from schemas.load import Loaded, folder_revision, load
-from schemas.problems import Problem
+from controller.errors import SourceUnavailable
+from controller.folder import read_folder
+from schemas.__main__ import today_utc
+from schemas.load import Loaded, load
+from schemas.problems import Problem, has_errors
 
 
 class NoRules(Exception):
@@ -37,10 +40,12 @@ def read_rules(folder: Path, today: date) -> tuple[Mapping[str, str], Loaded]:
         NoRules: no folder, or a file that cannot be read.
     """
     try:
-        files = read_folder(folder)
-    except OSError as error:
-        raise NoRules(f"cannot read {folder}: {error.strerror or error}") from error
-    return files, load(files, today=today, revision=folder_revision(files))
+        tree = read_folder(folder)
+    except SourceUnavailable as error:
+        raise NoRules(str(error)) from error
+    loaded = load(tree.files, today=today, revision=tree.revision)
+    bundle = None if has_errors(tree.problems) else loaded.bundle
+    return tree.files, replace(loaded, bundle=bundle, problems=tuple(sorted({*tree.problems, *loaded.problems})))
 
 
 def day_of(args: argparse.Namespace) -> date:

@@ -23,5 +23,5 @@ def run(args: argparse.Namespace) -> int:
     settings = serve_settings(args)
     logs.configure()
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(serve(settings, load=load))
+        runner.run(serve(settings))
     return 0

@@ -91,4 +91,6 @@ def crossing(
 ) -> Crossing:
     """All four, one after the other, each without faults and with an empty journal."""
     provider.clear()
+    agent.plain(request.param, "Are you there?")  # closes the breaker that an earlier test's faults have fed
+    provider.clear()
     return Crossing(agent, request.param, crossing_sidecar, provider)

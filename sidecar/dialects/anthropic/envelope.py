@@ -1,7 +1,7 @@
 """A Messages request as routing sees it: read once without decoding its messages, and passed on byte by byte."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 import msgspec
 
@@ -36,6 +36,14 @@ class _Source(msgspec.Struct, frozen=True):
     type: str = ""
 
 
+class _Thought(msgspec.Struct, frozen=True):
+    type: str = ""
+    signature: object = None
+
+
+_THOUGHT = msgspec.json.Decoder(_Thought)
+_MESSAGES: msgspec.json.Decoder[Sequence[dict[str, msgspec.Raw]]] = msgspec.json.Decoder(list[dict[str, msgspec.Raw]])
+_BLOCKS: msgspec.json.Decoder[Sequence[msgspec.Raw]] = msgspec.json.Decoder(list[msgspec.Raw])
 _FIELDS = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _BOOLEAN = msgspec.json.Decoder(bool)
 _METADATA = msgspec.json.Decoder(dict[str, msgspec.Raw])
@@ -121,16 +129,44 @@ def _metadata(fields: Mapping[str, msgspec.Raw]) -> dict[str, str]:
 
 
 _MODEL_FIELD = re.compile(rb'"model"[ \t\r\n]*:[ \t\r\n]*')
+_UNSIGNED_HINT = re.compile(rb'"signature"[ \t\r\n]*:[ \t\r\n]*""')
 
 
 def forward(envelope: Envelope, model: str) -> bytes:
     """Replaces the name of the model where it stands. Where the body says `"model"` more than once, only reading tells
-    which one is the field: then the fields are written anew, each with its own bytes."""
+    which one is the field: then the fields are written anew, each with its own bytes.
+
+    Thinking without a signature is left out. It comes from an answer of another vendor, which this conversation went to
+    before; Anthropic refuses a request for it.
+    """
     named = msgspec.json.encode(model)
     body = envelope.body
+    if _UNSIGNED_HINT.search(body) is not None:
+        messages = _without_unsigned_thinking(envelope.fields["messages"])
+        return msgspec.json.encode({**envelope.fields, "model": msgspec.Raw(named), "messages": messages})
     places = list(_MODEL_FIELD.finditer(body))
     old = bytes(envelope.fields["model"])
     if len(places) == 1 and body.startswith(old, places[0].end()):
         start = places[0].end()
         return body[:start] + named + body[start + len(old) :]
     return msgspec.json.encode({**envelope.fields, "model": msgspec.Raw(named)})
+
+
+def _without_unsigned_thinking(raw: msgspec.Raw) -> list[dict[str, object]]:
+    messages: list[dict[str, object]] = []
+    for fields in read_value("messages", raw, _MESSAGES):
+        content = fields.get("content", ABSENT)
+        if not starts_with(content, b"["):
+            messages.append({**fields})
+            continue
+        blocks = [block for block in read_value("messages.content", content, _BLOCKS) if not _is_unsigned(block)]
+        if blocks:
+            messages.append({**fields, "content": blocks})
+    return messages
+
+
+def _is_unsigned(block: msgspec.Raw) -> bool:
+    if _UNSIGNED_HINT.search(block) is None:
+        return False
+    thought = read_value("messages.content", block, _THOUGHT)
+    return thought.type == "thinking" and thought.signature == ""

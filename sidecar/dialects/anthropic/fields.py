@@ -5,7 +5,7 @@ from typing import TypeVar
 
 import msgspec
 
-from sidecar.dialects.anthropic.blocks import BadBlock, parse
+from sidecar.dialects.anthropic.blocks import BadBlock, is_given, parse
 from sidecar.errors import MalformedRequest
 
 _T = TypeVar("_T")
@@ -63,7 +63,7 @@ def read_required(fields: Mapping[str, msgspec.Raw], name: str, decoder: msgspec
 def read_optional(fields: Mapping[str, msgspec.Raw], name: str, decoder: msgspec.json.Decoder[_T]) -> _T | None:
     """None where the field is absent or null: the API takes null for most of its optional fields."""
     raw = fields.get(name)
-    return None if raw is None or bytes(raw) == b"null" else read_value(name, raw, decoder)
+    return None if raw is None or not is_given(raw) else read_value(name, raw, decoder)
 
 
 def starts_with(raw: msgspec.Raw, start: bytes) -> bool:

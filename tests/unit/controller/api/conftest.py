@@ -9,7 +9,6 @@ import pytest
 from controller.app import Running, running
 from controller.parts import WatchTimes
 from controller.settings import ServeSettings
-from schemas.load import load
 from tests.fakes.rules_repo import RulesRepo
 
 
@@ -21,7 +20,7 @@ def watch_times() -> WatchTimes:
 @pytest.fixture
 async def controller(tmp_path: Path, repo: RulesRepo, watch_times: WatchTimes) -> AsyncIterator[Running]:
     settings = ServeSettings(repo=str(repo.path), state=tmp_path / "state", listen_port=0)
-    async with running(settings, load=load, watch_times=watch_times) as controller:
+    async with running(settings, watch_times=watch_times) as controller:
         yield controller
 
 

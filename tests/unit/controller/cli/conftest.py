@@ -1,15 +1,15 @@
 """The commands on a rules folder, called as the command line calls them, and rules folders to call them on."""
 
-import argparse
 import json
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from controller.cli import main
 
 ROOT = Path(__file__).parents[4]
 
@@ -31,14 +31,8 @@ Pointsman = Callable[..., Answer]
 @pytest.fixture
 def pointsman(capsys: pytest.CaptureFixture[str]) -> Pointsman:
     def call(*argv: str | Path) -> Answer:
-        parser = argparse.ArgumentParser(prog="pointsman")
-        commands = parser.add_subparsers(dest="command", required=True)
-        modules = {name: import_module(f"controller.cli.{name}") for name in ("check", "test", "explain", "init")}
-        for module in modules.values():
-            module.add_parser(commands)
         try:
-            args = parser.parse_args([str(word) for word in argv])
-            status = modules[args.command].run(args)
+            status = main([str(word) for word in argv])
         except SystemExit as exit_:
             status = int(exit_.code or 0)
         written = capsys.readouterr()

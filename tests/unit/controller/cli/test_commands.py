@@ -12,7 +12,6 @@ from controller.app import Running, running
 from controller.cli import COMMANDS, main
 from controller.errors import CannotStart
 from controller.settings import ServeSettings
-from schemas.load import load
 from schemas.record import CallRecord
 from schemas.status import SidecarStatus
 from tests.fakes.rules_repo import RulesRepo
@@ -21,7 +20,7 @@ from tests.fakes.rules_repo import RulesRepo
 @pytest.fixture
 async def controller(tmp_path: Path, repo: RulesRepo) -> AsyncIterator[Running]:
     settings = ServeSettings(repo=str(repo.path), state=tmp_path / "state", listen_port=0)
-    async with running(settings, load=load) as controller:
+    async with running(settings) as controller:
         yield controller
 
 
@@ -95,7 +94,7 @@ def test_serve_says_what_is_wrong_before_it_starts(tmp_path: Path, capsys: pytes
 async def test_two_controllers_never_share_a_state_folder(controller: Running, tmp_path: Path, repo: RulesRepo) -> None:
     settings = ServeSettings(repo=str(repo.path), state=tmp_path / "state", listen_port=0)
     with pytest.raises(CannotStart, match="another controller"):
-        async with running(settings, load=load):
+        async with running(settings):
             pass
 
 

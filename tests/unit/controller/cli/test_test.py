@@ -49,4 +49,4 @@ def test_rules_that_cannot_run_are_not_tested(pointsman: Callable, rules: Path) 
 def test_wrong_usage_ends_with_2(pointsman: Callable) -> None:
     answer = pointsman("test", "/nowhere/at/all")
     assert answer.status == 2
-    assert "cannot read /nowhere/at/all" in answer.err
+    assert "cannot read /nowhere" in answer.err

@@ -149,6 +149,18 @@ def test_forward_finds_the_field_among_others_of_the_same_name() -> None:
     assert ANTHROPIC.forward(ANTHROPIC.open(body), "b") == body.replace(b',"model":"a"', b',"model":"b"')
 
 
+def test_forward_leaves_out_thinking_that_another_vendor_left_unsigned() -> None:
+    """Anthropic refuses it, and the caller only repeats what an earlier answer gave it."""
+    signed = {"type": "thinking", "thinking": "hm", "signature": "EqQB"}
+    unsigned = {"type": "thinking", "thinking": "hm", "signature": ""}
+    text = {"type": "text", "text": 'It says "signature": "" there.'}
+    turns = [HELLO, {"role": "assistant", "content": [unsigned, signed, text]}, HELLO]
+    body = MINIMAL | {"messages": [*turns, {"role": "assistant", "content": [unsigned]}, HELLO]}
+    forwarded = json.loads(ANTHROPIC.forward(ANTHROPIC.open(json.dumps(body).encode()), "claude"))
+    kept = [HELLO, {"role": "assistant", "content": [signed, text]}, HELLO, HELLO]
+    assert forwarded == MINIMAL | {"model": "claude", "messages": kept}
+
+
 @pytest.mark.parametrize(
     ("fields", "dropped"),
     [

@@ -4,11 +4,14 @@ import json
 from collections.abc import Mapping
 from pathlib import Path
 
+import anthropic
+import httpx2
 import pytest
 from anthropic.types import Message, ModelInfo, RawMessageStreamEvent
 from anthropic.types.message_create_params import MessageCreateParamsNonStreaming
 from pydantic import TypeAdapter
 
+from sidecar.canonical.events import Failed, collect
 from sidecar.dialects.anthropic import ANTHROPIC
 from sidecar.errors import CeilingSpent, ChainSpent, GatewayError, NotReady, UnknownUseCase
 
@@ -86,3 +89,39 @@ def test_a_stream_from_another_dialect_is_one_of_the_sdks(path: Path) -> None:
         data = json.loads(block.partition("data: ")[2])
         if data["type"] != "error" and is_counted(data):
             TypeAdapter(RawMessageStreamEvent).validate_python(data)
+
+
+def client(status: int, body: bytes, content_type: str) -> anthropic.Anthropic:
+    """The official client, in front of bytes that we wrote."""
+    answer = httpx2.Response(status, content=body, headers={"content-type": content_type})
+    http = httpx2.Client(transport=httpx2.MockTransport(lambda request: answer))
+    return anthropic.Anthropic(api_key="none", base_url="http://127.0.0.1", http_client=http, max_retries=0)
+
+
+@pytest.mark.parametrize("path", made("streams/openai/*.to_anthropic.sse"), ids=lambda path: path.name)
+def test_the_official_client_adds_a_stream_up_to_what_was_said(path: Path) -> None:
+    body = path.read_bytes()
+    decoder = ANTHROPIC.new_decoder()
+    events = decoder.feed(body) + decoder.finish()
+    said = client(200, body, "text/event-stream")
+    with said.messages.stream(model="m", max_tokens=9, messages=[{"role": "user", "content": "Hello"}]) as stream:
+        if isinstance(events[-1], Failed):
+            with pytest.raises(anthropic.APIStatusError) as failed:
+                stream.get_final_message()
+            assert failed.value.error_code == "stream_cut"
+            return
+        message = stream.get_final_message()
+    expected = json.loads(ANTHROPIC.encode_response(collect(events)))
+    blocks = [block.model_dump(exclude_none=True) for block in message.content]
+    assert [block | {"type": block["type"]} for block in blocks] == expected["content"]
+    assert message.stop_reason == expected["stop_reason"]
+
+
+def test_the_official_client_finds_our_code() -> None:
+    body = ANTHROPIC.encode_error(CeilingSpent("the day's budget is spent"), "req_1")
+    with pytest.raises(anthropic.APIStatusError) as refused:
+        client(402, body, "application/json").messages.create(
+            model="m", max_tokens=9, messages=[{"role": "user", "content": "Hello"}]
+        )
+    assert (refused.value.type, refused.value.error_code) == ("billing_error", "ceiling_spent")
+    assert refused.value.api_message == "the day's budget is spent"
