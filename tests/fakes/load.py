@@ -65,7 +65,7 @@ class Came:
 
     kind: Kind
     began: float
-    """Monotonic seconds, as are all times here."""
+    """Unix seconds, as are all times here: they are compared with those in logs."""
     ended: float
     status: int = 0
     """0: the connection broke before an answer."""
@@ -168,7 +168,7 @@ class Load:
 
 async def call(session: aiohttp.ClientSession, url: str, kind: Kind, text: str) -> Came:
     """One call, whatever comes of it."""
-    began = time.monotonic()
+    began = time.time()
     status, headers, body, broken = 0, {}, bytearray(), ""
     try:
         async with session.post(url + kind.path, json=kind.body(text), headers=kind.headers) as answer:
@@ -177,7 +177,7 @@ async def call(session: aiohttp.ClientSession, url: str, kind: Kind, text: str) 
                 body += data
     except (aiohttp.ClientError, OSError) as error:
         broken = f"{type(error).__name__}: {error}"
-    return Came(kind, began, time.monotonic(), status, headers, bytes(body), broken)
+    return Came(kind, began, time.time(), status, headers, bytes(body), broken)
 
 
 def counted(came: Sequence[Came]) -> str:
