@@ -1,4 +1,4 @@
-"""Small bundles and snapshots for tests of the sidecar: two models, two doors, one use case, and what a test changes."""
+"""Small bundles and snapshots for tests of the sidecar: two models, one use case, and what a test changes."""
 
 from collections.abc import Sequence
 from decimal import Decimal

@@ -392,11 +392,9 @@ async def test_a_request_that_cannot_be_translated_is_refused_and_booked_once(ch
 @pytest.mark.parametrize("streamed", [False, True])
 async def test_a_bug_of_ours_is_booked_once_and_leaves_nothing_open(streamed: bool) -> None:
     core = Core(Script((wire.CONTENT, RuntimeError("a bug"))))
-    with pytest.raises(Exception, match="a bug"):
-        if streamed:
-            await core.stream()
-        else:
-            await core.run()
+    call = core.stream() if streamed else core.run()
+    with pytest.raises(RuntimeError, match="a bug"):
+        await call
     assert core.sink.only.outcome == "gateway_error"
     core.assert_nothing_left_open()
 
