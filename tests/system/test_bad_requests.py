@@ -90,8 +90,6 @@ NESTED = b'{"model": "support", "max_tokens": 5, "messages": ' + b"[" * 100_000 
         pytest.param(b'"support"', "JSON object", id="a string"),
         pytest.param(b"null", "JSON object", id="null"),
         pytest.param(b"", "JSON object", id="no body"),
-        pytest.param(b'{"model": "support", "max_tokens": 5, "messages": [{"role": "user", "content": "\xff"}]}',
-                     "", id="not UTF-8"),
         pytest.param(b"\xff\xfe\x00{", "JSON", id="UTF-16"),
         pytest.param(NESTED, "", id="nested 100000 deep"),
         pytest.param({**GOOD, "messages": []}, "messages", id="no messages"),
@@ -106,6 +104,12 @@ NESTED = b'{"model": "support", "max_tokens": 5, "messages": ' + b"[" * 100_000 
 )  # fmt: skip
 def test_a_malformed_body_is_refused(door: Door, body: Any, words: str) -> None:
     door.assert_says(door.post(body), 400, "malformed_request", words)
+
+
+def test_a_body_that_is_not_utf8_is_a_400_whoever_reads_it(door: Door) -> None:
+    """In a translated call we read the messages; where they pass through, their provider does."""
+    reply = door.post(b'{"model": "support", "max_tokens": 5, "messages": [{"role": "user", "content": "\xff"}]}')
+    door.assert_says(reply, 400, "malformed_request" if door.dialect == "anthropic" else "rejected", "")
 
 
 @pytest.mark.parametrize("message", [5, "Hello", {"role": 7, "content": "Hello"}, {"role": "user", "content": 5}])
@@ -127,7 +131,7 @@ def test_an_unknown_use_case_in_the_header_is_not_replaced_by_the_model(door: Do
 
 
 def test_a_pin_on_an_unknown_model_lists_the_known(door: Door) -> None:
-    door.assert_says(door.post(GOOD, {"x-pointsman-target": "gpt-9"}), 404, "unknown_target", "o-model@alpha")
+    door.assert_says(door.post(GOOD, {"x-pointsman-target": "gpt-9"}), 404, "unknown_target", "known: o-model")
 
 
 @pytest.mark.parametrize("method", ["GET", "PUT", "DELETE", "PATCH"])
@@ -203,16 +207,16 @@ def test_a_compressed_body_is_read(door: Door) -> None:
 
 
 def test_a_gzip_bomb_is_refused_before_it_unfolds(door: Door) -> None:
-    bomb = gzip.compress(b" " * 512 * MEGABYTE, 9)
+    bomb = gzip.compress(b" " * 16 * MEGABYTE) * 32
     assert len(bomb) < MEGABYTE
     before = resident_bytes(door.sidecar)
     door.assert_says(door.post(bomb, {"content-encoding": "gzip"}), 413, "body_too_large", "--max-body")
-    assert resident_bytes(door.sidecar) - before < 4 * MAX_BODY
+    assert resident_bytes(door.sidecar) - before < 8 * MAX_BODY < 512 * MEGABYTE
 
 
 def test_a_body_that_only_says_that_it_is_compressed(door: Door) -> None:
     reply = door.post(GOOD, {"content-encoding": "gzip"})
-    door.assert_says(reply, 400, "malformed_request", "")
+    door.assert_says(reply, 400, "malformed_request", "as its headers say")
 
 
 def resident_bytes(sidecar: SidecarProcess) -> int:
@@ -235,11 +239,13 @@ def resident_bytes(sidecar: SidecarProcess) -> int:
     ],
 )
 def test_what_is_hardly_http_gets_a_plain_400(door: Door, raw: bytes) -> None:
-    """Refused before there is a path, and so a dialect, to answer in."""
+    """Refused before there is a path, and so a dialect, to answer in. The log does not repeat what came."""
+    said = len(door.sidecar.stderr())
     host, _, port = door.sidecar.url.removeprefix("http://").partition(":")
     with socket.create_connection((host, int(port)), wire.PATIENCE_SECONDS) as connection:
         connection.sendall(raw.replace(b"%s", door.path.encode()))
         assert connection.recv(100).startswith((b"HTTP/1.1 400", b"HTTP/1.0 400"))
+    assert "aaaa" not in door.sidecar.stderr()[said:]
 
 
 def test_a_caller_that_leaves_inside_its_own_body(door: Door) -> None:
