@@ -83,6 +83,7 @@ class Story:
 
     def _programs(self) -> None:
         self.terminal.heading(2, "Providers, controller, sidecar")
+        self.terminal.command(f"cd {self.stage.children.folder}")
         simulated = [vendor for vendor in self.cast.vendors if vendor.is_simulated]
         if simulated:
             self.terminal.say("The simulated vendors, each a process of its own:")
@@ -98,7 +99,9 @@ class Story:
             self.stage.start_small_model()
         self.terminal.say("The controller reads the repository; the sidecar follows the controller:")
         self.stage.start_controller(self.repository.folder)
+        self.stage.wait()
         self.stage.start_sidecar()
+        self.stage.wait()
         self.terminal.result(f"Up: agents call {self.settings.agents_url}")
 
     def _routed_calls(self) -> None:
@@ -135,6 +138,7 @@ class Story:
                 "The second vendor is left alone: without a real model here nobody would be left to answer."
             )
             self._bring_back(first)
+            self.stage.wait()
             return
         self.terminal.say("Now the second vendor as well. What is left is the small model, and it really answers:")
         self._take_down(second)
@@ -142,11 +146,13 @@ class Story:
         self.terminal.result(self._small_model_words("wrote that"))
         self._bring_back(first)
         self._bring_back(second)
+        self.stage.wait()
 
     def _live_rules(self) -> None:
         first, second = self.cast.vendors
         self.terminal.heading(5, "A commit changes the route")
         self.terminal.say(f"Customers shall be answered by {second.model} from now on:")
+        self.terminal.command(f"cd {self.repository.folder}")
         self._edit_support(second.model, first.model)
         self._commit_and_follow("Answer customers with the other vendor first")
         self._call(self._question("gpt-4o"), second.model)
@@ -214,6 +220,7 @@ class Story:
         if vendor.is_simulated:
             self.stage.kill(vendor)
             return
+        self.terminal.command(f"cd {self.repository.folder}")
         self.terminal.say(
             f"{vendor.title} cannot be killed from here: a commit points its base URL where nobody listens."
         )
@@ -272,7 +279,8 @@ class Story:
 def ready_text(settings: DemoSettings, rules: Path, logs: Path) -> str:
     """What a person needs to go on alone."""
     url = settings.agents_url
-    pointsman = "pointsman" if shutil.which("pointsman") else Path(sys.executable).with_name("pointsman")
+    beside = Path(sys.executable).with_name("pointsman")
+    pointsman = "pointsman" if shutil.which("pointsman") or not beside.exists() else beside
     stays = "" if settings.once else "\nCtrl-C ends all of it.\n"
     return f"""
 Ready: {url}
@@ -285,9 +293,10 @@ Ready: {url}
   With an SDK that you have:
     OPENAI_BASE_URL={url}/v1  OPENAI_API_KEY=any
     ANTHROPIC_BASE_URL={url}  ANTHROPIC_API_KEY=any
-  Change the rules: edit, then commit; the next call follows.
-    {rules}/{SUPPORT}
-    git -C {rules} commit --all -m 'Try another model'
+  Change the rules: edit, then commit, and the next call follows.
+    cd {rules}
+    $EDITOR {SUPPORT}
+    git commit --all -m 'Try another model'
   Look:
     {settings.admin_url}/status  {settings.admin_url}/metrics
     {pointsman} usage --controller {settings.controller_url}
