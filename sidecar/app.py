@@ -196,7 +196,7 @@ class Sidecar:
         try:
             async with asyncio.timeout(LAST_SHIPMENT_SECONDS):
                 await Shipper(self._spool, self._uplinks[0], self._clock).ship_all()
-        except (TimeoutError, UplinkFailed) as error:
+        except (TimeoutError, UplinkFailed, OSError) as error:
             log.warning("spool.kept pending=%d error=%s", self._spool.pending, error)
 
     def _add_gauges(self) -> None:

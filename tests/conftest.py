@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from schemas.bundle import Bundle
+from tests.fakes.controller import ControllerProcess, StartController
 from tests.fakes.sidecar import SidecarProcess, StartSidecar
 from tests.fakes.simulator import SimulatorProcess, StartSimulator
 
@@ -27,6 +28,19 @@ def start_sidecar(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StartSid
             sidecar = SidecarProcess(rules, folder, environment=environment, options=options)
             ends.callback(sidecar.stop)
             return sidecar.wait_ready()
+
+        yield start
+
+
+@pytest.fixture(scope="module")
+def start_controller(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StartController]:
+    """Starts controllers that follow a repository; all are stopped after the module's last test."""
+    with ExitStack() as ends:
+
+        def start(repo: Path) -> ControllerProcess:
+            controller = ControllerProcess(repo, tmp_path_factory.mktemp("controller"))
+            ends.callback(controller.stop)
+            return controller
 
         yield start
 

@@ -29,7 +29,7 @@ class Shipper:
             try:
                 await self.ship_all()
                 failures = 0
-            except UplinkFailed as error:
+            except (UplinkFailed, OSError) as error:
                 failures += 1
                 wait = min(LONGEST_WAIT_SECONDS, 0.5 * 2.0 ** min(failures, 10)) * self._clock.jitter()
                 log.warning("spool.not_shipped pending=%d error=%s", self._spool.pending, error)
@@ -37,7 +37,12 @@ class Shipper:
                 await self._clock.sleep(wait)
 
     async def ship_all(self) -> None:
-        """Until nothing is left. Raises UplinkFailed; what was acknowledged by then stays acknowledged."""
+        """Until nothing is left. What was acknowledged stays acknowledged.
+
+        Raises:
+            UplinkFailed: the controller did not take a batch.
+            OSError: the disk did not give a batch, or did not take the place behind it: it will be shipped again.
+        """
         while True:
             records, cursor = await asyncio.to_thread(self._spool.unshipped)
             if not records:

@@ -35,6 +35,7 @@ class Child:
         self._stderr = stderr
         self._stderr_from = stderr.stat().st_size
         self._lines: list[str] = []
+        self._heard_at: list[float] = []
         self._news = threading.Condition()
         self._is_read = False
         self._reader = threading.Thread(target=self._read, daemon=True)
@@ -81,6 +82,11 @@ class Child:
             raise ChildFailed(f"no line like {pattern!r}; exit status {self.popen.poll()}\n{self.stderr()}")
         return found
 
+    def heard(self) -> list[tuple[float, str]]:
+        """Its output so far: each line with the Unix time at which it came."""
+        with self._news:
+            return list(zip(self._heard_at, self._lines, strict=True))
+
     def stderr(self) -> str:
         """What this process, not one before it, has written there."""
         return self._stderr.read_bytes()[self._stderr_from :].decode(errors="replace")
@@ -116,6 +122,7 @@ class Child:
         for line in self.popen.stdout:
             with self._news:
                 self._lines.append(line)
+                self._heard_at.append(time.time())
                 self._news.notify_all()
         with self._news:
             self._is_read = True
