@@ -76,7 +76,7 @@ class Terminal:
         self._write("".join(f"{self._styled(line, Style.GOOD)}\n" for line in filled.splitlines()))
 
     def block(self, text: str) -> None:
-        """Several lines in one write: whoever reads the first one and leaves misses nothing that follows."""
+        """Several lines in one write."""
         self._write(text)
 
     @contextmanager
