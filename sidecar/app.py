@@ -26,6 +26,7 @@ from sidecar.rules.store import RuleStore
 from sidecar.rules.trust import LocalTrust, Trust
 from sidecar.server.admin import admin_app
 from sidecar.server.agents import AgentPort
+from sidecar.server.unreadable import UnreadableRequests
 from sidecar.settings import Address, Settings, is_url
 from sidecar.spool.shipper import Shipper
 from sidecar.spool.spool import Spool
@@ -237,6 +238,7 @@ def _without_credentials(source: str) -> str:
 
 
 async def serve(settings: Settings) -> None:
+    logging.getLogger("aiohttp.server").addFilter(UnreadableRequests())
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
