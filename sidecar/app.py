@@ -206,6 +206,12 @@ class Sidecar:
         gauge("pointsman_spool_pending_records", "Not yet acknowledged.", (), lambda: {(): float(spool.pending)})
         gauge("pointsman_spool_dropped_records", "Lost to a full disk.", (), lambda: {(): float(spool.dropped_records)})
         gauge(
+            "pointsman_spool_refused_records",
+            "Set aside, never booked.",
+            (),
+            lambda: {(): float(spool.refused_records)},
+        )
+        gauge(
             "pointsman_rules_last_reload_successful", "1 when the newest rules run.", (),
             lambda: {(): float(not store.error)},
         )  # fmt: skip

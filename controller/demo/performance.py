@@ -4,6 +4,7 @@ import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 
@@ -13,18 +14,29 @@ from controller.demo.local_models import available
 from controller.demo.narration import Terminal
 from controller.demo.ports import NoPorts, is_free, reserved
 from controller.demo.processes import Children, ProcessFailed
+from controller.demo.ready import ready_text
 from controller.demo.repository import Repository, RepositoryFailed, make_repository
 from controller.demo.settings import DemoSettings
 from controller.demo.stage import SMALL_MODEL, Stage
-from controller.demo.story import Story, StoryFailed, ready_text
+from controller.demo.story import Story, StoryFailed
 from controller.errors import CannotStart
+
+
+@dataclass(frozen=True, slots=True)
+class Performance:
+    """A story that has been told, and what still runs."""
+
+    ready: str
+    """What a person needs to go on alone."""
+    name_the_ended: Callable[[], None]
+    """Says which parts have ended since it was last asked."""
 
 
 @contextmanager
 def performing(
     settings: DemoSettings, environ: Mapping[str, str], today: date, terminal: Terminal
-) -> Iterator[Callable[[], None]]:
-    """Tells the story, and keeps everything up while the block runs; gives what names parts that have ended meanwhile.
+) -> Iterator[Performance]:
+    """Tells the story, and keeps everything up while the block runs.
 
     Raises:
         CannotStart: a port is taken, or the rules folder cannot be used.
@@ -44,8 +56,7 @@ def performing(
         except (StoryFailed, CallFailed, ProcessFailed, RepositoryFailed) as error:
             removal.pop_all()
             raise StoryFailed(f"{error}\nThe programs' logs are in {logs}") from error
-        terminal.block(ready_text(settings, rules, logs))
-        yield _watcher(terminal, children)
+        yield Performance(ready_text(settings, rules, logs), _watcher(terminal, children))
 
 
 def _cast(settings: DemoSettings, environ: Mapping[str, str], stack: ExitStack) -> Cast:

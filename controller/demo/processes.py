@@ -129,6 +129,7 @@ def environment_of_children(environ: Mapping[str, str] = os.environ) -> dict[str
     for name in ("NO_PROXY", "no_proxy"):
         kept[name] = ",".join(filter(None, (kept.get(name), LOOPBACK)))
     kept["PYTHONPATH"] = os.pathsep.join(filter(None, (CODE, kept.get("PYTHONPATH"))))
+    kept["PYTHONIOENCODING"] = "utf-8"  # what they say is read as such, whatever the terminal's own is
     return kept
 
 

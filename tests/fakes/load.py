@@ -16,7 +16,7 @@ import aiohttp
 
 from tests.fakes.processes import eventually
 
-PAUSE_SECONDS = 0.01
+PAUSE_SECONDS = 0.05
 """After a call that found nobody listening."""
 PATIENCE_SECONDS = 30.0
 
@@ -146,8 +146,8 @@ class Load:
         assert not self._thread.is_alive(), "calls are still open"
         return self.came
 
-    def wait_for(self, more: int, within_seconds: float = 20.0) -> None:
-        """Until so many more calls have ended."""
+    def wait_for(self, more: int, within_seconds: float = 30.0) -> None:
+        """Until so many more calls have ended, well or badly."""
         goal = len(self._came) + more
         eventually(lambda: len(self._came) >= goal, within_seconds)
 

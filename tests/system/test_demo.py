@@ -81,6 +81,15 @@ def told(environment: dict[str, str], *more: str) -> str:
     return done.stdout
 
 
+@contextmanager
+def started(environment: dict[str, str], *arguments: str) -> Iterator[subprocess.Popen[str]]:
+    with subprocess.Popen([*DEMO, *arguments], env=environment, stdout=subprocess.PIPE, text=True) as demo:
+        try:
+            yield demo
+        finally:
+            demo.kill()
+
+
 def test_the_story_is_told_with_its_facts_and_leaves_nothing(environment: dict[str, str], tmp_path: Path) -> None:
     assert available("smollm2") is None, "the real model is a part of this test"
     story = told(environment)
@@ -110,29 +119,34 @@ def test_the_story_is_told_with_its_facts_and_leaves_nothing(environment: dict[s
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("end", [signal.SIGTERM, signal.SIGINT, signal.SIGKILL])
-def test_after_the_story_it_stays_and_whatever_ends_it_ends_all(
-    environment: dict[str, str], tmp_path: Path, end: signal.Signals
-) -> None:
-    numbers = ports()
-    rules = tmp_path / "rules"
-    command = [*DEMO, *flags_of(numbers), "--folder", str(rules)]
-    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as demo:
+def test_after_the_story_it_stays_and_answers_until_it_is_ended(environment: dict[str, str], tmp_path: Path) -> None:
+    numbers, rules = ports(), tmp_path / "rules"
+    url = f"http://127.0.0.1:{numbers['--port']}"
+    with started(environment, *flags_of(numbers), "--folder", str(rules)) as demo:
         assert demo.stdout is not None
-        assert any(line == f"Ready: http://127.0.0.1:{numbers['--port']}\n" for line in demo.stdout)
-        try:
-            body = b'{"model": "customer-support", "messages": [{"role": "user", "content": "Hello!"}]}'
-            with urllib.request.urlopen(
-                f"http://127.0.0.1:{numbers['--port']}/v1/chat/completions", data=body, timeout=10
-            ) as response:
-                assert response.headers["x-pointsman-model"] == "simulated-gpt"
-            assert len(processes_in(tmp_path)) >= 5
-        finally:
-            demo.send_signal(end)
+        assert any(line == f"Ready: {url}\n" for line in demo.stdout)
+        body = b'{"model": "customer-support", "messages": [{"role": "user", "content": "Hello!"}]}'
+        with urllib.request.urlopen(f"{url}/v1/chat/completions", data=body, timeout=10) as response:
+            assert response.headers["x-pointsman-model"] == "simulated-gpt"
+        demo.terminate()
         demo.communicate(timeout=20)
-        assert demo.returncode == (-end if end is signal.SIGKILL else 0)
+        assert demo.returncode == 0
     assert wait_until_gone(tmp_path) == []
     assert (rules / "pointsman.yaml").is_file()
+
+
+@pytest.mark.parametrize(("end", "status"), [(signal.SIGINT, 130), (signal.SIGKILL, -signal.SIGKILL)])
+def test_whatever_ends_it_in_the_middle_ends_all(
+    environment: dict[str, str], tmp_path: Path, end: signal.Signals, status: int
+) -> None:
+    with started(environment, *flags_of(ports())) as demo:
+        assert demo.stdout is not None
+        assert any("Up: agents call" in line for line in demo.stdout)
+        assert len(processes_in(tmp_path)) >= 6  # the demo, two vendors, the model's two, controller and sidecar
+        demo.send_signal(end)
+        demo.communicate(timeout=20)
+        assert demo.returncode == status
+    assert wait_until_gone(tmp_path) == []
 
 
 @pytest.mark.parametrize("flag", ["--port", "--admin-port", "--controller-port"])

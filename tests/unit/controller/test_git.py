@@ -175,7 +175,7 @@ async def test_no_error_and_no_file_holds_a_credential(tmp_path: Path, url: str)
 async def test_whatever_git_says_is_masked(repo: RulesRepo) -> None:
     git = Git(repo.path / ".git", config={}, secrets=["s3cret"])
     with pytest.raises(SourceUnavailable) as error:
-        await git.run(["cat-file", "-t", "https://user:word@example.com/r?s3cret"])
+        await git.run(["no-command-https://user:word@example.com/r?s3cret"])
     assert "https://example.com/r?***" in str(error.value)
 
 

@@ -174,6 +174,16 @@ async def test_a_long_poll_answers_as_soon_as_there_is_something_new(
         assert changed.headers["ETag"] != tag
 
 
+async def test_a_long_poll_ends_as_usual_when_the_controller_stops(
+    client: aiohttp.ClientSession, controller: Running, loaded: str
+) -> None:
+    async with client.get("/v1/bundle") as first:
+        tag = first.headers["ETag"]
+    controller.parts.publisher.close()
+    async with client.get("/v1/bundle", headers={"If-None-Match": tag, "Prefer": "wait=10"}) as same:
+        assert same.status == 304
+
+
 async def test_a_long_poll_without_news_ends_with_304(client: aiohttp.ClientSession, loaded: str) -> None:
     async with client.get("/v1/bundle") as first:
         tag = first.headers["ETag"]
