@@ -171,7 +171,7 @@ class Git:
 
     def __init__(self, folder: Path, *, config: Mapping[str, str], secrets: Sequence[str] = ()) -> None:
         self.folder = folder
-        self._config = {"safe.directory": "*", "gc.auto": "0", "core.hooksPath": os.devnull} | dict(config)
+        self._config = {"gc.auto": "0", "core.hooksPath": os.devnull} | dict(config)
         self._secrets = secrets
 
     async def commit_of(self, ref: str) -> str:

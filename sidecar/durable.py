@@ -9,8 +9,13 @@ def write_durably(path: Path, data: bytes) -> None:
     temporary = path.with_name(f".{path.name}.new")
     fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     try:
-        os.write(fd, data)
+        # A disk that fills up takes a part and says so by its count alone; only the next write fails.
+        while data:
+            data = data[os.write(fd, data) :]
         os.fsync(fd)
+    except OSError:
+        temporary.unlink(missing_ok=True)
+        raise
     finally:
         os.close(fd)
     os.replace(temporary, path)

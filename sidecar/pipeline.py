@@ -29,6 +29,7 @@ from sidecar.dialects.base import Encoded, PlainAnswer, Tap
 from sidecar.dialects.registry import DIALECTS
 from sidecar.dialects.translator import Translator
 from sidecar.errors import (
+    CallerError,
     CannotCarry,
     CeilingSpent,
     ChainSpent,
@@ -169,6 +170,13 @@ class Pipeline:
                 raise
             except (UpstreamError, CannotCarry) as failure:
                 error: GatewayError = failure
+            except CallerError as refusal:
+                # Seen only in translation: the next target could not be asked that either.
+                raise self._refuse(call, refusal, planned) from refusal
+            except Exception:
+                # A bug of ours; the edge logs it. What was begun is booked all the same.
+                self._end(call, planned, Outcome(GatewayError.code, GatewayError.status), began, None)
+                raise
             self._note_failure(call, planned, error, began)
             tries += 1
             step = step_after(
@@ -179,9 +187,11 @@ class Pipeline:
             )
             if step is Step.STOP:
                 raise self._refuse(call, error, planned)
+            if len(call.attempts) >= retry.max_attempts:
+                raise self._refuse(call, chain_spent(call, error), planned)
             if step is Step.NEXT_TARGET or not await self._wait(call, planned, error, tries, deadline):
                 place, tries = place + 1, 0
-            if place == len(steps) or len(call.attempts) >= retry.max_attempts:
+            if place == len(steps):
                 raise self._refuse(call, chain_spent(call, error), planned)
 
     async def _wait(self, call: Call, planned: Planned, error: GatewayError, tries: int, deadline: float) -> bool:
@@ -230,9 +240,9 @@ class Pipeline:
                 committed = True
                 return self._stream(call, planned, answer, tap, held, began, deadline)
         except TimeoutError as error:
-            if self.clock.monotonic() >= deadline:
+            if left <= patience:
                 raise DeadlineExceeded(f"no answer within the deadline of {timeouts.deadline:g} s") from error
-            raise FirstTokenTimeout(f"no answer from {target.key} within {min(left, patience):g} s") from error
+            raise FirstTokenTimeout(f"no answer from {target.key} within {patience:g} s") from error
         finally:
             if answer is not None and not committed:
                 answer.close()
@@ -342,8 +352,7 @@ class Pipeline:
 
     def _book(self, record: CallRecord, call: Call) -> CallRecord:
         self._sink.book(record)
-        if record.cost_usd is not None:
-            self._spend.add(record.use_case, call.day, record.cost_usd + record.wasted_usd)
+        self._spend.add(record.use_case, call.day, (record.cost_usd or Decimal(0)) + record.wasted_usd)
         for observer in self._observers:
             observer.observe(record)
         return record

@@ -63,6 +63,10 @@ class Stream:
         except (asyncio.CancelledError, ConnectionError):
             self._book(OK if self._tap.finished else CLIENT_CLOSED)
             raise
+        except Exception:
+            # A bug of ours; the edge logs it. What was begun is booked all the same.
+            self._book(GatewayError.code)
+            raise
         finally:
             if self._timer is not None:
                 self._timer.cancel()
@@ -78,9 +82,7 @@ class Stream:
                     break
                 await self._hand_over(out, write)
                 out = b""
-                self._reading_since = self._clock.monotonic()
-                data = await self._answer.chunk()
-                self._reading_since = None
+                data = await self._read()
                 if not data:
                     out = self._tap.finish()
                     if self._tap.failed is not None:
@@ -96,6 +98,13 @@ class Stream:
             out += self._tap.finish()
         self._book(OK, out)
         await self._hand_over(out, write)
+
+    async def _read(self) -> bytes:
+        self._reading_since = self._clock.monotonic()
+        try:
+            return await self._answer.chunk()
+        finally:
+            self._reading_since = None
 
     async def _hand_over(self, out: bytes, write: Write) -> None:
         if not out:
@@ -114,17 +123,22 @@ class Stream:
     def _watch(self) -> None:
         """One timer for the whole stream, moved by what it finds rather than by every chunk."""
         now = self._clock.monotonic()
-        wait = min(self._idle_seconds, self._deadline - now)
+        waits = [self._idle_seconds, STUCK_CALLER_SECONDS]
         if now >= self._deadline:
             self._answer.fail(DeadlineExceeded("the call's deadline ran out inside the stream"))
-            wait = STUCK_CALLER_SECONDS
-        elif self._reading_since is not None:
-            silent = now - self._reading_since
-            if silent >= self._idle_seconds:
+        else:
+            waits.append(self._deadline - now)
+        if self._reading_since is not None:
+            left = self._reading_since + self._idle_seconds - now
+            if left <= 0:
                 self._answer.fail(StreamStalled(f"the provider sent nothing for {self._idle_seconds:g} s"))
-            wait = min(wait, max(self._idle_seconds - silent, 0.001))
-        if self._writing_since is not None and now - self._writing_since >= STUCK_CALLER_SECONDS:
-            assert self._task is not None
-            self._task.cancel()
-            return
-        self._timer = self._clock.call_later(max(wait, 0.001), self._watch)
+            else:
+                waits.append(left)
+        if self._writing_since is not None:
+            left = self._writing_since + STUCK_CALLER_SECONDS - now
+            if left <= 0:
+                assert self._task is not None
+                self._task.cancel()
+                return
+            waits.append(left)
+        self._timer = self._clock.call_later(max(min(waits), 0.001), self._watch)

@@ -81,7 +81,7 @@ async def current(request: web.Request) -> web.Response:
     if wait and (publication is None or known):
         try:
             async with asyncio.timeout(wait):
-                publication = await publisher.newer_than(known)
+                publication = await publisher.newer_than(known) or publisher.current
         except TimeoutError:
             publication = publisher.current
     if publication is None:

@@ -64,13 +64,14 @@ def run(args: argparse.Namespace) -> int:
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(number, _asked)
     today = datetime.fromtimestamp(time.time(), UTC).date()
-    told = False
+    terminal, told = open_terminal(), False
     try:
-        with performing(settings, os.environ, today, open_terminal()) as name_the_ended:
+        with performing(settings, os.environ, today, terminal) as performance:
             told = True
+            terminal.block(performance.ready)
             while not settings.once:
                 time.sleep(WATCH_SECONDS)
-                name_the_ended()
+                performance.name_the_ended()
     except StoryFailed as error:
         print(f"\npointsman demo: {error}", file=sys.stderr)
         return 1

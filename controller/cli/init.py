@@ -24,7 +24,7 @@ class GitFailed(Exception):
 def add_parser(subparsers: "_SubParsersAction[argparse.ArgumentParser]") -> None:
     parser = subparsers.add_parser("init", help="write a rules repository to start from")
     parser.add_argument("folder", type=Path, metavar="DIR", help="a new or empty folder")
-    add_today(parser)
+    add_today(parser, "the day of the first review (default: today)")
 
 
 def run(args: argparse.Namespace) -> int:

@@ -23,14 +23,10 @@ def add_folder(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("folder", nargs="?", type=Path, default=Path(), metavar="DIR", help="rules folder (default: .)")
 
 
-def add_today(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--today",
-        type=_day,
-        default=None,
-        metavar="DATE",
-        help="judge prices and reviews as of this day (default: today)",
-    )
+def add_today(
+    parser: argparse.ArgumentParser, means: str = "judge prices and reviews as of this day (default: today)"
+) -> None:
+    parser.add_argument("--today", type=_day, default=None, metavar="DATE", help=means)
 
 
 def read_rules(folder: Path, today: date) -> tuple[Mapping[str, str], Loaded]:

@@ -9,7 +9,6 @@ import uvloop
 from controller import logs
 from controller.app import serve
 from controller.settings import add_options, serve_settings
-from schemas.load import load
 
 if TYPE_CHECKING:
     from argparse import _SubParsersAction

@@ -2,6 +2,7 @@
 
 import http.client
 import json
+import re
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -9,7 +10,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 CALL_SECONDS = 120.0
-LINE_CHARACTERS = 70
+LINE_CHARACTERS = 73
 HEADERS_SHOWN = ("use-case", "model", "provider", "attempts", "reason", "cost-usd")
 
 
@@ -65,17 +66,16 @@ def anthropic_ask(question: str, *, model: str, max_tokens: int) -> Ask:
 
 def curl_line(base_url: str, ask: Ask) -> str:
     """What a person would type, in lines for a narrow terminal: JSON may be broken between its members."""
-    members = [f"{json.dumps(name)}: {json.dumps(value)}" for name, value in ask.body.items()]
-    lines = [f"-d '{{{members[0]}"]
-    for member in members[1:]:
+    first, *members = re.split(r'(?<=,) (?=")', json.dumps(ask.body))
+    lines = [f"-d '{first}"]
+    for member in members:
         if len(lines[-1]) + len(member) < LINE_CHARACTERS:
-            lines[-1] += f", {member}"
+            lines[-1] += f" {member}"
         else:
-            lines[-1] += ","
             lines.append(member)
     flags = [f"-H '{name}: {value}'" for name, value in ask.headers.items()]
     option = "-iN" if ask.is_streamed else "-i"
-    return " \\\n".join([f"curl {option} {base_url}{ask.path}", *flags, "\n".join(lines) + "}'"])
+    return " \\\n".join([f"curl {option} {base_url}{ask.path}", *flags, "\n".join(lines) + "'"])
 
 
 def send(base_url: str, ask: Ask, on_text: Callable[[str], None] = lambda piece: None) -> Reply:

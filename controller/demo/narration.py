@@ -1,5 +1,6 @@
 """How the demo tells its story on a terminal: headings, sentences, commands, what came back."""
 
+import io
 import os
 import re
 import shlex
@@ -75,7 +76,7 @@ class Terminal:
         self._write("".join(f"{self._styled(line, Style.GOOD)}\n" for line in filled.splitlines()))
 
     def block(self, text: str) -> None:
-        """Several lines in one write: whoever reads the first one and leaves misses nothing that follows."""
+        """Several lines in one write."""
         self._write(text)
 
     @contextmanager
@@ -129,6 +130,8 @@ class Terminal:
 
 def open_terminal(environ: Mapping[str, str] = os.environ) -> Terminal:
     """Standard output: coloured on a terminal, unless NO_COLOR is set (https://no-color.org) or it is a dumb one."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")  # a model may say what this terminal's encoding cannot
     is_terminal = sys.stdout.isatty()
     is_coloured = is_terminal and not environ.get("NO_COLOR") and environ.get("TERM") != "dumb"
     columns = max(NARROWEST, shutil.get_terminal_size((WIDTH, 24)).columns)

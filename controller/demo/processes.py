@@ -4,7 +4,6 @@ import ctypes
 import http.client
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -56,6 +55,8 @@ class Children:
     """Starts programs and, as a context, ends those that still run: the last one first."""
 
     logs: Path
+    folder: Path
+    """Where they run."""
     started: list[Child] = field(default_factory=list)
 
     def start(self, name: str, arguments: Sequence[str]) -> Child:
@@ -65,6 +66,7 @@ class Children:
         with log.open("ab") as output:
             process = subprocess.Popen(
                 [sys.executable, "-m", *arguments],
+                cwd=self.folder,
                 stdin=subprocess.PIPE,
                 stdout=output,
                 stderr=subprocess.STDOUT,
@@ -127,26 +129,8 @@ def environment_of_children(environ: Mapping[str, str] = os.environ) -> dict[str
     for name in ("NO_PROXY", "no_proxy"):
         kept[name] = ",".join(filter(None, (kept.get(name), LOOPBACK)))
     kept["PYTHONPATH"] = os.pathsep.join(filter(None, (CODE, kept.get("PYTHONPATH"))))
+    kept["PYTHONIOENCODING"] = "utf-8"  # what they say is read as such, whatever the terminal's own is
     return kept
-
-
-def is_free(port: int) -> bool:
-    """Whether a server could listen on 127.0.0.1 at this port now."""
-    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(("127.0.0.1", port))
-        except OSError:
-            return False
-        return True
-
-
-def free_ports(count: int, start: int) -> tuple[int, ...]:
-    """The first free ports from `start` on. Below the ephemeral range, so that no connection takes one meanwhile."""
-    found = [port for port in range(start, start + 500) if is_free(port)][:count]
-    if len(found) < count:
-        raise ProcessFailed(f"no {count} free ports from {start} on")
-    return tuple(found)
 
 
 def _end_with(parent: int) -> None:

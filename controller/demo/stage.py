@@ -16,18 +16,26 @@ START_SECONDS = 30.0
 MODEL_START_SECONDS = 120.0  # a cold disk and one busy core; a warm start takes a second or two
 COMMAND_SECONDS = 60.0
 SMALL_MODEL = "smollm2"
+CONTROLLER_STATE, SIDECAR_STATE = "state/controller", "state/sidecar"
+
+
+@dataclass(frozen=True, slots=True)
+class _Starting:
+    child: Child
+    ready_url: str
+    seconds: float
 
 
 @dataclass(slots=True)
 class Stage:
-    """Each `start_…` shows the command that a person could type, runs it, and waits until it answers."""
+    """Each `start_…` shows the command that a person could type, and runs it; `wait` waits until all of them answer."""
 
     settings: DemoSettings
     cast: Cast
     terminal: Terminal
     children: Children
-    state: Path
     playing: dict[str, Child] = field(default_factory=dict)
+    _starting: list[_Starting] = field(default_factory=list)
 
     def start_vendor(self, vendor: Vendor) -> None:
         self._start(
@@ -43,8 +51,10 @@ class Stage:
         self._start("small model", arguments, f"http://127.0.0.1:{port}/health", MODEL_START_SECONDS)
 
     def start_controller(self, rules: Path) -> None:
+        if rules.is_relative_to(self.children.folder):
+            rules = rules.relative_to(self.children.folder)
         arguments = [
-            "serve", "--repo", str(rules), "--ref", BRANCH, "--state", str(self.state / "controller"),
+            "serve", "--repo", str(rules), "--ref", BRANCH, "--state", CONTROLLER_STATE,
             "--listen", f"127.0.0.1:{self.settings.controller_port}",
         ]  # fmt: skip
         shown = shell_line(["pointsman", *arguments])
@@ -53,8 +63,8 @@ class Stage:
     def start_sidecar(self) -> None:
         arguments = [
             "--rules", self.settings.controller_url,
-            "--controller-token", str(self.state / "controller" / "sidecar.token"),
-            "--state", str(self.state / "sidecar"),
+            "--controller-token", f"{CONTROLLER_STATE}/sidecar.token",
+            "--state", SIDECAR_STATE,
             "--listen", f"127.0.0.1:{self.settings.agents_port}",
             "--admin", f"127.0.0.1:{self.settings.admin_port}",
             "--agent", "demo", "--drain", "2",
@@ -90,11 +100,21 @@ class Stage:
             self.terminal.output(done.stdout, Style.BAD if done.returncode else None)
         return done.returncode
 
+    def wait(self) -> None:
+        """Until everything that was started answers.
+
+        Raises:
+            ProcessFailed: something ended, or did not answer in time.
+        """
+        while self._starting:
+            starting = self._starting.pop(0)
+            with self.terminal.progress(f"starting {starting.child.name}") as tick:
+                self.children.wait_until_ready(starting.child, starting.ready_url, starting.seconds, tick)
+
     def _start(
         self, name: str, arguments: Sequence[str], ready_url: str, seconds: float = START_SECONDS, shown: str = ""
     ) -> None:
         self.terminal.command(shown or shell_line(["python", "-m", *arguments]))
         child = self.children.start(name, arguments)
-        with self.terminal.progress(f"starting {name}") as tick:
-            self.children.wait_until_ready(child, ready_url, seconds, tick)
         self.playing[name] = child
+        self._starting.append(_Starting(child, ready_url, seconds))

@@ -1,7 +1,5 @@
 """The demo's story, step by step. Every sentence about what happened is checked before it is said."""
 
-import shutil
-import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -9,7 +7,7 @@ from pathlib import Path
 
 from controller.demo.calls import Ask, Reply, anthropic_ask, curl_line, fetch, openai_ask, send
 from controller.demo.cast import DEAD_END, Cast, Vendor
-from controller.demo.narration import Style, Terminal
+from controller.demo.narration import Style, Terminal, shell_line
 from controller.demo.repository import SUPPORT, Repository
 from controller.demo.settings import DemoSettings
 from controller.demo.stage import SMALL_MODEL, Stage
@@ -20,7 +18,7 @@ TICKET = "Write a short title: the October invoice was sent twice."
 ANSWER_TOKENS = 80
 REAL_VENDOR_TOKENS = 600
 """Models that think first spend tokens before the first word."""
-FOLLOW_SECONDS = 10.0
+FOLLOW_SECONDS = 20.0  # a busy machine; an idle one takes a fraction of a second
 LOOK_SECONDS = 0.005
 
 
@@ -51,7 +49,7 @@ class Story:
     def _introduce(self) -> None:
         self.terminal.say(
             "Pointsman routes every model call by use case. This demo runs all of it on 127.0.0.1; each command below "
-            "is one that you could type yourself, and what stands under it is what really came back."
+            "is one that you could type yourself, and what stands under it really came back, cut to what matters."
         )
         simulated = [vendor for vendor in self.cast.vendors if vendor.is_simulated]
         if simulated:
@@ -73,7 +71,7 @@ class Story:
         self.repository = repository_of()
         folder = self.repository.folder
         self.terminal.say("A rules repository: providers, models with prices, use cases, and tests of the routes.")
-        self.terminal.command(f"cd {folder}")
+        self._go_to(folder)
         self.terminal.command("git ls-files")
         self.terminal.output(self.repository.git("ls-files"))
         self.terminal.command(f"cat {SUPPORT}")
@@ -83,6 +81,7 @@ class Story:
 
     def _programs(self) -> None:
         self.terminal.heading(2, "Providers, controller, sidecar")
+        self._go_to(self.stage.children.folder)
         simulated = [vendor for vendor in self.cast.vendors if vendor.is_simulated]
         if simulated:
             self.terminal.say("The simulated vendors, each a process of its own:")
@@ -98,7 +97,9 @@ class Story:
             self.stage.start_small_model()
         self.terminal.say("The controller reads the repository; the sidecar follows the controller:")
         self.stage.start_controller(self.repository.folder)
+        self.stage.wait()
         self.stage.start_sidecar()
+        self.stage.wait()
         self.terminal.result(f"Up: agents call {self.settings.agents_url}")
 
     def _routed_calls(self) -> None:
@@ -135,6 +136,7 @@ class Story:
                 "The second vendor is left alone: without a real model here nobody would be left to answer."
             )
             self._bring_back(first)
+            self.stage.wait()
             return
         self.terminal.say("Now the second vendor as well. What is left is the small model, and it really answers:")
         self._take_down(second)
@@ -142,11 +144,13 @@ class Story:
         self.terminal.result(self._small_model_words("wrote that"))
         self._bring_back(first)
         self._bring_back(second)
+        self.stage.wait()
 
     def _live_rules(self) -> None:
         first, second = self.cast.vendors
         self.terminal.heading(5, "A commit changes the route")
         self.terminal.say(f"Customers shall be answered by {second.model} from now on:")
+        self._go_to(self.repository.folder)
         self._edit_support(second.model, first.model)
         self._commit_and_follow("Answer customers with the other vendor first")
         self._call(self._question("gpt-4o"), second.model)
@@ -217,6 +221,7 @@ class Story:
         self.terminal.say(
             f"{vendor.title} cannot be killed from here: a commit points its base URL where nobody listens."
         )
+        self._go_to(self.repository.folder)
         self.repository.edit(f"providers/{vendor.provider}.yaml", "base_url:", f"base_url: {DEAD_END}")
         self._commit_and_follow(f"Rehearse an outage of {vendor.title}")
 
@@ -227,6 +232,9 @@ class Story:
             return
         self.repository.edit(f"providers/{vendor.provider}.yaml", "base_url:", f"base_url: {vendor.base_url}")
         self._commit_and_follow(f"End the rehearsal at {vendor.title}")
+
+    def _go_to(self, folder: Path) -> None:
+        self.terminal.command(shell_line(["cd", str(folder)]))
 
     def _edit_support(self, primary: str, fallback: str) -> None:
         self.repository.edit(SUPPORT, "primary:", f"primary: {primary}")
@@ -267,32 +275,6 @@ class Story:
                     raise StoryFailed(f"waited {FOLLOW_SECONDS:.0f} s for {what}")
                 tick()
                 time.sleep(LOOK_SECONDS)
-
-
-def ready_text(settings: DemoSettings, rules: Path, logs: Path) -> str:
-    """What a person needs to go on alone."""
-    url = settings.agents_url
-    pointsman = "pointsman" if shutil.which("pointsman") else Path(sys.executable).with_name("pointsman")
-    stays = "" if settings.once else "\nCtrl-C ends all of it.\n"
-    return f"""
-Ready: {url}
-
-  Call it:
-    curl {url}/v1/chat/completions \\
-      -H 'content-type: application/json' \\
-      -d '{{"model": "customer-support",
-      "messages": [{{"role": "user", "content": "Hello!"}}]}}'
-  With an SDK that you have:
-    OPENAI_BASE_URL={url}/v1  OPENAI_API_KEY=any
-    ANTHROPIC_BASE_URL={url}  ANTHROPIC_API_KEY=any
-  Change the rules: edit, then commit; the next call follows.
-    {rules}/{SUPPORT}
-    git -C {rules} commit --all -m 'Try another model'
-  Look:
-    {settings.admin_url}/status  {settings.admin_url}/metrics
-    {pointsman} usage --controller {settings.controller_url}
-  Logs: {logs}
-{stays}"""
 
 
 def _requests(url: str) -> int:

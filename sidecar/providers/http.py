@@ -22,7 +22,7 @@ _BEFORE_SENT = (
     aiohttp.ClientConnectorDNSError,
     aiohttp.ClientSSLError,
     aiohttp.ConnectionTimeoutError,
-    aiohttp.InvalidURL,
+    ValueError,  # a host name that cannot be looked up, a key that no header can hold
 )
 
 
@@ -48,6 +48,9 @@ class HttpAnswer:
         self._response = response
         self.status = response.status
         self.headers: Mapping[str, str] = {name.lower(): value for name, value in response.headers.items()}
+        self._lost = None if response.connection is None else response.connection.protocol.closed  # type: ignore[union-attr]
+        if self._lost is not None:
+            self._lost.add_done_callback(self._note_loss)
 
     async def read(self) -> bytes:
         try:
@@ -70,7 +73,16 @@ class HttpAnswer:
         self._response.content.set_exception(error)
 
     def close(self) -> None:
+        if self._lost is not None:
+            self._lost.remove_done_callback(self._note_loss)
         self._response.close()
+
+    def _note_loss(self, lost: asyncio.Future[None]) -> None:
+        """A body whose chunked framing breaks closes its connection, and aiohttp does not tell whoever reads it."""
+        lost.exception()
+        content = self._response.content
+        if not content.is_eof() and content.exception() is None:
+            content.set_exception(aiohttp.ClientPayloadError("the body is not framed as HTTP says"))
 
 
 class HttpUpstream:
@@ -100,7 +112,7 @@ class HttpUpstream:
                 timeout=self._time_out(connect_seconds),
                 allow_redirects=False,
             )
-        except (aiohttp.ClientError, OSError) as error:
+        except (aiohttp.ClientError, OSError, ValueError) as error:
             if isinstance(error, asyncio.TimeoutError) and not isinstance(error, aiohttp.ClientError):
                 raise
             raise failure_of(error, target) from error

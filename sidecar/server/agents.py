@@ -135,7 +135,7 @@ class AgentPort:
         caller = caller_of(request.headers, snapshot)
         if (request.content_length or 0) > self._max_body_bytes:
             raise _too_large(self._max_body_bytes)
-        body = await request.read()
+        body = await _body_of(request)
         return Inbound(request["id"], dialect, body, request.headers, snapshot, caller, arrived, started)
 
     def _snapshot(self) -> Snapshot:
@@ -164,7 +164,7 @@ class AgentPort:
         snapshot = self._snapshot()
         caller = caller_of(request.headers, snapshot)
         try:
-            asked = msgspec.json.decode(await request.read(), type=_Question)
+            asked = msgspec.json.decode(await _body_of(request), type=_Question)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise MalformedRequest(f"explain takes a JSON object: {error}") from error
         body = bytes(asked.body)
@@ -207,6 +207,14 @@ class _Question(msgspec.Struct, forbid_unknown_fields=True):
     path: str = "/v1/chat/completions"
     headers: dict[str, str] = {}
     body: msgspec.Raw = msgspec.Raw()
+
+
+async def _body_of(request: web.Request) -> bytes:
+    """Raises MalformedRequest: not what its own headers say, such as a body that is not compressed as they name it."""
+    try:
+        return await request.read()
+    except web.RequestPayloadError as error:
+        raise MalformedRequest("the body cannot be read: it is not encoded as its headers say") from error
 
 
 def _dialect_of(request: web.Request) -> Dialect:

@@ -2,10 +2,11 @@
 
 import asyncio
 import logging
+from collections.abc import Sequence
 
 from sidecar.ports import Clock
 from sidecar.spool.spool import Spool
-from sidecar.uplink import Uplink, UplinkFailed
+from sidecar.uplink import Uplink, UplinkFailed, UplinkRefused
 
 GATHER_SECONDS = 0.5
 """After the first record of a batch: the ledger is at most 5 s behind, and a busy sidecar sends few batches."""
@@ -29,7 +30,7 @@ class Shipper:
             try:
                 await self.ship_all()
                 failures = 0
-            except UplinkFailed as error:
+            except (UplinkFailed, OSError) as error:
                 failures += 1
                 wait = min(LONGEST_WAIT_SECONDS, 0.5 * 2.0 ** min(failures, 10)) * self._clock.jitter()
                 log.warning("spool.not_shipped pending=%d error=%s", self._spool.pending, error)
@@ -37,10 +38,30 @@ class Shipper:
                 await self._clock.sleep(wait)
 
     async def ship_all(self) -> None:
-        """Until nothing is left. Raises UplinkFailed; what was acknowledged by then stays acknowledged."""
+        """Until nothing is left. What was acknowledged stays acknowledged.
+
+        Raises:
+            UplinkFailed: the controller did not take a batch.
+            OSError: the disk did not give a batch, or did not take the place behind it: it will be shipped again.
+        """
         while True:
             records, cursor = await asyncio.to_thread(self._spool.unshipped)
             if not records:
                 return
-            await self._uplink.ship(records)
+            await self._hand_over(records)
             self._spool.acknowledge(cursor, len(records))
+
+    async def _hand_over(self, records: Sequence[bytes]) -> None:
+        """A batch that is refused is halved until the record is found that the controller cannot take.
+
+        That one is set aside, or it would hold back every record after it.
+        """
+        try:
+            await self._uplink.ship(records)
+        except UplinkRefused as error:
+            if len(records) == 1:
+                self._spool.set_aside(records[0], str(error))
+                return
+            middle = len(records) // 2
+            await self._hand_over(records[:middle])
+            await self._hand_over(records[middle:])

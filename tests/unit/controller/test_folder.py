@@ -1,4 +1,5 @@
 import asyncio
+import threading
 from contextlib import aclosing
 from pathlib import Path
 
@@ -60,3 +61,20 @@ async def test_a_saved_file_is_seen_and_read_whole(tmp_path: Path) -> None:
     ]
     with pytest.raises(SourceUnavailable, match="no longer"):
         await source.read(first)
+
+
+async def test_a_folder_in_the_middle_of_a_copy_is_read_when_it_has_settled(tmp_path: Path) -> None:
+    write_files(tmp_path, RULES)
+    pace = threading.Event()
+
+    def copy_slowly() -> None:
+        for number in range(60):
+            write_files(tmp_path, {"pointsman.yaml": f"schema: {number}\n"})
+            pace.wait(0.005)
+
+    copying = asyncio.create_task(asyncio.to_thread(copy_slowly))
+    source = Folder(tmp_path)
+    async with asyncio.timeout(DEADLINE_SECONDS):
+        tree = await source.read(await source.fetch())
+    await copying
+    assert tree.files["pointsman.yaml"] == "schema: 59\n"

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from controller.errors import SourceUnavailable
-from controller.git import LocalRepository, RemoteRepository, is_repository, is_url, without_credentials
+from controller.git import Git, LocalRepository, RemoteRepository, is_repository, is_url, without_credentials
 from controller.tree import MAX_FILE_BYTES
 from tests.fakes.rules_repo import PLATFORM, RULES, RulesRepo, write_files
 
@@ -110,7 +110,7 @@ async def test_every_way_in_which_a_ref_moves_is_seen_within_a_second(repo: Rule
         await looks.aclose()
 
 
-async def test_a_repository_of_another_user_with_hostile_settings_is_read_all_the_same(repo: RulesRepo) -> None:
+async def test_settings_of_a_repository_make_nothing_run(repo: RulesRepo) -> None:
     marker = repo.path / "ran"
     commit = repo.commit({**RULES, ".gitattributes": "*.yaml filter=evil\n"})
     repo.git("config", "core.fsmonitor", f"touch {marker}")
@@ -118,6 +118,14 @@ async def test_a_repository_of_another_user_with_hostile_settings_is_read_all_th
     repo.git("config", "core.hooksPath", str(repo.path))
     assert set((await LocalRepository(repo.path, ref="main").read(commit)).files) == set(RULES)
     assert not marker.exists()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a repository to somebody else")
+async def test_a_repository_that_belongs_to_another_user_is_read(repo: RulesRepo) -> None:
+    commit = repo.commit()
+    for path in (repo.path, *repo.path.rglob("*")):
+        os.chown(path, 12345, 12345)
+    assert await LocalRepository(repo.path, ref="main").fetch() == commit
 
 
 async def test_a_url_is_mirrored_and_follows_new_commits_and_rewritten_history(repo: RulesRepo, tmp_path: Path) -> None:
@@ -160,7 +168,15 @@ async def test_no_error_and_no_file_holds_a_credential(tmp_path: Path, url: str)
         await source.fetch()
     assert "s3cret" not in str(error.value)
     assert "127.0.0.1" in str(error.value)
+    assert "@" not in str(error.value)
     assert "s3cret" not in text_of_files(tmp_path)
+
+
+async def test_whatever_git_says_is_masked(repo: RulesRepo) -> None:
+    git = Git(repo.path / ".git", config={}, secrets=["s3cret"])
+    with pytest.raises(SourceUnavailable) as error:
+        await git.run(["no-command-https://user:word@example.com/r?s3cret"])
+    assert "https://example.com/r?***" in str(error.value)
 
 
 async def test_a_server_that_never_answers_ends_at_the_deadline(tmp_path: Path) -> None:

@@ -164,9 +164,16 @@ def test_an_event_is_written_so_that_it_reads_back(data: bytes, event: str | Non
 MARKS = (re.compile(rb'"usage"'), re.compile(rb"DONE"))
 PIECES = st.lists(
     st.sampled_from(
-        [b"data: a\n\n", b'data: "usage"\n\n', b": ping\n\n", b"data: DONE\n\n", b'data: "usage" DONE\n\n', b"data: b\r\n\r\n"]
+        [
+            b"data: a\n\n",
+            b"data: b\r\n\r\n",
+            b": ping\n\n",
+            b"data: DONE\n\n",
+            b'data: "usage"\n\n',
+            b'data: "usage" DONE\n\n',
+        ]
     )
-)  # fmt: skip
+)
 
 
 @given(PIECES, st.sampled_from([b"", b"data: cut", b'data: "usage"']))

@@ -17,6 +17,18 @@ DEADLINE_SECONDS = 10.0
 MakeBundle = Callable[..., Bundle]
 
 
+def is_cut(connection: socket.socket) -> bool:
+    """Whether, after what is buffered, the connection ends without the stream's own end (an empty chunk)."""
+    connection.settimeout(DEADLINE_SECONDS)
+    tail = b""
+    try:
+        while piece := connection.recv(65536):
+            tail = (tail + piece)[-5:]
+    except ConnectionResetError:
+        return True
+    return tail != b"0\r\n\r\n"
+
+
 @pytest.mark.parametrize("path", ["/v1/watch", "/v1/bundle", "/readyz"])
 async def test_before_anything_is_loaded_503_says_where_to_look(client: aiohttp.ClientSession, path: str) -> None:
     async with client.get(path) as got:
@@ -101,6 +113,7 @@ class TestSlowClients:
                     await publisher.publish(make_bundle(f"r{number}", padding=INLINE_BYTES - 2000))
                     while (await anext(stream)).pointer.revision != f"r{number}":
                         pass
+            assert await asyncio.to_thread(is_cut, deaf)
 
 
 async def test_a_client_that_vanishes_frees_its_stream_at_once(
@@ -159,6 +172,16 @@ async def test_a_long_poll_answers_as_soon_as_there_is_something_new(
     async with asyncio.timeout(DEADLINE_SECONDS), await waiting as changed:
         assert changed.status == 200
         assert changed.headers["ETag"] != tag
+
+
+async def test_a_long_poll_ends_as_usual_when_the_controller_stops(
+    client: aiohttp.ClientSession, controller: Running, loaded: str
+) -> None:
+    async with client.get("/v1/bundle") as first:
+        tag = first.headers["ETag"]
+    controller.parts.publisher.close()
+    async with client.get("/v1/bundle", headers={"If-None-Match": tag, "Prefer": "wait=10"}) as same:
+        assert same.status == 304
 
 
 async def test_a_long_poll_without_news_ends_with_304(client: aiohttp.ClientSession, loaded: str) -> None:
