@@ -126,7 +126,6 @@ class Pipeline:
         )
         agent = headers.get("x-pointsman-agent") or (caller.name if caller else self._default_agent)
         at = datetime.fromtimestamp(inbound.arrived, UTC)
-        day = at.date().isoformat()
         facts = Facts(
             input_tokens=envelope.input_tokens,
             max_output_tokens=envelope.max_output_tokens,
@@ -137,7 +136,8 @@ class Pipeline:
             headers={name: headers[name] for name in use_case.headers_watched if name in headers},
             metadata=envelope.metadata,
         )
-        return Call(inbound, envelope, self._plan(inbound, use_case, facts, at, day), agent, day)
+        at_text = at.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        return Call(inbound, envelope, self._plan(inbound, use_case, facts, at), agent, at_text)
 
     def plan_for(self, use_case: UseCase, facts: Facts, at: datetime) -> Plan:
         """What would happen to such a call now."""
@@ -149,7 +149,7 @@ class Pipeline:
             at=at,
         )
 
-    def _plan(self, inbound: Inbound, use_case: UseCase, facts: Facts, at: datetime, day: str) -> Plan:
+    def _plan(self, inbound: Inbound, use_case: UseCase, facts: Facts, at: datetime) -> Plan:
         wanted = inbound.headers.get("x-pointsman-target")
         if wanted is None:
             return self.plan_for(use_case, facts, at)
