@@ -51,6 +51,10 @@ class StreamReply(Protocol):
         """Everything to the caller, then the books. Never raises an upstream's failure: that becomes an error event."""
         ...
 
+    def end(self, error: GatewayError) -> None:
+        """Ends with this error event as soon as the caller has what was already read."""
+        ...
+
 
 @dataclass(slots=True)
 class Call:
