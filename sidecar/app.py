@@ -190,6 +190,7 @@ class Sidecar:
         end = self._clock.monotonic() + self._settings.drain_seconds
         while self._agents.calls_open and self._clock.monotonic() < end:
             await self._clock.sleep(0.02)
+        self._agents.end_open_calls()
 
     async def _ship_the_rest(self) -> None:
         if not self._uplinks:

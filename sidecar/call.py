@@ -51,6 +51,10 @@ class StreamReply(Protocol):
         """Everything to the caller, then the books. Never raises an upstream's failure: that becomes an error event."""
         ...
 
+    def end(self, error: GatewayError) -> None:
+        """Ends with this error event as soon as the caller has what was already read."""
+        ...
+
 
 @dataclass(slots=True)
 class Call:
@@ -60,12 +64,17 @@ class Call:
     envelope: Envelope
     plan: Plan
     agent: str
-    day: str
-    """ISO day (UTC) on which it arrived: decides prices and budgets."""
+    at: str
+    """When it arrived: RFC 3339, UTC, milliseconds."""
     attempts: list[AttemptRecord] = field(default_factory=list)
     dropped: tuple[str, ...] = ()
     reason: str = ""
     """Why the target that answers, or the last one tried, was chosen."""
+
+    @property
+    def day(self) -> str:
+        """ISO day (UTC): decides prices and budgets."""
+        return self.at[:10]
 
 
 @dataclass(frozen=True, slots=True)

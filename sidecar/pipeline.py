@@ -37,6 +37,7 @@ from sidecar.errors import (
     FirstTokenTimeout,
     GatewayError,
     NotAllowed,
+    NotReady,
     Rejected,
     StreamCut,
     UpstreamError,
@@ -83,6 +84,8 @@ class Pipeline:
     ) -> None:
         self.health = Health()
         self.clock = clock
+        self.is_closing = False
+        """A call that is cancelled from now on was ended by us and not left by its caller."""
         self._sidecar = sidecar
         self._upstream = upstream
         self._sink = sink
@@ -123,7 +126,6 @@ class Pipeline:
         )
         agent = headers.get("x-pointsman-agent") or (caller.name if caller else self._default_agent)
         at = datetime.fromtimestamp(inbound.arrived, UTC)
-        day = at.date().isoformat()
         facts = Facts(
             input_tokens=envelope.input_tokens,
             max_output_tokens=envelope.max_output_tokens,
@@ -134,7 +136,8 @@ class Pipeline:
             headers={name: headers[name] for name in use_case.headers_watched if name in headers},
             metadata=envelope.metadata,
         )
-        return Call(inbound, envelope, self._plan(inbound, use_case, facts, at, day), agent, day)
+        at_text = at.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        return Call(inbound, envelope, self._plan(inbound, use_case, facts, at), agent, at_text)
 
     def plan_for(self, use_case: UseCase, facts: Facts, at: datetime) -> Plan:
         """What would happen to such a call now."""
@@ -146,7 +149,7 @@ class Pipeline:
             at=at,
         )
 
-    def _plan(self, inbound: Inbound, use_case: UseCase, facts: Facts, at: datetime, day: str) -> Plan:
+    def _plan(self, inbound: Inbound, use_case: UseCase, facts: Facts, at: datetime) -> Plan:
         wanted = inbound.headers.get("x-pointsman-target")
         if wanted is None:
             return self.plan_for(use_case, facts, at)
@@ -205,7 +208,7 @@ class Pipeline:
         except asyncio.CancelledError:
             seconds_in_all = self.clock.monotonic() - call.inbound.started
             self._book(
-                final_record(call, self._sidecar, planned.target, Outcome(CLIENT_CLOSED, 0), seconds_in_all), call
+                final_record(call, self._sidecar, planned.target, self._cut_short(), seconds_in_all), call
             )
             raise
         return True
@@ -373,9 +376,13 @@ class Pipeline:
         )
 
     def _note_departure(self, call: Call, planned: Planned, began: float) -> None:
-        """The caller left before an answer: its provider may bill what was asked, so the estimate is booked."""
-        usage = estimated_usage(call, planned.target)
-        self._end(call, planned, Outcome(CLIENT_CLOSED, 0, usage, True), began, None)
+        """Cancelled before an answer: its provider may bill what was asked, so the estimate is booked."""
+        self._end(call, planned, self._cut_short(estimated_usage(call, planned.target)), began, None)
+
+    def _cut_short(self, usage: Usage | None = None) -> Outcome:
+        """How a cancelled call ended: its caller left, or we are shutting down."""
+        word, status = (NotReady.code, NotReady.status) if self.is_closing else (CLIENT_CLOSED, 0)
+        return Outcome(word, status, usage, usage is not None)
 
     def _refuse(self, call: Call, error: GatewayError, planned: Planned | None = None) -> CallFailed:
         """Book a call that gets no answer; the error for the edge to raise."""

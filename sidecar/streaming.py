@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from sidecar.accounting.books import CLIENT_CLOSED, OK
 from sidecar.call import Write
 from sidecar.dialects.base import Tap
-from sidecar.errors import DeadlineExceeded, GatewayError, StreamStalled, UpstreamError
+from sidecar.errors import DeadlineExceeded, GatewayError, NotReady, StreamStalled, UpstreamError
 from sidecar.ports import Clock, Timer, UpstreamAnswer
 
 STUCK_CALLER_SECONDS = 60.0
@@ -72,6 +72,10 @@ class Stream:
                 self._timer.cancel()
             self._answer.close()
 
+    def end(self, error: GatewayError) -> None:
+        """We end it: the read that waits, or the next one, raises this."""
+        self._answer.fail(error)
+
     async def _pass_on(self, write: Write) -> None:
         out = self._held
         try:
@@ -89,7 +93,7 @@ class Stream:
                         raise self._tap.failed
                     break
                 out = self._tap.feed(data)
-        except UpstreamError as error:
+        except (UpstreamError, NotReady) as error:
             if not self._tap.finished:
                 self._book(error.code, out)
                 await self._hand_over(out + self._encode_error(error), write)

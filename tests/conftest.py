@@ -6,11 +6,17 @@ from itertools import count
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from schemas.bundle import Bundle
 from tests.fakes.controller import ControllerProcess, StartController
 from tests.fakes.sidecar import SidecarProcess, StartSidecar
 from tests.fakes.simulator import SimulatorProcess, StartSimulator
+
+# The same examples in every run: a red test is about the change, and never about the day. No example is too slow, for
+# the machine may be busy. `--hypothesis-profile=default` looks further.
+settings.register_profile("repeatable", derandomize=True, deadline=None)
+settings.load_profile("repeatable")
 
 
 @pytest.fixture(scope="module")

@@ -1,5 +1,6 @@
 """The port that agents call: one handler per path, one translation of errors into the caller's own dialect."""
 
+import asyncio
 import logging
 import os
 from collections.abc import Awaitable, Callable, Mapping
@@ -8,7 +9,7 @@ from datetime import UTC, datetime
 import msgspec
 from aiohttp import web
 
-from sidecar.call import CallFailed, Inbound, PlainReply
+from sidecar.call import CallFailed, Inbound, PlainReply, StreamReply
 from sidecar.dialects.base import Dialect
 from sidecar.dialects.registry import DIALECTS
 from sidecar.errors import (
@@ -35,13 +36,15 @@ OPENAI, ANTHROPIC = DIALECTS["openai"], DIALECTS["anthropic"]
 
 CALL_PATHS: Mapping[str, Dialect] = {"/v1/chat/completions": OPENAI, "/v1/messages": ANTHROPIC}
 
+SHUTTING_DOWN = "this sidecar is shutting down, and the time that open calls had is over"
+
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 log = logging.getLogger("pointsman.calls")
 
 
 class AgentPort:
-    """Handlers, with what they need. `calls_open` counts requests being answered, for a drain."""
+    """Handlers, with what they need."""
 
     def __init__(
         self,
@@ -61,7 +64,21 @@ class AgentPort:
         self._recent = recent
         self._allowed_hosts = allowed_hosts
         self._max_body_bytes = max_body_bytes
-        self.calls_open = 0
+        self._open: dict[asyncio.Task[object], StreamReply | None] = {}
+        """Requests being answered; with their stream once it has begun."""
+
+    @property
+    def calls_open(self) -> int:
+        return len(self._open)
+
+    def end_open_calls(self) -> None:
+        """The time to drain is over: whatever is open ends with an error in its caller's dialect, and is booked so."""
+        self._pipeline.is_closing = True
+        for task, stream in self._open.items():
+            if stream is None:
+                task.cancel()
+            else:
+                stream.end(NotReady(SHUTTING_DOWN))
 
     def app(self) -> web.Application:
         app = web.Application(client_max_size=self._max_body_bytes, middlewares=[self._edge])
@@ -105,13 +122,16 @@ class AgentPort:
 
     def _answering(self, dialect: Dialect) -> Handler:
         async def answer(request: web.Request) -> web.StreamResponse:
-            self.calls_open += 1
+            task = asyncio.current_task()
+            assert task is not None
+            self._open[task] = None
             try:
-                reply = await self._pipeline.run(await self._inbound(request, dialect))
+                reply = await self._reply(request, dialect, task)
                 if isinstance(reply, PlainReply):
                     return web.Response(
                         status=reply.status, headers=reply.headers, body=reply.body, content_type="application/json"
                     )
+                self._open[task] = reply
                 response = web.StreamResponse(status=reply.status, headers=reply.headers)
                 response.headers["content-type"] = reply.content_type
                 response.headers["cache-control"] = "no-cache"
@@ -125,9 +145,20 @@ class AgentPort:
                 await response.write_eof()
                 return response
             finally:
-                self.calls_open -= 1
+                del self._open[task]
 
         return answer
+
+    async def _reply(
+        self, request: web.Request, dialect: Dialect, task: "asyncio.Task[object]"
+    ) -> PlainReply | StreamReply:
+        try:
+            return await self._pipeline.run(await self._inbound(request, dialect))
+        except asyncio.CancelledError:
+            if not self._pipeline.is_closing:
+                raise
+            task.uncancel()
+            raise NotReady(SHUTTING_DOWN) from None
 
     async def _inbound(self, request: web.Request, dialect: Dialect) -> Inbound:
         arrived, started = self._clock.now(), self._clock.monotonic()
