@@ -10,6 +10,8 @@ from dataclasses import dataclass
 OPEN_AFTER_FAILURES = 5
 FIRST_REST_SECONDS = 5.0
 LONGEST_REST_SECONDS = 300.0
+MOST_DOUBLINGS = 10
+"""More would change nothing: the rest is as long as it gets."""
 
 
 @dataclass(slots=True)
@@ -35,10 +37,12 @@ class Health:
 
     def failed(self, key: str, now: float) -> None:
         breaker = self._breakers.setdefault(key, _Breaker())
+        if now < breaker.until:
+            return  # a call that was under way when the breaker opened: no news
         breaker.failures += 1
         if breaker.failures >= OPEN_AFTER_FAILURES or breaker.rests:
             breaker.until = now + min(LONGEST_REST_SECONDS, FIRST_REST_SECONDS * 2.0**breaker.rests)
-            breaker.rests += 1
+            breaker.rests = min(breaker.rests + 1, MOST_DOUBLINGS)
             breaker.failures = 0
             self._resting.add(key)
 
