@@ -1,4 +1,4 @@
-"""The fault matrix: for each fault the next step, what the caller sees, what is booked, and whether the target rests."""
+"""The fault matrix: the next step, what the caller sees, what is booked, and whether the target rests."""
 
 import asyncio
 from decimal import Decimal

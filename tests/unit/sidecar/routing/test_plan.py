@@ -86,14 +86,16 @@ ONE = Decimal(1)
 @pytest.mark.parametrize(
     ("ceiling", "spend", "expected", "skipped", "refusal"),
     [
-        (Ceiling(per_day=ONE), Spend(Decimal("0.99"), ONE), [("dear@one", "primary"), ("beta@two", "fallback")], [], None),
+        (Ceiling(per_day=ONE), Spend(Decimal("0.99"), ONE),
+         [("dear@one", "primary"), ("beta@two", "fallback")], [], None),
         (Ceiling(per_day=ONE), Spend(ONE, ONE), [],
          [("dear@one", "cost_ceiling.per_day"), ("beta@two", "cost_ceiling.per_day")], "cost_ceiling.per_day"),
         (Ceiling(per_month=ONE, then=("cheap",)), Spend(ONE, ONE), [("cheap@one", "cost_ceiling.per_month")],
          [("dear@one", "cost_ceiling.per_month"), ("beta@two", "cost_ceiling.per_month")], None),
         (Ceiling(per_day=ONE, then=("beta",)), Spend(ONE, ONE), [("beta@two", "cost_ceiling.per_day")],
          [("dear@one", "cost_ceiling.per_day")], None),
-        (Ceiling(per_request=ONE), Spend(), [("beta@two", "fallback")], [("dear@one", "cost_ceiling.per_request")], None),
+        (Ceiling(per_request=Decimal("0.5")), Spend(), [("beta@two", "fallback")],
+         [("dear@one", "cost_ceiling.per_request")], None),
         (Ceiling(per_request=Decimal("0.001")), Spend(), [],
          [("dear@one", "cost_ceiling.per_request"), ("beta@two", "cost_ceiling.per_request")],
          "cost_ceiling.per_request"),
