@@ -27,7 +27,7 @@ from sidecar.routing.explain import explained
 from sidecar.routing.facts import parse_facts
 from sidecar.routing.snapshot import Snapshot
 from sidecar.rules.store import RuleStore
-from sidecar.server.guard import caller_of, refuse_foreigners
+from sidecar.server.guard import caller_of, refuse_foreigners, refuse_unreadable
 from sidecar.telemetry.metrics import Metrics
 from sidecar.telemetry.recent import RecentCalls
 
@@ -80,6 +80,7 @@ class AgentPort:
         known: Mapping[str, str] = {}
         try:
             refuse_foreigners(request.headers, self._allowed_hosts)
+            refuse_unreadable(request.headers)
             return await handler(request)
         except CallFailed as failed:
             error, known = failed.error, failed.headers

@@ -42,6 +42,7 @@ class FaultServer:
         """Set when the caller has closed a connection that hung."""
         self.arrived: dict[str, asyncio.Event] = {}
         self.port = 0
+        self.connections = 0
         self._good = good
 
     def reset(self, part: str) -> None:
@@ -49,6 +50,7 @@ class FaultServer:
         self.left[part], self.arrived[part] = asyncio.Event(), asyncio.Event()
 
     async def serve_connection(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.connections += 1
         try:
             with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError, ssl.SSLError):
                 while await self._serve_request(reader, writer):
