@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 
 import msgspec
 from aiohttp import web
+from aiohttp.web_protocol import RequestPayloadError
 
 from sidecar.call import CallFailed, Inbound, PlainReply
 from sidecar.dialects.base import Dialect
@@ -34,6 +35,8 @@ from sidecar.telemetry.recent import RecentCalls
 OPENAI, ANTHROPIC = DIALECTS["openai"], DIALECTS["anthropic"]
 
 CALL_PATHS: Mapping[str, Dialect] = {"/v1/chat/completions": OPENAI, "/v1/messages": ANTHROPIC}
+
+REQUEST_ID = web.RequestKey("request_id", str)
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -76,7 +79,7 @@ class AgentPort:
     async def _edge(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         """Guards the door, and says every error in the caller's dialect."""
         request_id = self._new_id()
-        request["id"] = request_id
+        request[REQUEST_ID] = request_id
         known: Mapping[str, str] = {}
         try:
             refuse_foreigners(request.headers, self._allowed_hosts)
@@ -122,7 +125,12 @@ class AgentPort:
                         await response.prepare(request)
                     await response.write(data)
 
-                await reply.pump(write)
+                try:
+                    await reply.pump(write)
+                except Exception:
+                    if response.prepared and request.transport is not None:
+                        request.transport.abort()  # half a stream, not a second answer inside the first
+                    raise
                 await response.write_eof()
                 return response
             finally:
@@ -136,8 +144,11 @@ class AgentPort:
         caller = caller_of(request.headers, snapshot)
         if (request.content_length or 0) > self._max_body_bytes:
             raise _too_large(self._max_body_bytes)
-        body = await request.read()
-        return Inbound(request["id"], dialect, body, request.headers, snapshot, caller, arrived, started)
+        try:
+            body = await request.read()
+        except RequestPayloadError as error:
+            raise MalformedRequest("the body is not encoded as its headers say") from error
+        return Inbound(request[REQUEST_ID], dialect, body, request.headers, snapshot, caller, arrived, started)
 
     def _snapshot(self) -> Snapshot:
         if self._store.current is None:
@@ -176,7 +187,7 @@ class AgentPort:
             now = self._clock.now()
             body = bytes(asked.body)
             plan = self._pipeline.open(
-                Inbound(request["id"], dialect, body, headers, snapshot, caller, now, self._clock.monotonic())
+                Inbound(request[REQUEST_ID], dialect, body, headers, snapshot, caller, now, self._clock.monotonic())
             ).plan
         else:
             use_case = snapshot.use_cases.get(asked.use_case)

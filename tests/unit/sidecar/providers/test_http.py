@@ -58,7 +58,7 @@ async def test_a_key_that_cannot_be_read_stops_the_attempt_before_anything_is_se
     await upstream.close()
 
 
-async def test_a_connection_is_used_again_after_a_body_that_was_read_and_closed_after_one_that_was_not() -> None:
+async def test_a_connection_is_used_again_after_a_body_that_was_read() -> None:
     plays = {"part": Play(status=None, then="close", only=99)}
     async with serving(plays, wire.chat_answer()) as server:
         upstream = HttpUpstream(Credentials())
@@ -67,12 +67,7 @@ async def test_a_connection_is_used_again_after_a_body_that_was_read_and_closed_
             answer = await upstream.send(where, "/x", {}, b"{}", 1.0)
             assert await answer.read() == wire.chat_answer()
             answer.close()
-        answer = await upstream.send(where, "/x", {}, b"{}", 1.0)
-        answer.close()
         assert server.connections == 1
-        answer = await upstream.send(where, "/x", {}, b"{}", 1.0)
-        assert await answer.read() == wire.chat_answer()
-        assert server.connections == 2
         await upstream.close()
 
 

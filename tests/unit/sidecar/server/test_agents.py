@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
+import aiohttp
 import pytest
 from aiohttp.test_utils import TestClient, TestServer
 
@@ -139,9 +140,9 @@ async def test_a_stream_is_answered_as_events(tmp_path: Path) -> None:
 
 async def test_a_bug_inside_a_stream_ends_the_connection_and_is_no_second_answer(tmp_path: Path) -> None:
     async with Port(tmp_path, Core(Script((wire.CONTENT, RuntimeError("a bug"))))) as client:
-        answer = await client.post(CALL, data=wire.request(stream=True))
-        with pytest.raises(Exception, match="not completed|closed|disconnected|payload"):
-            await answer.read()
+        with pytest.raises(aiohttp.ClientError) as failed:
+            await (await client.post(CALL, data=wire.request(stream=True))).read()
+        assert "HTTP/1.1" not in str(failed.value)
 
 
 async def test_explain_calls_nobody_and_takes_facts_or_a_request(tmp_path: Path) -> None:
@@ -178,6 +179,6 @@ async def test_open_calls_are_counted_until_they_end(tmp_path: Path) -> None:
         answer = await client.post(CALL, data=wire.request(stream=True))
         assert port.agents.calls_open == 1
         port.core.upstream.answers[0].fail(ConnectionResetError("gone"))
-        with pytest.raises(Exception, match=r"."):
+        with pytest.raises(aiohttp.ClientError):
             await answer.read()
         assert port.agents.calls_open == 0
