@@ -179,13 +179,13 @@ class AgentPort:
             asked = msgspec.json.decode(await request.read(), type=_Question)
         except msgspec.DecodeError as error:
             raise MalformedRequest(f"explain takes a JSON object: {error}") from error
-        if asked.body is not None:
+        body = bytes(asked.body)
+        if body:
             dialect = CALL_PATHS.get(asked.path)
             if dialect is None:
                 raise MalformedRequest(f'path must be one of {", ".join(CALL_PATHS)}, not "{asked.path}"')
             headers = {name.lower(): value for name, value in asked.headers.items()}
             now = self._clock.now()
-            body = bytes(asked.body)
             plan = self._pipeline.open(
                 Inbound(request[REQUEST_ID], dialect, body, headers, snapshot, caller, now, self._clock.monotonic())
             ).plan
@@ -218,7 +218,8 @@ class _Question(msgspec.Struct, forbid_unknown_fields=True):
     facts: dict[str, object] = {}
     path: str = "/v1/chat/completions"
     headers: dict[str, str] = {}
-    body: msgspec.Raw | None = None
+    body: msgspec.Raw = msgspec.Raw()
+    """Empty: `use_case` and `facts` are asked about. (With None beside it msgspec takes None alone.)"""
 
 
 def _dialect_of(request: web.Request) -> Dialect:

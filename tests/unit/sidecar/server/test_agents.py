@@ -151,7 +151,7 @@ async def test_explain_calls_nobody_and_takes_facts_or_a_request(tmp_path: Path)
         by_facts = await (await client.post("/pointsman/explain", json={"use_case": "chat", "facts": {}})).json()
         whole = {"path": CALL, "headers": {}, "body": json.loads(wire.request())}
         by_request = await (await client.post("/pointsman/explain", json=whole)).json()
-    assert by_facts == by_request
+    assert by_request == by_facts
     assert [step["model"] for step in by_facts["plan"]] == ["alpha", "beta"]
     assert core.upstream.sent == []
 
