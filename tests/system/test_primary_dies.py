@@ -64,7 +64,7 @@ def test_a_killed_primary_costs_no_caller_its_answer(
 
     # The books say the same as the headers did.
     eventually(lambda: controller.requests() == len(came))
-    assert sidecar.status().spooled_records == 0
+    eventually(lambda: sidecar.status().spooled_records == 0)
     booked = {row["id"]: row for row in controller.calls()}
     for call in came:
         row = booked[call.id]
