@@ -96,7 +96,14 @@ def shared(start_sidecar: StartSidecar, first: SimulatorProcess, second: Simulat
     return start_sidecar(rules(first.url, second.url))
 
 
-@pytest.fixture(params=[OpenAIAgent, AnthropicAgent], ids=["openai", "anthropic"])
+@pytest.fixture(autouse=True)
+def without_faults(first: SimulatorProcess, second: SimulatorProcess) -> None:
+    """Whatever the test before left behind."""
+    for simulator in (first, second):
+        simulator.clear()
+
+
+@pytest.fixture(scope="module", params=[OpenAIAgent, AnthropicAgent], ids=["openai", "anthropic"])
 def agent(request: pytest.FixtureRequest, shared: SidecarProcess) -> Iterator[Agent]:
     agent = request.param(shared.url)
     with agent.client:
@@ -111,8 +118,6 @@ def chain(
     first: SimulatorProcess,
     second: SimulatorProcess,
 ) -> Chain:
-    for simulator in (first, second):
-        simulator.clear()
     chain = Chain(agent, request.param, shared, first, second)
     chain.ask("plain")  # a call that goes well closes the breaker that an earlier test's failures have fed
     for simulator in (first, second):
@@ -264,14 +269,12 @@ def test_a_killed_provider_and_its_return(
 def test_a_provider_that_keeps_failing_rests(
     start_sidecar: StartSidecar, first: SimulatorProcess, second: SimulatorProcess
 ) -> None:
-    first.clear()
     first.fault({"status": 500})
     agent = OpenAIAgent(start_sidecar(rules(first.url, second.url)).url)
     with agent.client:
         reasons = [agent.plain("to-openai", QUESTION).headers["x-pointsman-reason"] for _ in range(6)]
     assert reasons == ["server_fault"] * 5 + ["breaker_open"]
     assert len(first.entries()) == 5
-    first.clear()
 
 
 def test_nobody_left_is_told_in_full(chain: Chain) -> None:

@@ -53,7 +53,7 @@ def sidecar(start_sidecar: StartSidecar, model: str) -> SidecarProcess:
     return start_sidecar(rules)
 
 
-@pytest.fixture(params=[OpenAIAgent, AnthropicAgent], ids=["openai", "anthropic"])
+@pytest.fixture(scope="module", params=[OpenAIAgent, AnthropicAgent], ids=["openai", "anthropic"])
 def agent(request: pytest.FixtureRequest, sidecar: SidecarProcess) -> Iterator[Agent]:
     agent = request.param(sidecar.url)
     with agent.client:
