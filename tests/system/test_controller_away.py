@@ -13,8 +13,8 @@ from tests.fakes.sidecar import SidecarProcess, StartSidecar
 from tests.fakes.simulator import StartSimulator
 from tests.system.rules import USE_CASE_FILE, Door, files, use_case
 
-CATCH_UP_SECONDS = 10.0
-"""A sidecar that waits for its controller looks again after a few seconds at most, so soon after it went."""
+CATCH_UP_SECONDS = 20.0
+"""A sidecar looks for its controller at growing intervals: the longer it was away, the longer the next one."""
 
 
 @dataclass(frozen=True)
