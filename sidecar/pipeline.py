@@ -67,6 +67,9 @@ UNHEALTHY = frozenset(
 )
 """Errors that count against a target's breaker: not the caller's mistakes, not 429, not a caller that left."""
 
+MAX_AGENT_CHARACTERS = 256
+"""Of the name that an agent gives itself: the ledger takes no record with a much longer one."""
+
 
 class Pipeline:
     """Holds what outlives a call: breakers, spend, and the ports."""
@@ -125,6 +128,7 @@ class Pipeline:
             default=self._default_use_case,
         )
         agent = headers.get("x-pointsman-agent") or (caller.name if caller else self._default_agent)
+        agent = agent[:MAX_AGENT_CHARACTERS]
         at = datetime.fromtimestamp(inbound.arrived, UTC)
         facts = Facts(
             input_tokens=envelope.input_tokens,

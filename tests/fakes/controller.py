@@ -1,6 +1,7 @@
 """`pointsman serve` as a process of its own: killed, restarted on its port, its state kept or lost, its books read."""
 
 import re
+import shutil
 import sqlite3
 from contextlib import closing
 from pathlib import Path
@@ -13,7 +14,7 @@ ACCEPTED = r"^revision\.accepted revision=(\S+)"
 
 
 class ControllerProcess:
-    """Its keys and tokens lie outside its state folder, so that a lost state does not lock its sidecars out."""
+    """`folder` holds its state and its log, and outlives it: `start` finds them again."""
 
     def __init__(self, repo: Path, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
@@ -39,6 +40,10 @@ class ControllerProcess:
         kept = self.state.with_name("lost")
         self.state.rename(kept)
         self._kept = kept
+
+    def lose_everything(self) -> None:
+        """State, tokens and key: the next start makes new ones in the same places."""
+        shutil.rmtree(self.state)
 
     @property
     def token_file(self) -> Path:

@@ -62,14 +62,16 @@ def test_no_record_is_lost_and_none_is_doubled(
 
     urls = [lambda: sidecars[0].url, lambda: sidecars[1].url]
     with Load(urls, workers=8, ways=(*kinds(), *kinds("falls"))) as load:
-        crash_again_and_again(sidecars, controller, load, chance)
+        controller_crashes = crash_again_and_again(sidecars, controller, load, chance)
         came = load.stop()
     eventually(lambda: all(sidecar.status().spooled_records == 0 for sidecar in sidecars), 20)
 
     answered = {call.id for call in came if call.is_whole}
     seen, booked = seen_by(journals), {row["id"]: row for row in controller.calls()}
     outcomes = Counter(row["outcome"] for row in booked.values())
-    print(f"{len(came)} calls made, {len(answered)} answered, {len(seen)} seen upstream, booked: {dict(outcomes)}")
+    print(
+        f"{controller_crashes} crashes of the controller; {len(came)} calls made, {len(answered)} answered, {len(seen)} seen upstream, booked: {dict(outcomes)}"
+    )
     assert all(call.status in (0, 200) for call in came), counted(came)
     assert seen.keys() - booked.keys() == set(), "missing"
     assert answered - booked.keys() == set()
@@ -91,8 +93,11 @@ def test_no_record_is_lost_and_none_is_doubled(
 
 def crash_again_and_again(
     sidecars: Sequence[SidecarProcess], controller: ControllerProcess, load: Load, chance: random.Random
-) -> None:
-    """Each wait is for a random number of calls to end, so that crashes fall anywhere into those still open."""
+) -> int:
+    """How often the controller was killed. Each wait is for a random number of calls to end, so that crashes fall
+    anywhere into those still open.
+    """
+    controller_crashes = 0
 
     def crash(sidecar: SidecarProcess, chance: random.Random) -> None:
         for _ in range(CYCLES // len(sidecars)):
@@ -106,10 +111,12 @@ def crash_again_and_again(
         while not all(crashes.done() for crashes in crashing):
             load.wait_for(chance.randint(1, CALLS_BETWEEN))
             controller.kill()
+            controller_crashes += 1
             load.wait_for(chance.randint(1, CALLS_BETWEEN))
             controller.start()
         for crashes in crashing:
             crashes.result()
+    return controller_crashes
 
 
 def seen_by(journals: Iterable[Path]) -> Mapping[str, Seen]:
