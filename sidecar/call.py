@@ -6,7 +6,7 @@ from typing import Protocol
 
 from schemas.bundle import Caller
 from schemas.record import AttemptRecord, Usage
-from sidecar.dialects.base import Dialect, Envelope
+from sidecar.dialects.base import BODY_ALONE, Dialect, Envelope, InPath
 from sidecar.errors import GatewayError
 from sidecar.routing.plan import Plan
 from sidecar.routing.snapshot import Snapshot
@@ -31,6 +31,7 @@ class Inbound:
     """Unix seconds."""
     started: float
     """Monotonic seconds."""
+    in_path: InPath = BODY_ALONE
 
 
 @dataclass(frozen=True, slots=True)

@@ -118,7 +118,7 @@ class Pipeline:
 
     def open(self, inbound: Inbound) -> Call:
         """Bytes to plan, without calling anyone. Raises CallerError."""
-        envelope = inbound.dialect.open(inbound.body)
+        envelope = inbound.dialect.open(inbound.body, inbound.in_path)
         headers, caller = inbound.headers, inbound.caller
         use_case = select_use_case(
             inbound.snapshot,
@@ -211,9 +211,7 @@ class Pipeline:
             await self.clock.sleep(seconds)
         except asyncio.CancelledError:
             seconds_in_all = self.clock.monotonic() - call.inbound.started
-            self._book(
-                final_record(call, self._sidecar, planned.target, self._cut_short(), seconds_in_all), call
-            )
+            self._book(final_record(call, self._sidecar, planned.target, self._cut_short(), seconds_in_all), call)
             raise
         return True
 
@@ -233,7 +231,7 @@ class Pipeline:
             async with asyncio.timeout(min(left, patience)):
                 answer = await self._upstream.send(
                     target,
-                    DIALECTS[target.dialect].path,
+                    DIALECTS[target.dialect].path(target.name, call.envelope.stream),
                     self._upstream_headers(call, planned),
                     encoded.body,
                     timeouts.connect,

@@ -2,7 +2,6 @@
 
 import argparse
 import base64
-import binascii
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -148,9 +147,10 @@ def _address(text: str) -> Address:
 
 
 def _public_key(path: str) -> bytes:
+    text = _read(path)
     try:
-        key = base64.b64decode(_read(path).strip(), validate=True)
-    except binascii.Error as error:
+        key = base64.b64decode(text.strip(), validate=True)
+    except ValueError as error:
         raise ValueError(f"{path} is not a public key: {error}") from error
     if len(key) != 32:
         raise ValueError(f"{path} is not an Ed25519 public key: {len(key)} bytes, not 32")

@@ -16,6 +16,9 @@ SILENCE_SECONDS = 45.0
 """The controller pings every 15 s; three missed pings mean a dead connection."""
 ANSWER_SECONDS = 10.0
 
+_UNREADABLE = (msgspec.DecodeError, UnicodeError, RecursionError)
+"""What decoding an answer raises, whoever wrote it."""
+
 
 class UplinkFailed(Exception):
     """The controller did not answer as it should. The message names no token."""
@@ -59,7 +62,7 @@ class Uplink:
                     for event in decoder.feed(data):
                         if event.event == "pointer":
                             yield msgspec.json.decode(event.data, type=SignedPointer)
-        except (aiohttp.ClientError, OSError, EventTooLong, msgspec.DecodeError) as error:
+        except (aiohttp.ClientError, OSError, EventTooLong, *_UNREADABLE) as error:
             raise UplinkFailed(f"watching {self.url}: {_plainly(error)}") from error
         raise UplinkFailed(f"watching {self.url}: the stream ended")
 
@@ -74,7 +77,7 @@ class Uplink:
                 pointer = msgspec.json.decode(await response.read(), type=SignedPointer)
                 self._etag = response.headers.get("etag", "")
                 return pointer
-        except (aiohttp.ClientError, OSError, msgspec.DecodeError) as error:
+        except (aiohttp.ClientError, OSError, *_UNREADABLE) as error:
             raise UplinkFailed(f"asking {self.url} for rules: {_plainly(error)}") from error
 
     async def bundle(self, digest: str) -> bytes:
@@ -97,7 +100,7 @@ class Uplink:
         answer = await self._post("/v1/usage", b'{"sidecar":%b,"records":[%b]}' % (sidecar, b",".join(records)))
         try:
             return msgspec.json.decode(answer, type=UsageReceipt)
-        except msgspec.DecodeError as error:
+        except _UNREADABLE as error:
             raise UplinkFailed(f"{self.url}/v1/usage answered with no receipt: {error}") from error
 
     async def _post(self, path: str, body: bytes, headers: Mapping[str, str] | None = None) -> bytes:

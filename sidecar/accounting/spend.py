@@ -17,9 +17,13 @@ class SpendBook:
         return self._by_use_case.get(use_case, NOTHING_SPENT)
 
     def add(self, use_case: str, day: str, usd: Decimal) -> None:
+        """`day` is that of the call's arrival: what ends after midnight is yesterday's."""
         self._turn_to(day)
+        if day[:7] != self._day[:7]:
+            return
         spent = self._by_use_case.get(use_case, NOTHING_SPENT)
-        self._by_use_case[use_case] = Spend(spent.per_day + usd, spent.per_month + usd)
+        today = usd if day == self._day else Decimal(0)
+        self._by_use_case[use_case] = Spend(spent.per_day + today, spent.per_month + usd)
 
     def _turn_to(self, day: str) -> None:
         if day <= self._day:

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 OPEN_AFTER_FAILURES = 5
 FIRST_REST_SECONDS = 5.0
 LONGEST_REST_SECONDS = 300.0
+MOST_DOUBLINGS = 10
+"""More would change nothing: the rest is as long as it gets."""
 
 
 @dataclass(slots=True)
@@ -40,7 +42,7 @@ class Health:
         breaker.failures += 1
         if breaker.failures >= OPEN_AFTER_FAILURES or breaker.rests:
             breaker.until = now + min(LONGEST_REST_SECONDS, FIRST_REST_SECONDS * 2.0**breaker.rests)
-            breaker.rests += 1
+            breaker.rests = min(breaker.rests + 1, MOST_DOUBLINGS)
             breaker.failures = 0
             self._resting.add(key)
 

@@ -70,7 +70,7 @@ def plan(
         if ceiling.then is None:
             return Plan(use_case, (), tuple(skipped), refusal=spent)
         steps, more = _usable(ceiling.then, facts, resting, None, at)
-        return Plan(use_case, tuple(Planned(target, spent) for target in steps), (*skipped, *more))
+        return _finished(use_case, [Planned(target, spent) for target in steps], [*skipped, *more])
     steps, skipped = _usable(chain, facts, resting, ceiling, at)
     planned = [Planned(target, first_reason if target is chain.targets[0] else "fallback") for target in steps]
     if ceiling is not None and any(item.reason == PER_REQUEST for item in skipped):
@@ -81,7 +81,17 @@ def plan(
             chosen = {item.target for item in planned}
             planned += [Planned(target, PER_REQUEST) for target in cheaper if target not in chosen]
             skipped = [*skipped, *more]
-    return Plan(use_case, tuple(planned), tuple(skipped))
+    return _finished(use_case, planned, skipped)
+
+
+def _finished(use_case: UseCase, planned: list[Planned], skipped: list[Skipped]) -> Plan:
+    """A target that stands in two chains is planned, or skipped once with the first reason: never both."""
+    taken = {(step.target.model, step.target.provider) for step in planned}
+    first: dict[tuple[str, str], Skipped] = {}
+    for item in skipped:
+        if (item.model, item.provider) not in taken:
+            first.setdefault((item.model, item.provider), item)
+    return Plan(use_case, tuple(planned), tuple(first.values()))
 
 
 def plan_pinned(snapshot: Snapshot, use_case: UseCase, wanted: str) -> Plan:

@@ -33,6 +33,6 @@ class LastGood:
                 found.append(msgspec.json.decode(path.read_bytes(), type=SignedPointer))
             except FileNotFoundError:
                 continue
-            except (OSError, msgspec.DecodeError) as error:
+            except (OSError, msgspec.DecodeError, UnicodeError, RecursionError) as error:
                 log.error("rules.cache_unreadable file=%s error=%s", path.name, error)
         return found

@@ -6,6 +6,7 @@ Sources stand in order of preference: a later one is heard only while every earl
 import asyncio
 import json
 import logging
+import stat
 import sys
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -178,8 +179,13 @@ def _fingerprint(folder: Path) -> str:
     parts = []
     for path in sorted(folder.rglob("*")):
         relative = path.relative_to(folder)
-        if any(part.startswith(".") and part != "..data" for part in relative.parts) or not path.is_file():
+        if any(part.startswith(".") and part != "..data" for part in relative.parts):
             continue
-        found = path.stat()
+        try:
+            found = path.stat()
+        except OSError:  # it went between the listing and the look
+            continue
+        if not stat.S_ISREG(found.st_mode):
+            continue
         parts.append(f"{relative}:{found.st_size}:{found.st_mtime_ns}:{found.st_ino}")
     return digest_of("\n".join(parts).encode())

@@ -52,15 +52,10 @@ class RuleStore:
         """The verified pointer when its bundle is news; None when it runs already, or is refused (and noted)."""
         try:
             pointer = self._trust.pointer(signed)
+            self.tried = self._mark(pointer.digest, pointer.revision)
+            self._refuse_older(pointer)
         except BundleRefused as error:
             self.refuse(str(error))
-            return None
-        self.tried = self._mark(pointer.digest, pointer.revision)
-        if (pointer.epoch, pointer.seq) < (self.pointer.epoch, self.pointer.seq):
-            self.refuse(
-                f"the pointer's sequence {pointer.epoch}.{pointer.seq} is older than "
-                f"{self.pointer.epoch}.{self.pointer.seq}, which has been seen"
-            )
             return None
         if pointer.digest == self.active.digest:
             self.pointer = pointer
@@ -72,6 +67,7 @@ class RuleStore:
         """A pointer and the bytes that came for it: activated, or refused with the reason kept. True when it runs."""
         try:
             pointer = self._trust.pointer(signed)
+            self._refuse_older(pointer)  # while its bundle was fetched, another source may have brought a newer one
             check_digest(pointer, data)
             self.fetched = self._mark(pointer.digest, pointer.revision)
             self._activate(pointer, data)
@@ -101,6 +97,14 @@ class RuleStore:
         """The newest rules cannot run; the last good ones go on."""
         log.error("rules.refused error=%s", reason)
         self._settled(reason[:MAX_ERROR_CHARACTERS])
+
+    def _refuse_older(self, pointer: Pointer) -> None:
+        seen = self.pointer
+        if (pointer.epoch, pointer.seq) < (seen.epoch, seen.seq):
+            raise BundleRefused(
+                f"the pointer's sequence {pointer.epoch}.{pointer.seq} is older than "
+                f"{seen.epoch}.{seen.seq}, which has been seen"
+            )
 
     def _activate(self, pointer: Pointer, data: bytes) -> None:
         bundle, self.current = _build(data, pointer.digest)

@@ -1,7 +1,6 @@
 """Whether a pointer may be believed: its Ed25519 signature (RFC 8032), and that its bundle is the one it names."""
 
 import base64
-import binascii
 
 import msgspec
 
@@ -23,7 +22,7 @@ class Trust:
 
         try:
             signature = base64.b64decode(signed.signature, validate=True)
-        except binascii.Error as error:
+        except ValueError as error:
             raise BundleRefused("the pointer's signature is not base64") from error
         for key in self._keys:
             try:
@@ -44,7 +43,7 @@ class LocalTrust:
 def parse_pointer(signed: SignedPointer) -> Pointer:
     try:
         return msgspec.json.decode(signed.pointer, type=Pointer)
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
         raise BundleRefused(f"the pointer cannot be read: {error}") from error
 
 

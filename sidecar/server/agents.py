@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 
 import msgspec
 from aiohttp import web
+from aiohttp.web_protocol import RequestPayloadError
 
 from sidecar.call import CallFailed, Inbound, PlainReply, StreamReply
 from sidecar.dialects.base import Dialect
@@ -28,7 +29,7 @@ from sidecar.routing.explain import explained
 from sidecar.routing.facts import parse_facts
 from sidecar.routing.snapshot import Snapshot
 from sidecar.rules.store import RuleStore
-from sidecar.server.guard import caller_of, refuse_foreigners
+from sidecar.server.guard import caller_of, refuse_foreigners, refuse_unreadable
 from sidecar.telemetry.metrics import Metrics
 from sidecar.telemetry.recent import RecentCalls
 
@@ -37,6 +38,7 @@ OPENAI, ANTHROPIC = DIALECTS["openai"], DIALECTS["anthropic"]
 CALL_PATHS: Mapping[str, Dialect] = {"/v1/chat/completions": OPENAI, "/v1/messages": ANTHROPIC}
 
 SHUTTING_DOWN = "this sidecar is shutting down, and the time that open calls had is over"
+REQUEST_ID = web.RequestKey("request_id", str)
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -93,10 +95,11 @@ class AgentPort:
     async def _edge(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         """Guards the door, and says every error in the caller's dialect."""
         request_id = self._new_id()
-        request["id"] = request_id
+        request[REQUEST_ID] = request_id
         known: Mapping[str, str] = {}
         try:
             refuse_foreigners(request.headers, self._allowed_hosts)
+            refuse_unreadable(request.headers)
             return await handler(request)
         except CallFailed as failed:
             error, known = failed.error, failed.headers
@@ -141,7 +144,12 @@ class AgentPort:
                         await response.prepare(request)
                     await response.write(data)
 
-                await reply.pump(write)
+                try:
+                    await reply.pump(write)
+                except Exception:
+                    if response.prepared and request.transport is not None:
+                        request.transport.abort()  # half a stream, not a second answer inside the first
+                    raise
                 await response.write_eof()
                 return response
             finally:
@@ -167,7 +175,7 @@ class AgentPort:
         if (request.content_length or 0) > self._max_body_bytes:
             raise _too_large(self._max_body_bytes)
         body = await _body_of(request)
-        return Inbound(request["id"], dialect, body, request.headers, snapshot, caller, arrived, started)
+        return Inbound(request[REQUEST_ID], dialect, body, request.headers, snapshot, caller, arrived, started)
 
     def _snapshot(self) -> Snapshot:
         if self._store.current is None:
@@ -206,7 +214,7 @@ class AgentPort:
             headers = {name.lower(): value for name, value in asked.headers.items()}
             now = self._clock.now()
             plan = self._pipeline.open(
-                Inbound(request["id"], dialect, body, headers, snapshot, caller, now, self._clock.monotonic())
+                Inbound(request[REQUEST_ID], dialect, body, headers, snapshot, caller, now, self._clock.monotonic())
             ).plan
         else:
             use_case = snapshot.use_cases.get(asked.use_case)
@@ -238,13 +246,14 @@ class _Question(msgspec.Struct, forbid_unknown_fields=True):
     path: str = "/v1/chat/completions"
     headers: dict[str, str] = {}
     body: msgspec.Raw = msgspec.Raw()
+    """Empty: `use_case` and `facts` are asked about. (With None beside it msgspec takes None alone.)"""
 
 
 async def _body_of(request: web.Request) -> bytes:
     """Raises MalformedRequest: not what its own headers say, such as a body that is not compressed as they name it."""
     try:
         return await request.read()
-    except web.RequestPayloadError as error:
+    except RequestPayloadError as error:
         raise MalformedRequest("the body cannot be read: it is not encoded as its headers say") from error
 
 

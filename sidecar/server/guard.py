@@ -5,7 +5,7 @@ from collections.abc import Mapping
 
 from schemas.bundle import Caller
 from schemas.hosts import host_is_allowed, origin_is_allowed
-from sidecar.errors import ForeignHost, Unauthenticated
+from sidecar.errors import ForeignHost, MalformedRequest, Unauthenticated
 from sidecar.routing.snapshot import Snapshot
 
 
@@ -15,6 +15,16 @@ def refuse_foreigners(headers: Mapping[str, str], allowed: frozenset[str]) -> No
         raise ForeignHost("this Host is not served here; --allow-host names more")
     if not origin_is_allowed(headers.get("origin"), allowed):
         raise ForeignHost("requests from this Origin are not served here; --allow-host names more")
+
+
+def refuse_unreadable(headers: Mapping[str, str]) -> None:
+    """Raises MalformedRequest: a header that is not UTF-8 could be neither recorded nor handed on."""
+    for name, value in headers.items():
+        if not value.isascii():
+            try:
+                value.encode()
+            except UnicodeEncodeError as error:
+                raise MalformedRequest(f"the header {name} is not UTF-8") from error
 
 
 def caller_of(headers: Mapping[str, str], snapshot: Snapshot) -> Caller | None:

@@ -6,6 +6,7 @@ where a client library that builds an object per sample blocks every open stream
 
 from bisect import bisect_left
 from collections.abc import Callable, Iterator, Sequence
+from math import inf, isfinite
 from typing import Protocol
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
@@ -24,6 +25,8 @@ def _labels(names: Sequence[str], values: Sequence[str]) -> str:
 
 
 def _number(value: float) -> str:
+    if not isfinite(value):
+        return {inf: "+Inf", -inf: "-Inf"}.get(value, "NaN")
     return str(int(value)) if value == int(value) else repr(value)
 
 

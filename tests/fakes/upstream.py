@@ -30,8 +30,8 @@ class Play:
     """`end` ends the body as HTTP says; `close` and `reset` break off inside it; `hang` waits for the caller to go."""
     bad_chunk: bool = False
     """The body's chunked framing breaks after the pieces."""
-    spares_first: int = 0
-    """So many requests get a good answer first, on a connection that is kept."""
+    only: int | None = None
+    """The number of the one request that meets this; the others get a good answer, on a connection that is kept."""
 
 
 class FaultServer:
@@ -42,6 +42,7 @@ class FaultServer:
         """Set when the caller has closed a connection that hung."""
         self.arrived: dict[str, asyncio.Event] = {}
         self.port = 0
+        self.connections = 0
         self._good = good
 
     def reset(self, part: str) -> None:
@@ -49,6 +50,7 @@ class FaultServer:
         self.left[part], self.arrived[part] = asyncio.Event(), asyncio.Event()
 
     async def serve_connection(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.connections += 1
         try:
             with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError, ssl.SSLError):
                 while await self._serve_request(reader, writer):
@@ -70,7 +72,7 @@ class FaultServer:
         self.received[part] += 1
         self.arrived.setdefault(part, asyncio.Event()).set()
         play = self.plays[part]
-        if self.received[part] <= play.spares_first:
+        if play.only not in (None, self.received[part]):
             head = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n"
             writer.write(head % len(self._good) + self._good)
             await writer.drain()

@@ -1,4 +1,4 @@
-"""The fault matrix: for each fault the next step, what the caller sees, what is booked, and whether the target rests."""
+"""The fault matrix: the next step, what the caller sees, what is booked, and whether the target rests."""
 
 import asyncio
 from decimal import Decimal
@@ -92,14 +92,7 @@ async def test_a_stream_meets_after_its_first_byte(row: dict[str, Any], field: F
 async def test_a_connection_that_went_stale_costs_one_silent_retry(field: Field) -> None:
     field.server.reset("stale")
     assert (await field.call("stale")).status == 200
-    field.server.plays["stale"] = type(field.server.plays["stale"])(status=None, then="close", spares_first=1)
-    field.server.received["stale"] = 1
-    calls = asyncio.ensure_future(field.call("stale"))
-    await field.server.arrived["stale"].wait()
-    while field.server.received["stale"] < 2:
-        await asyncio.sleep(0.001)
-    field.server.received["stale"] = 0  # whoever comes next is answered
-    seen = await calls
+    seen = await field.call("stale")
     record = await field.record(seen.headers["x-pointsman-request-id"])
     assert seen.status == 200
     assert [attempt.outcome for attempt in record.attempts] == ["connection_lost", "ok"]
@@ -115,9 +108,10 @@ async def test_a_caller_that_leaves_takes_its_upstream_call_with_it(field: Field
     await asyncio.sleep(0.05)
     work.cancel()
     await asyncio.wait_for(field.server.left[part].wait(), 1)
-    async with asyncio.timeout(5):
-        while await calls_with(field, part, "client_closed") == before:
-            await asyncio.sleep(0.01)
+    for _ in range(500):
+        if await calls_with(field, part, "client_closed") > before:
+            break
+        await asyncio.sleep(0.01)
     assert await calls_with(field, part, "client_closed") == before + 1
 
 

@@ -52,6 +52,6 @@ ANTHROPIC = Dialect(
     encode_error=encode_error,
     encode_stream_error=encode_stream_error,
     encode_models=encode_models,
-    path="/v1/messages",
+    path=lambda _model, _stream: "/v1/messages",
     forwarded_headers=frozenset({"anthropic-version", "anthropic-beta"}),
 )

@@ -19,7 +19,7 @@ from sidecar.dialects.anthropic.fields import (
     read_value,
     starts_with,
 )
-from sidecar.dialects.base import Envelope
+from sidecar.dialects.base import BODY_ALONE, Envelope, InPath
 from sidecar.dialects.estimate import estimate_tokens
 from sidecar.errors import MalformedRequest
 
@@ -51,7 +51,7 @@ _GLANCES = msgspec.json.Decoder(list[_Glance])
 _SOURCE = msgspec.json.Decoder(_Source)
 
 
-def open_envelope(body: bytes) -> Envelope:
+def open_envelope(body: bytes, in_path: InPath = BODY_ALONE) -> Envelope:
     try:
         fields = _FIELDS.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:

@@ -30,6 +30,7 @@ class AnthropicTap:
         self.finished = False
         self.ended = False
         self.usage: Usage | None = None
+        self.state_id = ""
         self.failed: UpstreamError | None = None
         self._price_of = price_of
         self._splitter = SseSplitter()

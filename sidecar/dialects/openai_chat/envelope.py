@@ -6,7 +6,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from schemas.bundle import Capability
-from sidecar.dialects.base import Envelope
+from sidecar.dialects.base import BODY_ALONE, Envelope, InPath
 from sidecar.dialects.estimate import BYTES_PER_TOKEN, estimate_text_tokens, estimate_tokens, is_inline
 from sidecar.errors import MalformedRequest
 
@@ -40,7 +40,7 @@ _PEEK = msgspec.json.Decoder(list[_PeekedMessage])
 _NEEDED_BY_PART: Mapping[str, Capability] = {"image_url": "vision", "file": "files", "input_audio": "audio"}
 
 
-def open_envelope(body: bytes) -> Envelope:
+def open_envelope(body: bytes, in_path: InPath = BODY_ALONE) -> Envelope:
     """What routing needs of the body. Messages stay raw unless their bytes hint at images, files or sounds.
 
     Raises:

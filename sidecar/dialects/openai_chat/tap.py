@@ -39,6 +39,7 @@ class ChatTap:
         self.finished = False
         self.ended = False
         self.usage: Usage | None = None
+        self.state_id = ""
         self.failed: UpstreamError | None = None
         self._wants_usage = wants_usage
         self._price_of = price_of

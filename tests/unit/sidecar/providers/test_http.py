@@ -1,0 +1,83 @@
+"""The upstream client: which network failure is which of our errors, and that no message shows a URL or a key."""
+
+from pathlib import Path
+
+import aiohttp
+import pytest
+
+from schemas.bundle import Secret
+from sidecar.errors import ConnectionLost, CredentialRefused, StreamCut, Unreachable, UpstreamError
+from sidecar.providers.credentials import Credentials
+from sidecar.providers.http import HttpUpstream, failure_of
+from sidecar.routing.snapshot import Target
+from tests.fakes import bundles, wire
+from tests.fakes.upstream import Play, serving
+
+
+def target(url: str, **more: object) -> Target:
+    snapshot = bundles.snapshot(
+        providers={"one": bundles.provider(url, **more)}, models={"a": bundles.model("one")}, chain=["a"]
+    )
+    return snapshot.targets["a"][0]
+
+
+@pytest.mark.parametrize(
+    ("error", "kind"),
+    [
+        (aiohttp.ServerDisconnectedError(), ConnectionLost),
+        (aiohttp.ClientOSError(104, "Connection reset by peer"), ConnectionLost),
+        (ConnectionResetError(104, "Connection reset by peer"), ConnectionLost),
+        (aiohttp.ConnectionTimeoutError("http://u:secret@host/?key=secret"), Unreachable),
+        (aiohttp.InvalidURL("http://u:secret@host/?key=secret"), Unreachable),
+        (UnicodeError("secret"), Unreachable),
+        (ValueError("Newline in header secret"), Unreachable),
+    ],
+)
+def test_a_network_failure_is_one_of_ours_and_says_no_more_than_it_may(
+    error: Exception, kind: type[UpstreamError]
+) -> None:
+    failure = failure_of(error, target("http://127.0.0.1:9/v1"))
+    assert type(failure) is kind
+    assert "one" in failure.message
+    assert "secret" not in failure.message
+
+
+async def test_a_key_that_no_header_can_hold_is_not_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SOME_KEY", "line\nbreak")
+    upstream = HttpUpstream(Credentials())
+    with pytest.raises(Unreachable) as failed:
+        await upstream.send(target("http://127.0.0.1:9", api_key=Secret(env="SOME_KEY")), "/x", {}, b"{}", 1.0)
+    assert "break" not in failed.value.message
+    await upstream.close()
+
+
+async def test_a_key_that_cannot_be_read_stops_the_attempt_before_anything_is_sent(tmp_path: Path) -> None:
+    upstream = HttpUpstream(Credentials())
+    with pytest.raises(CredentialRefused):
+        await upstream.send(target("http://127.0.0.1:9", api_key=Secret(file=str(tmp_path / "no"))), "/x", {}, b"", 1.0)
+    await upstream.close()
+
+
+async def test_a_connection_is_used_again_after_a_body_that_was_read() -> None:
+    plays = {"part": Play(status=None, then="close", only=99)}
+    async with serving(plays, wire.chat_answer()) as server:
+        upstream = HttpUpstream(Credentials())
+        where = target(f"http://127.0.0.1:{server.port}/part")
+        for _ in range(2):
+            answer = await upstream.send(where, "/x", {}, b"{}", 1.0)
+            assert await answer.read() == wire.chat_answer()
+            answer.close()
+        assert server.connections == 1
+        await upstream.close()
+
+
+async def test_what_is_failed_from_outside_is_raised_by_the_read_that_waits_or_comes_next() -> None:
+    async with serving({"part": Play(pieces=(wire.CONTENT,), then="hang")}, b"") as server:
+        upstream = HttpUpstream(Credentials())
+        answer = await upstream.send(target(f"http://127.0.0.1:{server.port}/part"), "/x", {}, b"{}", 1.0)
+        assert await answer.chunk() == wire.CONTENT
+        answer.fail(StreamCut("from outside"))
+        with pytest.raises(StreamCut, match="from outside"):
+            await answer.chunk()
+        answer.close()
+        await upstream.close()

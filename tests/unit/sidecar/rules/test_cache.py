@@ -1,0 +1,42 @@
+"""The last good rules on disk: one whole or the other, whatever happened to either."""
+
+from pathlib import Path
+
+import pytest
+
+from schemas.bundle import SignedPointer
+from sidecar.rules.cache import LastGood
+
+ONE, TWO = SignedPointer(pointer="one", bundle="{}"), SignedPointer(pointer="two", bundle="{}")
+
+
+def test_the_newest_comes_first_and_the_one_before_is_kept(tmp_path: Path) -> None:
+    cache = LastGood(tmp_path / "rules")
+    assert cache.load() == []
+    cache.save(ONE)
+    cache.save(TWO)
+    assert LastGood(tmp_path / "rules").load() == [TWO, ONE]
+
+
+@pytest.mark.parametrize("damage", [b"", b"{", b"\xff\xfe", b'{"pointer":"\xff"}', b"[]", b"[" * 100_000, b'{"x":1}'])
+def test_one_that_is_damaged_leaves_the_other(tmp_path: Path, damage: bytes) -> None:
+    cache = LastGood(tmp_path)
+    cache.save(ONE)
+    cache.save(TWO)
+    (tmp_path / "current.json").write_bytes(damage)
+    assert cache.load() == [ONE]
+    (tmp_path / "previous.json").write_bytes(damage)
+    assert cache.load() == []
+
+
+def test_a_save_that_fails_leaves_the_last_good_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(_path: Path, _data: bytes) -> None:
+        raise OSError(28, "No space left on device")
+
+    cache = LastGood(tmp_path)
+    cache.save(ONE)
+    monkeypatch.setattr("sidecar.rules.cache.write_durably", full)
+    for _ in range(2):
+        with pytest.raises(OSError, match="No space"):
+            cache.save(TWO)
+        assert cache.load() == [ONE]

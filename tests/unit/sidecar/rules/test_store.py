@@ -1,0 +1,145 @@
+"""The rules that run: activated, or refused with the last good ones going on."""
+
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from schemas.bundle import Hours, Pointer, Rule, SignedPointer, When, digest_of, encode_bundle
+from sidecar.rules.cache import LastGood
+from sidecar.rules.store import RuleStore
+from sidecar.rules.trust import LocalTrust
+from tests.fakes import bundles
+from tests.fakes.ports import HandClock
+
+GOOD, NEXT = (encode_bundle(bundles.bundle(revision=name)) for name in ("good", "next"))
+BAD_HOURS = Rule(when=When(hours=Hours(start="x", end="y", zone="UTC")), chain=("beta",))
+BAD = encode_bundle(bundles.bundle(revision="bad", rules=(BAD_HOURS,)))
+
+
+def pointer(data: bytes, seq: int, epoch: int = 1) -> SignedPointer:
+    made = Pointer(epoch=epoch, seq=seq, digest=digest_of(data), size=len(data), revision="r")
+    return SignedPointer(pointer=msgspec.json.encode(made).decode())
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return tmp_path / "rules"
+
+
+@pytest.fixture
+def store(folder: Path) -> RuleStore:
+    return new_store(folder)
+
+
+def new_store(folder: Path) -> RuleStore:
+    return RuleStore(HandClock(), LocalTrust(), LastGood(folder))
+
+
+def test_good_rules_run_and_are_kept(store: RuleStore, folder: Path) -> None:
+    assert store.wants(pointer(GOOD, 1)) is not None
+    assert store.offer(pointer(GOOD, 1), GOOD)
+    assert store.current is not None
+    assert (store.current.revision, store.active.revision, store.error, store.pointer.seq) == ("good", "good", "", 1)
+    later = new_store(folder)
+    later.load_last_good()
+    assert later.current is not None
+    assert (later.current.revision, later.pointer.seq) == ("good", 1)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        BAD,
+        b"",
+        b"{",
+        b"\xff",
+        b"[]",
+        GOOD.replace(b'"schema":"1.0"', b'"schema":"2.0"'),
+        b'{"schema":"1.0"}',
+        b"[" * 90_000,
+    ],
+)
+def test_what_is_refused_changes_nothing_and_is_said(store: RuleStore, folder: Path, data: bytes) -> None:
+    store.offer(pointer(GOOD, 1), GOOD)
+    before, on_disk = store.current, (folder / "current.json").read_bytes()
+    assert not store.offer(pointer(data, 2), data)
+    assert store.current is before
+    assert store.error
+    assert store.active.revision == "good"
+    assert store.fetched.digest == digest_of(data), "fetched and activated are told apart"
+    assert store.pointer.seq == 1
+    assert (folder / "current.json").read_bytes() == on_disk
+    assert store.offer(pointer(NEXT, 3), NEXT)
+    assert (store.active.revision, store.error) == ("next", "")
+
+
+def test_bytes_that_are_not_the_named_ones_are_refused(store: RuleStore) -> None:
+    assert not store.offer(pointer(GOOD, 1), NEXT)
+    assert store.current is None
+    assert "the pointer names" in store.error
+
+
+@pytest.mark.parametrize(("epoch", "seq"), [(1, 4), (0, 9)])
+def test_an_older_pointer_is_never_gone_back_to(store: RuleStore, epoch: int, seq: int) -> None:
+    store.offer(pointer(NEXT, 5), NEXT)
+    assert store.wants(pointer(GOOD, seq, epoch)) is None
+    assert "older" in store.error
+    assert not store.offer(pointer(GOOD, seq, epoch), GOOD), "nor one that was wanted before a newer one came"
+    assert store.active.revision == "next"
+
+
+def test_a_rollback_is_a_new_sequence_with_an_old_digest(store: RuleStore) -> None:
+    store.offer(pointer(GOOD, 1), GOOD)
+    store.offer(pointer(NEXT, 2), NEXT)
+    assert store.offer(pointer(GOOD, 3), GOOD)
+    assert (store.active.revision, store.pointer.seq) == ("good", 3)
+
+
+def test_equal_rules_are_not_fetched_again_and_clear_the_error(store: RuleStore) -> None:
+    store.offer(pointer(GOOD, 1), GOOD)
+    snapshot = store.current
+    store.offer(pointer(BAD, 2), BAD)
+    assert store.wants(pointer(GOOD, 3)) is None
+    assert (store.error, store.pointer.seq) == ("", 3)
+    assert store.current is snapshot
+
+
+def test_a_folder_s_rules_need_no_pointer(store: RuleStore, folder: Path) -> None:
+    assert store.offer_local(GOOD)
+    snapshot = store.current
+    assert store.offer_local(GOOD)
+    assert store.current is snapshot
+    assert not store.offer_local(BAD)
+    assert store.current is snapshot
+    later = new_store(folder)
+    later.load_last_good()
+    assert later.active.revision == "good"
+
+
+def test_a_last_good_that_is_damaged_gives_way_to_the_one_before(folder: Path, store: RuleStore) -> None:
+    store.offer(pointer(GOOD, 1), GOOD)
+    store.offer(pointer(NEXT, 2), NEXT)
+    kept = folder / "current.json"
+    kept.write_bytes(kept.read_bytes().replace(b"next", b"nExt"))
+    later = new_store(folder)
+    later.load_last_good()
+    assert later.active.revision == "good"
+
+
+def test_rules_that_cannot_be_kept_run_all_the_same(store: RuleStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(_path: Path, _data: bytes) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("sidecar.rules.cache.write_durably", full)
+    assert store.offer(pointer(GOOD, 1), GOOD)
+    assert store.active.revision == "good"
+    assert "not persisted" in store.error
+
+
+def test_everybody_is_told_of_every_change(store: RuleStore) -> None:
+    told: list[str] = []
+    store.on_change.append(lambda: told.append(store.error))
+    store.offer(pointer(GOOD, 1), GOOD)
+    store.refuse("x" * 5_000)
+    assert told == ["", "x" * 1024]

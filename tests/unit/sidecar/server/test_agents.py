@@ -1,0 +1,184 @@
+"""The agents' port: every answer, also an error, in the caller's own dialect and with its request id."""
+
+import asyncio
+import hashlib
+import json
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+from aiohttp.test_utils import TestClient, TestServer
+
+from schemas.bundle import Caller, encode_bundle
+from sidecar.rules.cache import LastGood
+from sidecar.rules.store import RuleStore
+from sidecar.rules.trust import LocalTrust
+from sidecar.server.agents import AgentPort
+from sidecar.telemetry.metrics import Metrics
+from sidecar.telemetry.recent import RecentCalls
+from tests.fakes import bundles, wire
+from tests.fakes.core import Core
+from tests.fakes.ports import PARK, Script
+
+CALL = "/v1/chat/completions"
+Client = TestClient  # type: ignore[type-arg]
+
+
+class Port:
+    def __init__(self, folder: Path, core: Core, **rules: Any) -> None:
+        recent = RecentCalls()
+        core.pipeline._observers = (recent, core.sink)
+        self.core = core
+        self.store = RuleStore(core.clock, LocalTrust(), LastGood(folder))
+        if rules.pop("ready", True):
+            self.store.offer_local(encode_bundle(bundles.bundle(**rules)))
+        self.agents = AgentPort(
+            pipeline=core.pipeline,
+            store=self.store,
+            clock=core.clock,
+            metrics=Metrics(),
+            recent=recent,
+            allowed_hosts=frozenset(),
+            max_body_bytes=2_000,
+        )
+
+    async def __aenter__(self) -> Client:
+        self.client = TestClient(TestServer(self.agents.app()))
+        await self.client.start_server()
+        return self.client
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.client.close()
+
+
+@pytest.fixture
+async def client(tmp_path: Path) -> AsyncIterator[Client]:
+    async with Port(tmp_path, Core()) as made:
+        yield made
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "options", "status", "code"),
+    [
+        ("POST", CALL, {"data": b"{"}, 400, "malformed_request"),
+        ("POST", CALL, {"data": wire.request(model="x")}, 404, "unknown_use_case"),
+        ("POST", CALL, {"data": b" " * 3_000}, 413, "body_too_large"),
+        ("GET", CALL, {}, 405, "wrong_method"),
+        ("GET", "/nothing", {}, 404, "unknown_path"),
+        ("POST", CALL, {"data": wire.request(), "headers": {"host": "evil.example"}}, 403, "foreign_host"),
+        ("POST", CALL, {"data": wire.request(), "headers": {"origin": "https://evil.example"}}, 403, "foreign_host"),
+        ("POST", "/pointsman/explain", {"data": b"[]"}, 400, "malformed_request"),
+        ("POST", "/pointsman/explain", {"data": b'{"use_case":"x"}'}, 404, "unknown_use_case"),
+        ("POST", "/pointsman/explain", {"data": b'{"use_case":"chat","facts":{"tool":1}}'}, 400, "malformed_request"),
+        ("POST", "/pointsman/explain", {"data": b"\xff"}, 400, "malformed_request"),
+        ("GET", "/pointsman/calls/nothing", {}, 404, "unknown_path"),
+    ],
+)
+@pytest.mark.parametrize("dialect", ["openai", "anthropic"])
+async def test_every_refusal_is_said_in_the_caller_s_dialect(
+    client: Client, method: str, path: str, options: dict[str, Any], status: int, code: str, dialect: str
+) -> None:
+    headers = dict(options.get("headers", {}))
+    if dialect == "anthropic":
+        headers["anthropic-version"] = "2023-06-01"
+    answer = await client.request(method, path, **{**options, "headers": headers})
+    body = await answer.json()
+    assert answer.status == status
+    assert answer.headers["x-pointsman-request-id"].startswith("pm-")
+    assert code in json.dumps(body)
+    assert ("type" in body) is (dialect == "anthropic")
+
+
+async def test_a_body_of_unknown_length_is_held_to_the_limit_too(client: Client) -> None:
+    async def pieces() -> AsyncIterator[bytes]:
+        for _ in range(4):
+            yield b" " * 1_000
+
+    answer = await client.post(CALL, data=pieces())
+    assert answer.status == 413
+
+
+@pytest.mark.parametrize("header", ["x-pointsman-use-case", "x-pointsman-agent", "x-pointsman-target", "x-api-key"])
+async def test_a_header_that_is_not_text_is_a_refusal_and_no_crash(client: Client, header: str) -> None:
+    reader, writer = await asyncio.open_connection("127.0.0.1", client.port)
+    body = wire.request()
+    head = b"POST %b HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\ncontent-length: %d\r\n%b: a\xff\r\n\r\n"
+    writer.write(head % (CALL.encode(), len(body), header.encode()) + body)
+    answer = await reader.read()
+    assert answer.startswith(b"HTTP/1.1 400")
+    assert header.encode() in answer
+    writer.close()
+    await writer.wait_closed()
+
+
+async def test_a_body_whose_compression_is_broken_is_the_caller_s_fault(client: Client) -> None:
+    answer = await client.post(CALL, data=b"no gzip", headers={"content-encoding": "gzip"})
+    assert answer.status == 400
+
+
+async def test_without_rules_a_call_is_told_so(tmp_path: Path) -> None:
+    async with Port(tmp_path, Core(), ready=False) as client:
+        answer = await client.post(CALL, data=wire.request())
+        assert (answer.status, (await answer.json())["error"]["code"]) == (503, "not_ready")
+
+
+async def test_a_call_is_answered_and_can_be_looked_up(client: Client) -> None:
+    answer = await client.post(CALL, data=wire.request())
+    assert (answer.status, await answer.read()) == (200, wire.chat_answer())
+    found = await client.get(f"/pointsman/calls/{answer.headers['x-pointsman-request-id']}")
+    assert (await found.json())["outcome"] == "ok"
+
+
+async def test_a_stream_is_answered_as_events(tmp_path: Path) -> None:
+    async with Port(tmp_path, Core(Script(wire.STREAM))) as client:
+        answer = await client.post(CALL, data=wire.request(stream=True))
+        assert answer.content_type == "text/event-stream"
+        assert (await answer.read()).endswith(wire.DONE)
+
+
+async def test_a_bug_inside_a_stream_ends_the_connection_and_is_no_second_answer(tmp_path: Path) -> None:
+    async with Port(tmp_path, Core(Script((wire.CONTENT, RuntimeError("a bug"))))) as client:
+        with pytest.raises(aiohttp.ClientError) as failed:
+            await (await client.post(CALL, data=wire.request(stream=True))).read()
+        assert "HTTP/1.1" not in str(failed.value)
+
+
+async def test_explain_calls_nobody_and_takes_facts_or_a_request(tmp_path: Path) -> None:
+    core = Core()
+    async with Port(tmp_path, core) as client:
+        by_facts = await (await client.post("/pointsman/explain", json={"use_case": "chat", "facts": {}})).json()
+        whole = {"path": CALL, "headers": {}, "body": json.loads(wire.request())}
+        by_request = await (await client.post("/pointsman/explain", json=whole)).json()
+    assert by_request == by_facts
+    assert [step["model"] for step in by_facts["plan"]] == ["alpha", "beta"]
+    assert core.upstream.sent == []
+
+
+async def test_a_caller_sees_its_own_use_cases_and_calls_only(tmp_path: Path) -> None:
+    callers = tuple(
+        Caller(name=name, key_sha256=hashlib.sha256(name.encode()).hexdigest(), use_cases=cases)
+        for name, cases in (("a", ("chat",)), ("b", ("other",)))
+    )
+    more = {"other": bundles.bundle().use_cases["chat"]}
+    async with Port(tmp_path, Core(), callers=callers, more_use_cases=more) as client:
+        assert (await client.post(CALL, data=wire.request())).status == 401
+        models = await (await client.get("/v1/models", headers={"x-api-key": "b"})).json()
+        assert [model["id"] for model in models["data"]] == ["other"]
+        mine = await client.post(CALL, data=wire.request(), headers={"x-api-key": "a"})
+        path = f"/pointsman/calls/{mine.headers['x-pointsman-request-id']}"
+        assert (await client.get(path, headers={"x-api-key": "a"})).status == 200
+        assert (await client.get(path, headers={"x-api-key": "b"})).status == 404
+        assert (await client.post(CALL, data=wire.request(), headers={"x-api-key": "b"})).status == 403
+
+
+async def test_open_calls_are_counted_until_they_end(tmp_path: Path) -> None:
+    port = Port(tmp_path, Core(Script((wire.CONTENT, PARK))))
+    async with port as client:
+        answer = await client.post(CALL, data=wire.request(stream=True))
+        assert port.agents.calls_open == 1
+        port.core.upstream.answers[0].fail(ConnectionResetError("gone"))
+        with pytest.raises(aiohttp.ClientError):
+            await answer.read()
+        assert port.agents.calls_open == 0

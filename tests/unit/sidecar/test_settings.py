@@ -1,0 +1,68 @@
+"""Flags, then variables, then defaults; wrong usage ends with one sentence."""
+
+import base64
+from pathlib import Path
+
+import pytest
+
+from sidecar.settings import Address, is_loopback, read_settings
+
+
+def test_defaults() -> None:
+    settings = read_settings(["--rules", "rules"], {"XDG_STATE_HOME": "/s"})
+    assert settings.rules == ("rules",)
+    assert (settings.listen, settings.admin) == (Address("127.0.0.1", 4100), Address("127.0.0.1", 4101))
+    assert settings.state == Path("/s/pointsman/sidecar")
+    assert (settings.use_case, settings.agent, settings.controller_token) == (None, "", None)
+    assert (settings.max_body_bytes, settings.drain_seconds) == (32 << 20, 25.0)
+
+
+def test_a_flag_goes_before_its_variable() -> None:
+    environ = {"POINTSMAN_RULES": "a b", "POINTSMAN_LISTEN": "127.0.0.1:1", "POINTSMAN_USE_CASE": "chat"}
+    assert read_settings([], environ).rules == ("a", "b")
+    settings = read_settings(["--rules", "c", "--listen", "[::1]:2"], environ)
+    assert (settings.rules, settings.listen, settings.use_case) == (("c",), Address("::1", 2), "chat")
+
+
+@pytest.mark.parametrize(
+    ("argv", "words"),
+    [
+        ([], "--rules is required"),
+        (["--rules", "r", "--listen", "4100"], "is not an address"),
+        (["--rules", "r", "--listen", "127.0.0.1:70000"], "is not an address"),
+        (["--rules", "r", "--max-body", "big"], "big"),
+        (["--rules", "r", "--controller-token", "/does/not/exist"], "cannot be read"),
+        (["--rules", "https://controller.example"], "needs --public-key"),
+        (["--rules", "http://127.0.0.1.evil.example"], "needs --public-key"),
+        (["--rules", "r", "--no-such-flag"], "unrecognized"),
+    ],
+)
+def test_wrong_usage(argv: list[str], words: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        read_settings(argv, {})
+    assert ended.value.code == 2
+    assert words in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("content", ["", "short", "!!!", base64.b64encode(bytes(31)).decode(), "ключ"])
+def test_a_file_that_is_no_public_key(tmp_path: Path, content: str, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "pub").write_text(content)
+    with pytest.raises(SystemExit):
+        read_settings(["--rules", "r", "--public-key", str(tmp_path / "pub")], {})
+    assert "public key" in capsys.readouterr().err
+
+
+def test_secrets_are_read_from_files(tmp_path: Path) -> None:
+    (tmp_path / "pub").write_text(base64.b64encode(bytes(32)).decode() + "\n")
+    (tmp_path / "token").write_text("t\n")
+    argv = ["--rules", "https://c.example", "--public-key", str(tmp_path / "pub")]
+    settings = read_settings([*argv, "--controller-token", str(tmp_path / "token")], {})
+    assert (settings.public_keys, settings.controller_token) == ((bytes(32),), "t")
+
+
+@pytest.mark.parametrize(
+    ("url", "expected"),
+    [("http://localhost:1", True), ("http://127.9.9.9", True), ("http://[::1]:1", True), ("http://10.0.0.1", False)],
+)
+def test_loopback(url: str, expected: bool) -> None:
+    assert is_loopback(url) is expected
