@@ -5,7 +5,7 @@ import fcntl
 import os
 import signal
 import time
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,24 +23,20 @@ from controller.ledger.store import Ledger
 from controller.metrics import Metrics
 from controller.parts import Parts, WatchTimes
 from controller.publish import Publisher
-from controller.reconcile import Load, Reconciler, RuleTests
+from controller.reconcile import Reconciler
+from controller.ruletests import rule_test_problems
 from controller.settings import ServeSettings
 from controller.sign import KEY_FILE, PUBLIC_FILE, load_signer, save_public_key
 from controller.tokens import load_tokens
 from controller.tree import Source
-from schemas.bundle import Bundle
 from schemas.hosts import allowed_hosts
-from schemas.problems import Problem
+from schemas.load import load
 
 SHUTDOWN_SECONDS: Final = 1.0
 """What is left of open requests after this is cut."""
 
 
 DEFAULT_WATCH_TIMES: Final = WatchTimes()
-
-
-def no_rule_tests(files: Mapping[str, str], bundle: Bundle) -> Sequence[Problem]:
-    return ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +47,7 @@ class Running:
     """Takes up revisions; ends only by a fault of ours."""
 
 
-async def serve(settings: ServeSettings, *, load: Load, rule_tests: RuleTests = no_rule_tests) -> None:
+async def serve(settings: ServeSettings) -> None:
     """Runs until SIGTERM or SIGINT.
 
     Raises:
@@ -61,7 +57,7 @@ async def serve(settings: ServeSettings, *, load: Load, rule_tests: RuleTests = 
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    async with running(settings, load=load, rule_tests=rule_tests) as controller:
+    async with running(settings) as controller:
         logs.event(
             "controller.listening", url=controller.url, source=controller.parts.source.name, state=settings.state
         )
@@ -73,16 +69,10 @@ async def serve(settings: ServeSettings, *, load: Load, rule_tests: RuleTests = 
 
 
 @asynccontextmanager
-async def running(
-    settings: ServeSettings,
-    *,
-    load: Load,
-    rule_tests: RuleTests = no_rule_tests,
-    watch_times: WatchTimes = DEFAULT_WATCH_TIMES,
-) -> AsyncIterator[Running]:
+async def running(settings: ServeSettings, *, watch_times: WatchTimes = DEFAULT_WATCH_TIMES) -> AsyncIterator[Running]:
     """A controller that listens and follows its source while the block runs."""
     with _sole_user_of(settings.state):
-        parts = build_parts(settings, load=load, rule_tests=rule_tests, watch_times=watch_times)
+        parts = build_parts(settings, watch_times)
         runner = web.AppRunner(
             build_api(parts), handler_cancellation=True, access_log=None, shutdown_timeout=SHUTDOWN_SECONDS
         )
@@ -101,8 +91,8 @@ async def running(
             await asyncio.to_thread(parts.ledger.close)
 
 
-def build_parts(settings: ServeSettings, *, load: Load, rule_tests: RuleTests, watch_times: WatchTimes) -> Parts:
-    """Raises `CannotStart`. What was opened by then is closed."""
+def build_parts(settings: ServeSettings, watch_times: WatchTimes) -> Parts:
+    """Reads or makes what lies in the state folder. Raises `CannotStart`."""
     state = settings.state
     source = source_of(settings)
     signer = load_signer(settings.signing_key or state / KEY_FILE, make=settings.signing_key is None)
@@ -114,8 +104,8 @@ def build_parts(settings: ServeSettings, *, load: Load, rule_tests: RuleTests, w
     metrics = Metrics(publisher, lambda: roster.fleet(publisher.pointer))
     ledger = Ledger(state / "ledger.db")
     reconciler = Reconciler(
-        source, publisher, load=load, rule_tests=rule_tests, before_publish=ledger.remember_owners, now=time.time,
-        on_outcome=metrics.note_revision,
+        source, publisher, load=load, rule_tests=rule_test_problems, before_publish=ledger.remember_owners,
+        now=time.time, on_outcome=metrics.note_revision,
     )  # fmt: skip
     return Parts(
         source=source, publisher=publisher, reconciler=reconciler, roster=roster, ledger=ledger, tokens=tokens,

@@ -1,7 +1,7 @@
 """Who runs what: the last status of each sidecar, and what it means against the current pointer."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
 
@@ -19,8 +19,6 @@ MAX_MEMBERS: Final = 20_000
 class Member:
     seen: float
     """Seconds since the epoch."""
-    watches: int = 0
-    """Open watch streams."""
     status: SidecarStatus | None = None
 
 
@@ -34,10 +32,9 @@ class Roster:
     def note_status(self, status: SidecarStatus) -> None:
         self._note(status.id, status=status)
 
-    def note_watch(self, sidecar: str, *, opened: int) -> None:
-        """`opened` is 1 for a stream that begins, -1 for one that ends, 0 for a sign of life on an open one."""
-        watches = self._members[sidecar].watches if sidecar in self._members else 0
-        self._note(sidecar, watches=max(0, watches + opened))
+    def note_alive(self, sidecar: str) -> None:
+        """It reads its watch stream."""
+        self._note(sidecar)
 
     def fleet(self, pointer: Pointer | None) -> Fleet:
         now = self._now()
@@ -46,12 +43,12 @@ class Roster:
             member_row(name, member, pointer, now) for name, member in sorted(self._members.items())
         ))  # fmt: skip
 
-    def _note(self, sidecar: str, **changes: object) -> None:
+    def _note(self, sidecar: str, *, status: SidecarStatus | None = None) -> None:
         now = self._now()
         if sidecar not in self._members and len(self._members) >= MAX_MEMBERS:
             self._forget(now)
-        member = self._members.get(sidecar, Member(now))
-        self._members[sidecar] = replace(member, seen=now, **changes)  # type: ignore[arg-type]
+        known = self._members.get(sidecar)
+        self._members[sidecar] = Member(now, status or (known.status if known else None))
 
     def _forget(self, now: float) -> None:
         oldest = sorted(self._members, key=lambda name: self._members[name].seen)

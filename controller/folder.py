@@ -3,7 +3,8 @@
 import asyncio
 import os
 import stat
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, Iterator
+from contextlib import aclosing
 from dataclasses import replace
 from pathlib import Path
 from typing import Final
@@ -35,17 +36,16 @@ class Folder:
     def retry_seconds(self) -> float:
         return RETRY_SECONDS
 
-    async def looks(self) -> AsyncIterator[None]:
-        yield
+    async def looks(self) -> AsyncGenerator[None, None]:
         while True:
             try:
-                async for _ in awatch(self._root.resolve(), step=50, debounce=400, yield_on_timeout=True,
-                                      rust_timeout=round(SAFETY_LOOK_SECONDS * 1000)):  # fmt: skip
-                    yield
+                async with aclosing(_changes(self._root.resolve())) as changes:
+                    async for _ in changes:
+                        yield
             except (FileNotFoundError, RuntimeError):
                 # The folder went away, or the machine is out of watches: looking still works, a little later.
-                await asyncio.sleep(SAFETY_LOOK_SECONDS)
                 yield
+                await asyncio.sleep(SAFETY_LOOK_SECONDS)
 
     async def fetch(self) -> str:
         before = await asyncio.to_thread(read_folder, self._root)
@@ -62,6 +62,22 @@ class Folder:
         if revision != self._tree.revision:
             raise SourceUnavailable(f"{revision} is no longer what lies in {self._root}")
         return self._tree
+
+
+async def _changes(folder: Path) -> AsyncGenerator[None, None]:
+    """Yields once the watch stands, so that nothing before the first reading is missed; then at every change."""
+    timeout = round(SAFETY_LOOK_SECONDS * 1000)
+    watch = awatch(folder, step=50, debounce=400, yield_on_timeout=True, rust_timeout=timeout)
+    change = asyncio.ensure_future(anext(watch))
+    try:
+        await asyncio.sleep(0)  # `awatch` sets up its watch in its first step, before it waits
+        while True:
+            yield
+            await change
+            change = asyncio.ensure_future(anext(watch))
+    finally:
+        change.cancel()
+        await asyncio.wait({change})
 
 
 def read_folder(root: Path) -> Tree:

@@ -11,7 +11,7 @@ import re
 import shutil
 import signal
 import tempfile
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from pathlib import Path
 from typing import IO, Final
 from urllib.parse import unquote, urlsplit
@@ -23,7 +23,9 @@ FETCH_TIMEOUT_SECONDS: Final = 60.0
 READ_TIMEOUT_SECONDS: Final = 20.0
 LOOK_SECONDS: Final = 0.1
 """How often a local repository's ref is looked at: a few stat calls, and no watch to run out of."""
-RETRY_LOCAL_SECONDS: Final = 0.5
+SAFETY_LOOK_SECONDS: Final = 5.0
+"""A ref may be kept in a way that the quick look does not know."""
+RETRY_LOCAL_SECONDS: Final = 0.2
 FETCHED_REF: Final = "refs/pointsman/head"
 MAX_OUTPUT_BYTES: Final = 64 << 20
 
@@ -80,14 +82,16 @@ class LocalRepository:
     def retry_seconds(self) -> float:
         return RETRY_LOCAL_SECONDS
 
-    async def looks(self) -> AsyncIterator[None]:
+    async def looks(self) -> AsyncGenerator[None, None]:
         seen: object = None
+        quiet_seconds = 0.0
         while True:
             mark = await asyncio.to_thread(self._mark)
-            if mark != seen:
-                seen = mark
+            if mark != seen or quiet_seconds >= SAFETY_LOOK_SECONDS:
+                seen, quiet_seconds = mark, 0.0
                 yield
             await asyncio.sleep(self._look_seconds)
+            quiet_seconds += self._look_seconds
 
     async def fetch(self) -> str:
         return await self._git.commit_of(self._ref)
@@ -108,12 +112,16 @@ class LocalRepository:
 class RemoteRepository:
     """A repository behind a URL: a bare mirror in the state folder, fetched again and again."""
 
-    def __init__(self, url: str, mirror: Path, *, ref: str, folder: str = ".", poll_seconds: float = 15.0) -> None:
+    def __init__(
+        self, url: str, mirror: Path, *, ref: str, folder: str = ".", poll_seconds: float = 15.0,
+        fetch_timeout_seconds: float = FETCH_TIMEOUT_SECONDS,
+    ) -> None:  # fmt: skip
         self._url = url
         self._mirror = mirror
         self._ref = ref
         self._folder = folder
         self._poll_seconds = poll_seconds
+        self._fetch_timeout_seconds = fetch_timeout_seconds
         # The URL goes by the environment: an argument would show its credentials to every user of the machine.
         self._git = Git(
             mirror, config={"remote.rules.url": url, "protocol.ext.allow": "never"}, secrets=_secrets_of(url)
@@ -127,7 +135,7 @@ class RemoteRepository:
     def retry_seconds(self) -> float:
         return self._poll_seconds * random.uniform(0.8, 1.2)
 
-    async def looks(self) -> AsyncIterator[None]:
+    async def looks(self) -> AsyncGenerator[None, None]:
         while True:
             yield
             await asyncio.sleep(self._poll_seconds * random.uniform(0.8, 1.2))
@@ -136,7 +144,7 @@ class RemoteRepository:
         await self._prepare()
         await self._git.run(
             ["fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "rules", f"+{self._ref}:{FETCHED_REF}"],
-            timeout=FETCH_TIMEOUT_SECONDS,
+            timeout=self._fetch_timeout_seconds,
         )
         return await self._git.commit_of(FETCHED_REF)
 
@@ -163,7 +171,7 @@ class Git:
 
     def __init__(self, folder: Path, *, config: Mapping[str, str], secrets: Sequence[str] = ()) -> None:
         self.folder = folder
-        self._config = {"safe.directory": "*", "gc.auto": "0", "core.hooksPath": os.devnull} | dict(config)
+        self._config = {"gc.auto": "0", "core.hooksPath": os.devnull} | dict(config)
         self._secrets = secrets
 
     async def commit_of(self, ref: str) -> str:

@@ -2,7 +2,8 @@
 
 import asyncio
 import sqlite3
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
 from typing import Protocol
@@ -30,8 +31,10 @@ class Load(Protocol):
     def __call__(self, files: Mapping[str, str], *, today: date, revision: str) -> Loaded: ...
 
 
-RuleTests = Callable[[Mapping[str, str], Bundle], Sequence[Problem]]
-"""Runs the teams' own tests of their rules against the compiled bundle."""
+class RuleTests(Protocol):
+    """`controller.ruletests.rule_test_problems`: the teams' own tests of their rules, run against the bundle."""
+
+    def __call__(self, files: Mapping[str, str], bundle: Bundle, *, today: date) -> Sequence[Problem]: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,11 +96,12 @@ class Reconciler:
 
     async def run(self) -> None:
         """Never returns by itself; whatever goes wrong with one revision, the next one is looked at."""
-        async for _ in self._source.looks():
-            while True:
-                if await self.look():
-                    break
-                await asyncio.sleep(self._source.retry_seconds)
+        async with aclosing(self._source.looks()) as looks:
+            async for _ in looks:
+                while True:
+                    if await self.look():
+                        break
+                    await asyncio.sleep(self._source.retry_seconds)
 
     async def look(self) -> bool:
         """Takes the newest revision through the steps, unless it has been already. False: try again soon."""
@@ -139,16 +143,15 @@ class Reconciler:
         return replace(work, tree=tree, problems=_unless_refused(tree.problems))
 
     async def _load_rules(self, work: Work) -> Work:
-        today = datetime.fromtimestamp(self._now(), UTC).date()
-        loaded = await asyncio.to_thread(self._load, work.tree.files, today=today, revision=work.revision)
+        loaded = await asyncio.to_thread(self._load, work.tree.files, today=self._today(), revision=work.revision)
         problems = _unless_refused((*work.problems, *loaded.problems))
         if loaded.bundle is None:
             raise Refused([*problems, _about_revision("no-bundle", "these files make no bundle")])
         return replace(work, bundle=loaded.bundle, problems=problems)
 
     async def _run_rule_tests(self, work: Work) -> Work:
-        failures = await asyncio.to_thread(self._rule_tests, work.tree.files, _bundle_of(work))
-        return replace(work, problems=_unless_refused((*work.problems, *failures)))
+        failures = await asyncio.to_thread(self._rule_tests, work.tree.files, _bundle_of(work), today=self._today())
+        return replace(work, problems=_unless_refused({*work.problems, *failures}))
 
     async def _publish(self, work: Work) -> Work:
         bundle = _bundle_of(work)
@@ -188,11 +191,14 @@ class Reconciler:
         self.report = replace(self.report, error=error)
         self._on_outcome("unavailable")
 
+    def _today(self) -> date:
+        return datetime.fromtimestamp(self._now(), UTC).date()
+
     def _stamp(self) -> str:
         return datetime.fromtimestamp(self._now(), UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-def _unless_refused(problems: Sequence[Problem]) -> tuple[Problem, ...]:
+def _unless_refused(problems: Iterable[Problem]) -> tuple[Problem, ...]:
     ordered = tuple(sorted(problems))
     if has_errors(ordered):
         raise Refused(ordered)

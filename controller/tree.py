@@ -1,6 +1,6 @@
 """The rule files of one revision, as text, and the bounds they are read within. Where they come from is a `Source`."""
 
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncGenerator, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -46,7 +46,7 @@ class Source(Protocol):
     def retry_seconds(self) -> float:
         """How soon to try again what failed, when nothing new was seen."""
 
-    def looks(self) -> AsyncIterator[None]:
+    def looks(self) -> AsyncGenerator[None, None]:
         """Yields at once, and then whenever there may be something new."""
 
     async def fetch(self) -> str:

@@ -4,6 +4,7 @@ A sidecar that is given a plain rules folder runs `compile` as a child process, 
 """
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 from datetime import UTC, date, datetime
@@ -14,6 +15,7 @@ import msgspec
 from schemas.bundle import encode_bundle
 from schemas.json_schema import schema_files
 from schemas.load import folder_revision, is_rule_file, load
+from schemas.yaml_source import MAX_FILE_BYTES
 
 SCHEMA_FOLDER = Path(__file__).parent / "json"
 
@@ -48,11 +50,18 @@ def read_folder(folder: Path) -> dict[str, str]:
     if not folder.is_dir():
         raise NotADirectoryError(f"{folder} is not a folder")
     files: dict[str, str] = {}
-    for path in sorted(folder.rglob("*.y*ml")):
-        name = path.relative_to(folder).as_posix()
-        if path.is_file() and is_rule_file(name):
-            files[name] = path.read_text(encoding="utf-8-sig", errors="surrogateescape")
+    for parent, folders, names in os.walk(folder):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        for name in names:
+            path = Path(parent, name)
+            if is_rule_file(path.relative_to(folder).as_posix()) and path.is_file():
+                files[path.relative_to(folder).as_posix()] = _read_text(path)
     return files
+
+
+def _read_text(path: Path) -> str:
+    with path.open("rb") as file:
+        return file.read(MAX_FILE_BYTES + 1).decode("utf-8-sig", "surrogateescape")
 
 
 def _write_json() -> int:

@@ -72,9 +72,7 @@ def _use_case(content: use_case.UseCase, defaults: platform.Defaults) -> compile
         kind=content.kind,
         aliases=content.aliases,
         chain=(content.primary, *content.fallbacks),
-        rules=tuple(
-            compiled.Rule(when=_when(rule.when), chain=(rule.primary, *rule.fallbacks)) for rule in content.rules
-        ),
+        rules=tuple(_rule(rule) for rule in content.rules),
         ceiling=None if content.cost_ceiling is None else _ceiling(content.cost_ceiling),
         requires=compiled.Requirements(
             capabilities=content.requires.capabilities,
@@ -86,7 +84,12 @@ def _use_case(content: use_case.UseCase, defaults: platform.Defaults) -> compile
     )
 
 
-def _when(when: use_case.When) -> compiled.When:
+def _rule(rule: use_case.Rule) -> compiled.Rule:
+    return compiled.Rule(when=compile_when_document(rule.when), chain=(rule.primary, *rule.fallbacks))
+
+
+def compile_when_document(when: use_case.When) -> compiled.When:
+    """A rule's condition as it travels."""
     tokens, hours = when.input_tokens, when.hours
     return compiled.When(
         input_tokens=None if tokens is None else compiled.TokenRange(over=tokens.over, under=tokens.under),

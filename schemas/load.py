@@ -1,15 +1,16 @@
 """Rule files to a rule set and its bundle, or to all problems at once. Pure: files, day and revision come in."""
 
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
+from functools import lru_cache
 from pathlib import PurePosixPath
 from typing import Any
 
 from pydantic import BaseModel
 
-from schemas.bundle import Bundle
+from schemas.bundle import MAX_BUNDLE_BYTES, Bundle, encode_bundle
 from schemas.checks import check_rules
 from schemas.checks.secrets import find_secrets
 from schemas.compile import compile_bundle
@@ -17,13 +18,15 @@ from schemas.json_schema import RULE_FILES
 from schemas.problems import Problem, did_you_mean, has_errors
 from schemas.rules.platform import Platform
 from schemas.rules.rule_set import RuleFile, RuleSet
+from schemas.rules.rule_tests import RuleTests
 from schemas.validate import validate_document
 from schemas.yaml_source import Document, parse_yaml
 
 PLATFORM_FILE = "pointsman.yaml"
 _KNOWN_FOLDERS = ("providers", "models", "use-cases")
-_FOLDERS_OF_A_USE_CASE = ("eval", "evidence")
-"""Their files belong to the eval loop, which reads them itself."""
+REMEMBERED_FILES = 4096
+REMEMBERED_CHARACTERS = 16_384
+"""A commit changes few of many files: what the others say is remembered, within 64 MiB of text."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,8 +49,8 @@ class _Kind:
     folder: str
     expected_name: str
     """What the path says the name inside must be; empty where nothing inside repeats it."""
-    name_of: Callable[[Any], str] | None = None
     name_key: str = ""
+    """The key that repeats it."""
 
 
 def load(files: Mapping[str, str], *, today: date, revision: str) -> Loaded:
@@ -77,9 +80,26 @@ def load(files: Mapping[str, str], *, today: date, revision: str) -> Loaded:
     broken = has_errors(problems)
     rule_set = _rule_set(found, unreadable, revision, problems)
     problems += check_rules(rule_set, today)
-    ordered = tuple(sorted(set(problems)))
-    bundle = None if has_errors(ordered) else compile_bundle(rule_set)
-    return Loaded(None if broken else rule_set, bundle, ordered)
+    bundle = None if has_errors(problems) else compile_bundle(rule_set)
+    if bundle is not None and (size := len(encode_bundle(bundle))) > MAX_BUNDLE_BYTES:
+        message = f"the bundle has {size} bytes; a sidecar takes at most {MAX_BUNDLE_BYTES}"
+        problems.append(Problem(PLATFORM_FILE, 0, 0, "bundle-too-large", "error", message))
+        bundle = None
+    return Loaded(None if broken else rule_set, bundle, tuple(sorted(set(problems))))
+
+
+def load_rule_tests(files: Mapping[str, str]) -> tuple[Mapping[str, RuleFile[RuleTests]], tuple[Problem, ...]]:
+    """Only the rule tests, by use case: for whoever has a bundle already."""
+    found: dict[str, RuleFile[RuleTests]] = {}
+    problems: list[Problem] = []
+    for file in sorted(files):
+        kind = _kind_of(file)
+        if isinstance(kind, _Kind) and kind.schema == "rule-tests":
+            content, own = _read(file, files[file], kind)
+            problems += own
+            if content is not None:
+                found[kind.expected_name] = content
+    return found, tuple(problems)
 
 
 def folder_revision(files: Mapping[str, str]) -> str:
@@ -94,7 +114,8 @@ def folder_revision(files: Mapping[str, str]) -> str:
 
 def is_rule_file(path: str) -> bool:
     """Whether `load` looks at this path at all: what a folder's reader has to bring."""
-    return _kind_of(path) is not None
+    # A pointsman.yaml further down is not read; it tells people who look in the wrong folder where their rules lie.
+    return _kind_of(path) is not None or PurePosixPath(path).name == PLATFORM_FILE
 
 
 def _kind_of(file: str) -> _Kind | Problem | None:
@@ -106,15 +127,15 @@ def _kind_of(file: str) -> _Kind | Problem | None:
         case ("pointsman.yml",):
             return _misplaced(file, "rename it to pointsman.yaml")
         case ("providers", _) if path.suffix == ".yaml":
-            return _Kind("provider", "providers", path.stem, lambda content: str(content.provider), "provider")
+            return _Kind("provider", "providers", path.stem, "provider")
         case ("models", _) if path.suffix == ".yaml":
-            return _Kind("model", "models", path.stem, lambda content: str(content.model), "model")
+            return _Kind("model", "models", path.stem, "model")
         case ("use-cases", folder, "use-case.yaml"):
-            return _Kind("use-case", "use-cases", folder, lambda content: str(content.use_case), "use_case")
+            return _Kind("use-case", "use-cases", folder, "use_case")
         case ("use-cases", folder, "tests.yaml"):
             return _Kind("rule-tests", "tests", folder)
         case ("use-cases", _, ("eval" | "evidence"), *_):
-            return None
+            return None  # The eval loop reads these itself.
         case (("providers" | "models"), _) if is_yaml:
             return _misplaced(file, f"rename it to {path.stem}.yaml")
         case (("providers" | "models") as folder, *_) if is_yaml:
@@ -141,19 +162,25 @@ def _no_platform_file(files: Mapping[str, str]) -> Problem:
     return Problem(PLATFORM_FILE, 0, 0, "missing-file", "error", "the rules have no pointsman.yaml", suggestion)
 
 
-def _read(file: str, text: str, kind: _Kind) -> tuple[RuleFile[Any] | None, list[Problem]]:
+def _read(file: str, text: str, kind: _Kind) -> tuple[RuleFile[Any] | None, tuple[Problem, ...]]:
+    """What one file says by itself."""
+    read = _read_once if len(text) <= REMEMBERED_CHARACTERS else _read_anew
+    return read(file, text, kind)
+
+
+def _read_anew(file: str, text: str, kind: _Kind) -> tuple[RuleFile[Any] | None, tuple[Problem, ...]]:
     problems = list(find_secrets(file, text))
     document, syntax = parse_yaml(file, text)
     problems += syntax
     if document is None:
-        return None, problems
+        return None, tuple(problems)
     content_type: type[BaseModel] = RULE_FILES[kind.schema]
     content, wrong = validate_document(file, kind.schema, document, content_type)
     problems += wrong
     if content is None:
-        return None, problems
+        return None, tuple(problems)
     rule_file: RuleFile[Any] = RuleFile(file, content, document)
-    if kind.name_of is not None and (name := kind.name_of(content)) != kind.expected_name:
+    if kind.name_key and (name := getattr(content, kind.name_key)) != kind.expected_name:
         problems.append(
             rule_file.problem(
                 (kind.name_key,),
@@ -162,7 +189,10 @@ def _read(file: str, text: str, kind: _Kind) -> tuple[RuleFile[Any] | None, list
                 f'write "{kind.expected_name}", or rename the {"folder" if kind.schema == "use-case" else "file"}',
             )
         )
-    return rule_file, problems
+    return rule_file, tuple(problems)
+
+
+_read_once = lru_cache(maxsize=REMEMBERED_FILES)(_read_anew)
 
 
 def _rule_set(

@@ -4,6 +4,7 @@ The JSON Schema speaks first, because it is what editors show; the model adds wh
 exactly one of two keys) wherever the schema had nothing to say.
 """
 
+import json
 import math
 import re
 from collections import Counter
@@ -91,7 +92,8 @@ def _validator(kind: str) -> Draft202012Validator:
 def shown(value: object) -> str:
     """A value as a message quotes it: short, and never in full when it may be a secret."""
     if isinstance(value, str):
-        return f'"{value}"' if len(value) <= 60 and not looks_secret(value) else f'"{value[:4]}…"'
+        quoted = value if len(value) <= 60 and not looks_secret(value) else f"{value[:4]}…"
+        return json.dumps(quoted, ensure_ascii=False)
     if value is None:
         return "nothing"
     if isinstance(value, bool):
@@ -102,17 +104,20 @@ def shown(value: object) -> str:
 
 
 def looks_secret(text: str) -> bool:
-    """Long, without spaces, of letters and digits mixed too evenly for a word.
+    """Whether some part of it is long, and mixes letters and digits too evenly for a word or a version.
 
-    A random base64 key of 24 characters carries about 4 bits per character; names and URLs stay below 3.6.
+    A random key of 20 characters carries about 4 bits per character; words and dates stay well below 3.5.
     """
-    if len(text) < 24 or re.search(r"\s", text) or "://" in text:
+    if re.search(r"\s|://", text):
         return False
-    if not (re.search(r"[0-9]", text) and re.search(r"[A-Za-z]", text)):
+    return any(_is_random(part) for part in re.split(r"[-._:/,;=@]", text))
+
+
+def _is_random(part: str) -> bool:
+    if len(part) < 20 or not (re.search(r"[0-9]", part) and re.search(r"[A-Za-z]", part)):
         return False
-    counts = Counter(text)
-    bits = -sum(n / len(text) * math.log2(n / len(text)) for n in counts.values())
-    return bits > 3.8
+    bits = -sum(n / len(part) * math.log2(n / len(part)) for n in Counter(part).values())
+    return bits > 3.5
 
 
 def _schema_findings(error: SchemaError) -> Iterator[tuple[Path, _Finding]]:
@@ -163,7 +168,7 @@ def _of_the_nearest_branch(error: SchemaError, schema: Mapping[str, Any]) -> Ite
 
 def _finding(error: SchemaError, schema: Mapping[str, Any]) -> _Finding:
     value, bound = shown(error.instance), schema.get(str(error.validator))
-    what = schema.get("title", "")
+    what = schema.get("title") or schema.get("description") or f"of the form {bound}"
     match error.validator:
         case "type":
             return _wrong_type(error.instance, bound, schema)
@@ -220,6 +225,10 @@ def _model_findings(error: ValidationError, document: Document) -> Iterator[tupl
     for detail in error.errors(include_url=False, include_input=False):
         if detail["type"] in ("missing", "extra_forbidden"):
             continue  # The JSON Schema has said it.
+        if detail["loc"][-1:] == ("[key]",):
+            words = "a key is made of letters, digits, dots, dashes and underscores"
+            yield _path_in(document.data, detail["loc"]), _Finding("wrong-form", words, at_key=True)
+            continue
         code = detail["type"] if "-" in detail["type"] else "wrong-value"
         yield _path_in(document.data, detail["loc"]), _Finding(code, detail["msg"])
 

@@ -26,6 +26,7 @@ from sidecar.rules.store import RuleStore
 from sidecar.rules.trust import LocalTrust, Trust
 from sidecar.server.admin import admin_app
 from sidecar.server.agents import AgentPort
+from sidecar.server.unreadable import UnreadableRequests
 from sidecar.settings import Address, Settings, is_url
 from sidecar.spool.shipper import Shipper
 from sidecar.spool.spool import Spool
@@ -189,6 +190,7 @@ class Sidecar:
         end = self._clock.monotonic() + self._settings.drain_seconds
         while self._agents.calls_open and self._clock.monotonic() < end:
             await self._clock.sleep(0.02)
+        self._agents.end_open_calls()
 
     async def _ship_the_rest(self) -> None:
         if not self._uplinks:
@@ -204,6 +206,12 @@ class Sidecar:
         gauge("pointsman_calls_open", "Calls being answered.", (), lambda: {(): float(self._agents.calls_open)})
         gauge("pointsman_spool_pending_records", "Not yet acknowledged.", (), lambda: {(): float(spool.pending)})
         gauge("pointsman_spool_dropped_records", "Lost to a full disk.", (), lambda: {(): float(spool.dropped_records)})
+        gauge(
+            "pointsman_spool_refused_records",
+            "Set aside, never booked.",
+            (),
+            lambda: {(): float(spool.refused_records)},
+        )
         gauge(
             "pointsman_rules_last_reload_successful", "1 when the newest rules run.", (),
             lambda: {(): float(not store.error)},
@@ -237,6 +245,7 @@ def _without_credentials(source: str) -> str:
 
 
 async def serve(settings: Settings) -> None:
+    logging.getLogger("aiohttp.server").addFilter(UnreadableRequests())
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):

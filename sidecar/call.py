@@ -6,7 +6,7 @@ from typing import Protocol
 
 from schemas.bundle import Caller
 from schemas.record import AttemptRecord, Usage
-from sidecar.dialects.base import Dialect, Envelope
+from sidecar.dialects.base import BODY_ALONE, Dialect, Envelope, InPath
 from sidecar.errors import GatewayError
 from sidecar.routing.plan import Plan
 from sidecar.routing.snapshot import Snapshot
@@ -31,6 +31,7 @@ class Inbound:
     """Unix seconds."""
     started: float
     """Monotonic seconds."""
+    in_path: InPath = BODY_ALONE
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +52,10 @@ class StreamReply(Protocol):
         """Everything to the caller, then the books. Never raises an upstream's failure: that becomes an error event."""
         ...
 
+    def end(self, error: GatewayError) -> None:
+        """Ends with this error event as soon as the caller has what was already read."""
+        ...
+
 
 @dataclass(slots=True)
 class Call:
@@ -60,12 +65,17 @@ class Call:
     envelope: Envelope
     plan: Plan
     agent: str
-    day: str
-    """ISO day (UTC) on which it arrived: decides prices and budgets."""
+    at: str
+    """When it arrived: RFC 3339, UTC, milliseconds."""
     attempts: list[AttemptRecord] = field(default_factory=list)
     dropped: tuple[str, ...] = ()
     reason: str = ""
     """Why the target that answers, or the last one tried, was chosen."""
+
+    @property
+    def day(self) -> str:
+        """ISO day (UTC): decides prices and budgets."""
+        return self.at[:10]
 
 
 @dataclass(frozen=True, slots=True)

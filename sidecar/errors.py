@@ -198,10 +198,11 @@ class StreamFailed(UpstreamError):
 class ChainSpent(GatewayError):
     """No target answered. Status and code are those of the error that says most about why."""
 
-    def __init__(self, message: str, *, status: int, code: str) -> None:
+    def __init__(self, message: str, *, status: int, code: str, retry_after_seconds: float | None = None) -> None:
         super().__init__(message)
         self.status = status
         self.reason = code
+        self.retry_after_seconds = retry_after_seconds
 
 
 def code_of(error: GatewayError) -> str:

@@ -19,6 +19,7 @@ from sidecar.accounting.books import (
     estimated_usage,
     final_record,
     provisional_record,
+    usage_so_far,
     usd_text,
 )
 from sidecar.accounting.pricing import cost_of
@@ -36,6 +37,7 @@ from sidecar.errors import (
     FirstTokenTimeout,
     GatewayError,
     NotAllowed,
+    NotReady,
     Rejected,
     StreamCut,
     UpstreamError,
@@ -65,6 +67,9 @@ UNHEALTHY = frozenset(
 )
 """Errors that count against a target's breaker: not the caller's mistakes, not 429, not a caller that left."""
 
+MAX_AGENT_CHARACTERS = 256
+"""Of the name that an agent gives itself: the ledger takes no record with a much longer one."""
+
 
 class Pipeline:
     """Holds what outlives a call: breakers, spend, and the ports."""
@@ -82,6 +87,8 @@ class Pipeline:
     ) -> None:
         self.health = Health()
         self.clock = clock
+        self.is_closing = False
+        """A call that is cancelled from now on was ended by us and not left by its caller."""
         self._sidecar = sidecar
         self._upstream = upstream
         self._sink = sink
@@ -111,7 +118,7 @@ class Pipeline:
 
     def open(self, inbound: Inbound) -> Call:
         """Bytes to plan, without calling anyone. Raises CallerError."""
-        envelope = inbound.dialect.open(inbound.body)
+        envelope = inbound.dialect.open(inbound.body, inbound.in_path)
         headers, caller = inbound.headers, inbound.caller
         use_case = select_use_case(
             inbound.snapshot,
@@ -121,8 +128,8 @@ class Pipeline:
             default=self._default_use_case,
         )
         agent = headers.get("x-pointsman-agent") or (caller.name if caller else self._default_agent)
+        agent = agent[:MAX_AGENT_CHARACTERS]
         at = datetime.fromtimestamp(inbound.arrived, UTC)
-        day = at.date().isoformat()
         facts = Facts(
             input_tokens=envelope.input_tokens,
             max_output_tokens=envelope.max_output_tokens,
@@ -133,7 +140,8 @@ class Pipeline:
             headers={name: headers[name] for name in use_case.headers_watched if name in headers},
             metadata=envelope.metadata,
         )
-        return Call(inbound, envelope, self._plan(inbound, use_case, facts, at, day), agent, day)
+        at_text = at.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        return Call(inbound, envelope, self._plan(inbound, use_case, facts, at), agent, at_text)
 
     def plan_for(self, use_case: UseCase, facts: Facts, at: datetime) -> Plan:
         """What would happen to such a call now."""
@@ -145,7 +153,7 @@ class Pipeline:
             at=at,
         )
 
-    def _plan(self, inbound: Inbound, use_case: UseCase, facts: Facts, at: datetime, day: str) -> Plan:
+    def _plan(self, inbound: Inbound, use_case: UseCase, facts: Facts, at: datetime) -> Plan:
         wanted = inbound.headers.get("x-pointsman-target")
         if wanted is None:
             return self.plan_for(use_case, facts, at)
@@ -203,9 +211,7 @@ class Pipeline:
             await self.clock.sleep(seconds)
         except asyncio.CancelledError:
             seconds_in_all = self.clock.monotonic() - call.inbound.started
-            self._book(
-                final_record(call, self._sidecar, planned.target, Outcome(CLIENT_CLOSED, 0), seconds_in_all), call
-            )
+            self._book(final_record(call, self._sidecar, planned.target, self._cut_short(), seconds_in_all), call)
             raise
         return True
 
@@ -225,7 +231,7 @@ class Pipeline:
             async with asyncio.timeout(min(left, patience)):
                 answer = await self._upstream.send(
                     target,
-                    DIALECTS[target.dialect].path,
+                    DIALECTS[target.dialect].path(target.name, call.envelope.stream),
                     self._upstream_headers(call, planned),
                     encoded.body,
                     timeouts.connect,
@@ -306,8 +312,9 @@ class Pipeline:
         target, timeouts = planned.target, call.plan.use_case.timeouts
 
         def settle(word: str, events_seen: int) -> None:
-            usage = tap.usage or estimated_usage(call, target, events_seen)
-            outcome = Outcome(word, answer.status, usage, tap.usage is None, first_token)
+            is_counted = tap.finished and tap.usage is not None
+            usage = tap.usage if is_counted else usage_so_far(call, target, tap.usage, events_seen)
+            outcome = Outcome(word, answer.status, usage, not is_counted, first_token)
             self._end(call, planned, outcome, began, answer.status)
 
         return Stream(
@@ -371,9 +378,13 @@ class Pipeline:
         )
 
     def _note_departure(self, call: Call, planned: Planned, began: float) -> None:
-        """The caller left before an answer: its provider may bill what was asked, so the estimate is booked."""
-        usage = estimated_usage(call, planned.target)
-        self._end(call, planned, Outcome(CLIENT_CLOSED, 0, usage, True), began, None)
+        """Cancelled before an answer: its provider may bill what was asked, so the estimate is booked."""
+        self._end(call, planned, self._cut_short(estimated_usage(call, planned.target)), began, None)
+
+    def _cut_short(self, usage: Usage | None = None) -> Outcome:
+        """How a cancelled call ended: its caller left, or we are shutting down."""
+        word, status = (NotReady.code, NotReady.status) if self.is_closing else (CLIENT_CLOSED, 0)
+        return Outcome(word, status, usage, usage is not None)
 
     def _refuse(self, call: Call, error: GatewayError, planned: Planned | None = None) -> CallFailed:
         """Book a call that gets no answer; the error for the edge to raise."""
@@ -438,6 +449,7 @@ def chain_spent(call: Call, last: GatewayError) -> GatewayError:
         f'no model of use case "{call.plan.use_case.name}" answered ({trail}); last: {last.message}',
         status=status_of(last),
         code=last.code,
+        retry_after_seconds=last.retry_after_seconds if isinstance(last, UpstreamError) else None,
     )
 
 
@@ -453,6 +465,6 @@ def nobody_fits(plan: Plan) -> GatewayError:
 
 def error_headers(error: GatewayError) -> Mapping[str, str]:
     """Headers that every error of this kind carries."""
-    if isinstance(error, UpstreamError) and error.retry_after_seconds is not None:
+    if isinstance(error, UpstreamError | ChainSpent) and error.retry_after_seconds is not None:
         return {"retry-after": str(max(1, round(error.retry_after_seconds)))}
     return {}

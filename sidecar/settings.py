@@ -50,7 +50,7 @@ def read_settings(argv: Sequence[str] | None, environ: Mapping[str, str]) -> Set
             state=Path(args.state),
             use_case=args.use_case,
             agent=args.agent,
-            controller_token=_secret_file(args.controller_token),
+            controller_token=_controller_token(args.controller_token, rules, environ),
             public_keys=tuple(_public_key(path) for path in args.public_key or ()),
             allow_hosts=tuple(args.allow_host or ()),
             max_body_bytes=int(args.max_body),
@@ -104,7 +104,10 @@ def _parser(environ: Mapping[str, str]) -> argparse.ArgumentParser:
     flag("state", str(default_state(environ)), "folder of the last good rules and the usage spool")
     flag("use-case", None, "what a call counts as when it does not say")
     flag("agent", "", "the agent's name when a call does not say")
-    flag("controller-token", None, "file: how this sidecar proves itself to the controller")
+    flag(
+        "controller-token", None,
+        "file: how this sidecar proves itself; for a controller on this machine the one that it made is found",
+    )  # fmt: skip
 
     def listed(name: str) -> list[str] | None:
         return environ.get(name, "").split() or None
@@ -122,10 +125,18 @@ def _parser(environ: Mapping[str, str]) -> argparse.ArgumentParser:
     return parser
 
 
-def default_state(environ: Mapping[str, str]) -> Path:
+def default_state(environ: Mapping[str, str], program: str = "sidecar") -> Path:
     """Where the XDG base directory specification puts a user's state."""
     base = environ.get("XDG_STATE_HOME") or os.path.join(os.path.expanduser("~"), ".local", "state")
-    return Path(base) / "pointsman" / "sidecar"
+    return Path(base) / "pointsman" / program
+
+
+def _controller_token(named: str | None, rules: Sequence[str], environ: Mapping[str, str]) -> str | None:
+    """The token in the file that was named; else, for a controller on this machine, the one in its state folder."""
+    found = default_state(environ, "controller") / "sidecar.token"
+    if named is None and any(is_url(source) and is_loopback(source) for source in rules) and found.exists():
+        named = str(found)
+    return None if named is None else _read(named).strip()
 
 
 def _address(text: str) -> Address:
@@ -133,10 +144,6 @@ def _address(text: str) -> Address:
     if not host or not port.isdigit() or int(port) > 65535:
         raise ValueError(f'"{text}" is not an address; write it as 127.0.0.1:4100')
     return Address(host.strip("[]"), int(port))
-
-
-def _secret_file(path: str | None) -> str | None:
-    return None if path is None else _read(path).strip()
 
 
 def _public_key(path: str) -> bytes:

@@ -9,11 +9,14 @@ from collections.abc import Callable, Mapping
 from sidecar.accounting.books import CLIENT_CLOSED, OK
 from sidecar.call import Write
 from sidecar.dialects.base import Tap
-from sidecar.errors import DeadlineExceeded, GatewayError, StreamStalled, UpstreamError
+from sidecar.errors import DeadlineExceeded, GatewayError, NotReady, StreamStalled, UpstreamError
 from sidecar.ports import Clock, Timer, UpstreamAnswer
 
 STUCK_CALLER_SECONDS = 60.0
 """A caller that has taken nothing for this long has gone, whatever its socket says."""
+
+EVENT = b"data: "
+"""Stands once in every event of every dialect; what stands in a JSON string beside it is not worth parsing for."""
 
 
 class Stream:
@@ -69,6 +72,10 @@ class Stream:
                 self._timer.cancel()
             self._answer.close()
 
+    def end(self, error: GatewayError) -> None:
+        """We end it: the read that waits, or the next one, raises this."""
+        self._answer.fail(error)
+
     async def _pass_on(self, write: Write) -> None:
         out = self._held
         try:
@@ -86,14 +93,14 @@ class Stream:
                         raise self._tap.failed
                     break
                 out = self._tap.feed(data)
-        except UpstreamError as error:
+        except (UpstreamError, NotReady) as error:
             if not self._tap.finished:
-                self._book(error.code)
+                self._book(error.code, out)
                 await self._hand_over(out + self._encode_error(error), write)
                 return
             # A finish reason was seen: the answer is whole, however its connection ended.
             out += self._tap.finish()
-        self._book(OK)
+        self._book(OK, out)
         await self._hand_over(out, write)
 
     async def _read(self) -> bytes:
@@ -106,15 +113,16 @@ class Stream:
     async def _hand_over(self, out: bytes, write: Write) -> None:
         if not out:
             return
-        self._events_seen += out.count(b"data: ")
+        self._events_seen += out.count(EVENT)
         self._writing_since = self._clock.monotonic()
         await write(out)
         self._writing_since = None
 
-    def _book(self, word: str) -> None:
+    def _book(self, word: str, last: bytes = b"") -> None:
+        """`last` reaches the caller after the books are closed, and counts as well."""
         if not self._settled:
             self._settled = True
-            self._settle(word, self._events_seen)
+            self._settle(word, self._events_seen + last.count(EVENT))
 
     def _watch(self) -> None:
         """One timer for the whole stream, moved by what it finds rather than by every chunk."""

@@ -24,6 +24,13 @@ class UplinkFailed(Exception):
     """The controller did not answer as it should. The message names no token."""
 
 
+class UplinkRefused(UplinkFailed):
+    """The controller will not take this body, however often it is sent."""
+
+
+REFUSALS = frozenset({400, 413, 422})
+
+
 class Uplink:
     """One controller. `token` is sent as `Authorization: Bearer`."""
 
@@ -113,7 +120,8 @@ class Uplink:
 async def _expect_ok(response: aiohttp.ClientResponse) -> None:
     if response.status >= 300:
         text = (await response.content.read(300)).decode(errors="replace")
-        raise UplinkFailed(f"{response.url.path} answered {response.status}: {text}")
+        kind = UplinkRefused if response.status in REFUSALS else UplinkFailed
+        raise kind(f"{response.url.path} answered {response.status}: {text}")
 
 
 def _plainly(error: Exception) -> str:

@@ -25,10 +25,10 @@ def error_answer(error: ApiError) -> web.Response:
     return response
 
 
-async def read_as(request: web.Request, kind: type[T]) -> T:
-    """The request's body as a value. Raises `ApiError` 400 naming the field that is wrong, or 413."""
+def parse_as(data: bytes, kind: type[T]) -> T:
+    """A body as a value. Raises `ApiError` 400 naming the field that is wrong."""
     try:
-        return msgspec.json.decode(await request.read(), type=kind)
+        return msgspec.json.decode(data, type=kind)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise ApiError(400, "malformed", str(error)) from error
 

@@ -28,7 +28,6 @@ async def watch(request: web.Request) -> web.StreamResponse:
     stream = web.StreamResponse(headers={hdrs.CONTENT_TYPE: "text/event-stream", hdrs.CACHE_CONTROL: "no-store"})
     await stream.prepare(request)
     parts.metrics.watchers.inc()
-    _note(parts, sidecar, opened=1)
     try:
         await _announce(parts, stream, sidecar)
         await stream.write_eof()
@@ -40,7 +39,6 @@ async def watch(request: web.Request) -> web.StreamResponse:
         pass  # the client left; there is nobody to tell
     finally:
         parts.metrics.watchers.dec()
-        _note(parts, sidecar, opened=-1)
     return stream
 
 
@@ -59,7 +57,8 @@ async def _announce(parts: Parts, stream: web.StreamResponse, sidecar: str) -> N
         async with asyncio.timeout(parts.watch_times.write):
             await stream.write(frame)
         sent = publication.event_id
-        _note(parts, sidecar, opened=0)
+        if sidecar:
+            parts.roster.note_alive(sidecar)
 
 
 async def _next(parts: Parts, sent: str) -> Publication | None:
@@ -69,11 +68,6 @@ async def _next(parts: Parts, sent: str) -> Publication | None:
             return await parts.publisher.newer_than(sent)
     except TimeoutError:
         return parts.publisher.current
-
-
-def _note(parts: Parts, sidecar: str, *, opened: int) -> None:
-    if sidecar:
-        parts.roster.note_watch(sidecar, opened=opened)
 
 
 async def current(request: web.Request) -> web.Response:
@@ -87,7 +81,7 @@ async def current(request: web.Request) -> web.Response:
     if wait and (publication is None or known):
         try:
             async with asyncio.timeout(wait):
-                publication = await publisher.newer_than(known)
+                publication = await publisher.newer_than(known) or publisher.current
         except TimeoutError:
             publication = publisher.current
     if publication is None:

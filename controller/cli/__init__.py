@@ -11,9 +11,14 @@ from typing import Final
 from controller.errors import CannotStart
 
 COMMANDS: Final = {
+    "init": "controller.cli.init",
+    "check": "controller.cli.check",
+    "test": "controller.cli.test",
+    "explain": "controller.cli.explain",
     "serve": "controller.cli.serve",
-    "usage": "controller.cli.usage",
     "fleet": "controller.cli.fleet",
+    "usage": "controller.cli.usage",
+    "demo": "controller.cli.demo",
 }
 """Each module has `add_parser(subparsers)`, which adds the command, and `run(args)`, which gives the exit status."""
 

@@ -5,7 +5,6 @@ import asyncio
 from typing import TYPE_CHECKING
 
 import uvloop
-from schemas.load import load
 
 from controller import logs
 from controller.app import serve
@@ -23,5 +22,5 @@ def run(args: argparse.Namespace) -> int:
     settings = serve_settings(args)
     logs.configure()
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(serve(settings, load=load))
+        runner.run(serve(settings))
     return 0

@@ -46,11 +46,11 @@ _Job: TypeAlias = _Batch | _Owners
 
 
 class Ledger:
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, max_waiting: int = MAX_WAITING) -> None:
         """Opens or makes the ledger. Raises `CannotStart` where that fails."""
         self.path = path
         self._connection = open_ledger(path)
-        self._jobs: queue.Queue[_Job | None] = queue.Queue(MAX_WAITING)
+        self._jobs: queue.Queue[_Job | None] = queue.Queue(max_waiting)
         self._writer = threading.Thread(target=self._write, name="ledger")
         self._writer.start()
 
@@ -82,7 +82,7 @@ class Ledger:
         try:
             self._jobs.put_nowait(job)
         except queue.Full as error:
-            raise LedgerBusy(f"{MAX_WAITING} batches wait to be booked") from error
+            raise LedgerBusy(f"{self._jobs.maxsize} batches wait to be booked") from error
 
     def _write(self) -> None:
         while (job := self._jobs.get()) is not None:

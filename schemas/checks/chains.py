@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from datetime import date
 
+from schemas.bundle import SERVED_DIALECTS
 from schemas.checks.chain_members import Chain, chains_of, ways_out_of
 from schemas.checks.severity import severity_for
 from schemas.compile import merged_retry, merged_timeouts
@@ -63,7 +64,10 @@ def _what_lacks(rules: RuleSet, model: Model, requires: Requires, when: When) ->
     providers = [rules.providers.get(door.provider) for door in model.served_by]
     if any(provider is None for provider in providers):
         return ""
-    offers = [provider.content.data for provider in providers if provider is not None]
+    served = [p.content for p in providers if p is not None and p.content.dialect in SERVED_DIALECTS]
+    if not served:
+        return "this version does not call its providers yet"
+    offers = [provider.data for provider in served]
     in_region = [data for data in offers if not requires.regions or set(data.regions) & set(requires.regions)]
     if not in_region:
         return f"no provider of it is in {' or '.join(requires.regions)}"

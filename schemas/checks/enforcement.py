@@ -5,6 +5,7 @@ from datetime import date
 
 from pydantic import BaseModel
 
+from schemas.bundle import SERVED_DIALECTS
 from schemas.problems import Problem
 from schemas.rules.platform import Platform
 from schemas.rules.provider import Provider
@@ -20,6 +21,11 @@ OF_THE_PLATFORM = ("rollout", "grants", "owners")
 
 def everything_is_enforced(rules: RuleSet, today: date) -> Iterator[Problem]:
     for provider in rules.providers.values():
+        if provider.content.dialect not in SERVED_DIALECTS:
+            message = (
+                f'this version does not call "{provider.content.dialect}" providers yet: their targets are skipped'
+            )
+            yield provider.problem(("dialect",), "dialect-not-served-yet", message, severity="warning")
         yield from _said(provider, provider.content, OF_A_PROVIDER, ())
     for use_case in rules.use_cases.values():
         yield from _said(use_case, use_case.content, OF_A_USE_CASE, ())

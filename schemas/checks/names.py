@@ -5,7 +5,7 @@ from datetime import date
 from fnmatch import fnmatchcase
 
 from schemas.checks.chain_members import chains_of, ways_out_of
-from schemas.checks.globs import covers
+from schemas.checks.globs import covers, is_plain
 from schemas.problems import Problem, did_you_mean
 from schemas.rules.rule_set import RuleFile, RuleSet
 from schemas.rules.rule_tests import RuleTest, RuleTests
@@ -98,15 +98,11 @@ def tests_name_what_exists(rules: RuleSet, today: date) -> Iterator[Problem]:
 
 def _names_in_test(rules: RuleSet, tests: RuleFile[RuleTests], index: int, test: RuleTest) -> Iterator[Problem]:
     models, providers = rules.model_names(), rules.provider_names()
+    known = providers | models | {f"{model}@{provider}" for model, provider in _doors(rules)}
     for position, down in enumerate(test.given.down):
-        model, at, provider = down.rpartition("@")
-        path: Path = (index, "given", "down", position)
-        if provider not in providers:
-            message, suggestion = _unknown("provider", provider, providers)
-            yield tests.problem(path, "unknown-provider", message, suggestion)
-        if at and model not in models:
-            message, suggestion = _unknown("model", model, models)
-            yield tests.problem(path, "unknown-model", message, suggestion)
+        if down not in known:
+            message, suggestion = _unknown("provider, model or target", down, known)
+            yield tests.problem((index, "given", "down", position), "unknown-target", message, suggestion)
     expect = test.expect
     named: list[tuple[Path, str]] = [((index, "expect", "route", i), m) for i, m in enumerate(expect.route or ())]
     named += [((index, "expect", "skipped", model), model) for model in expect.skipped]
@@ -116,6 +112,12 @@ def _names_in_test(rules: RuleSet, tests: RuleFile[RuleTests], index: int, test:
         if model not in models:
             message, suggestion = _unknown("model", model, models)
             yield tests.problem(path, "unknown-model", message, suggestion)
+
+
+def _doors(rules: RuleSet) -> Iterator[tuple[str, str]]:
+    for name, model in rules.models.items():
+        for door in model.content.served_by:
+            yield name, door.provider
 
 
 def aliases_are_unambiguous(rules: RuleSet, today: date) -> Iterator[Problem]:
@@ -138,7 +140,8 @@ def aliases_are_unambiguous(rules: RuleSet, today: date) -> Iterator[Problem]:
                     message = f'"{alias}" is already an alias of {other}'
                     yield use_case.problem(path, "alias-conflict", message)
                 elif covers(alias, theirs) or covers(theirs, alias):
-                    message = f'"{alias}" overlaps with "{theirs}" of {other}; the plainer one wins'
+                    first = "a plain alias" if is_plain(alias) or is_plain(theirs) else other
+                    message = f'"{alias}" overlaps with "{theirs}" of {other}; {first} goes first'
                     yield use_case.problem(path, "alias-overlap", message, severity="warning")
         earlier += [(name, alias) for alias in sorted(own)]
 

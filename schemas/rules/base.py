@@ -59,10 +59,16 @@ def _one_or_many(value: Any) -> Any:
     return (value,) if isinstance(value, str) else value
 
 
+def text_like(pattern: str, title: str, *, max_length: int = 256, **more: object) -> WithJsonSchema:
+    """The published schema of a text with a pattern; `title` completes "… is not" in a finding."""
+    return WithJsonSchema({"type": "string", "pattern": pattern, "maxLength": max_length, "title": title, **more})
+
+
+_NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]*$"
 Name = Annotated[
     str,
-    StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=128),
-    Field(json_schema_extra={"title": "a name of letters, digits, dots, dashes and underscores"}),
+    StringConstraints(pattern=_NAME, max_length=128),
+    text_like(_NAME, "a name of letters, digits, dots, dashes and underscores", max_length=128),
 ]
 Text = Annotated[str, StringConstraints(min_length=1, max_length=2000)]
 Glob = Annotated[str, StringConstraints(min_length=1, max_length=256)]

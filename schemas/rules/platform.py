@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Field, StringConstraints
 from pydantic_core import PydanticCustomError
 
-from schemas.rules.base import Amount, Duration, Glob, Limits, Name, Retry, Rules, Timeouts
+from schemas.rules.base import Amount, Duration, Glob, Limits, Name, Retry, Rules, Timeouts, text_like
 
 
 def _growing_to_all(stages: tuple[int, ...]) -> tuple[int, ...]:
@@ -16,6 +16,12 @@ def _growing_to_all(stages: tuple[int, ...]) -> tuple[int, ...]:
     return stages
 
 
+_HASH = r"^sha256:[0-9a-f]{64}$"
+HashedKey = Annotated[
+    str,
+    StringConstraints(pattern=_HASH),
+    text_like(_HASH, "a hashed key: sha256: and 64 hexadecimal digits", writeOnly=True),
+]
 Stages = Annotated[
     tuple[Annotated[int, Field(ge=1, le=100)], ...], Field(min_length=1), AfterValidator(_growing_to_all)
 ]
@@ -66,17 +72,7 @@ class Caller(Rules):
 
     name: Name
     """The caller's name, in records and in `when`."""
-    key: Annotated[
-        str,
-        StringConstraints(pattern=r"^sha256:[0-9a-f]{64}$"),
-        Field(
-            json_schema_extra={
-                "title": "a hashed key: sha256: and 64 hexadecimal digits",
-                "writeOnly": True,
-                "examples": ["sha256:" + "0" * 64],
-            }
-        ),
-    ]
+    key: HashedKey
     """`sha256:` and the hex SHA-256 of the key; the key itself never stands here."""
     use_cases: tuple[Name, ...] = ()
     """Use cases that it may call; left out: all."""

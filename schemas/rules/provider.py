@@ -3,38 +3,46 @@
 from collections.abc import Mapping
 from typing import Annotated, Self
 
-from pydantic import Field, StringConstraints, model_validator
+from pydantic import StringConstraints, model_validator
 from pydantic_core import PydanticCustomError
 
-from schemas.rules.base import DialectName, Limits, Name, Rules, Text
+from schemas.rules.base import DialectName, Limits, Name, Rules, Text, text_like
+
+_VARIABLE, _PATH, _URL, _PRINTABLE = r"^[A-Za-z_][A-Za-z0-9_]*$", r"^/", r"^https?://", r"^[ -~]+$"
+EnvironmentVariable = Annotated[
+    str,
+    StringConstraints(pattern=_VARIABLE, max_length=128),
+    text_like(
+        _VARIABLE,
+        "the name of an environment variable",
+        max_length=128,
+        writeOnly=True,
+        examples=["ANTHROPIC_API_KEY"],
+    ),
+]
+AbsolutePath = Annotated[
+    str,
+    StringConstraints(pattern=_PATH, max_length=1024),
+    text_like(_PATH, "an absolute path", max_length=1024, examples=["/var/run/secrets/anthropic"]),
+]
+BaseUrl = Annotated[
+    str,
+    StringConstraints(pattern=_URL, max_length=1024),
+    text_like(_URL, "an http or https URL", max_length=1024, examples=["https://api.openai.com/v1"]),
+]
+HeaderValue = Annotated[
+    str,
+    StringConstraints(pattern=_PRINTABLE, max_length=1024),
+    text_like(_PRINTABLE, "", max_length=1024, description="a line of printable ASCII characters"),
+]
 
 
 class SecretReference(Rules):
     """Where a secret is found at run time: an environment variable or a file. The secret itself never stands here."""
 
-    env: (
-        Annotated[
-            str,
-            StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$", max_length=128),
-            Field(
-                json_schema_extra={
-                    "title": "the name of an environment variable",
-                    "writeOnly": True,
-                    "examples": ["ANTHROPIC_API_KEY"],
-                }
-            ),
-        ]
-        | None
-    ) = None
+    env: EnvironmentVariable | None = None
     """Name of the environment variable that holds the secret in the sidecar."""
-    file: (
-        Annotated[
-            str,
-            StringConstraints(pattern=r"^/", max_length=1024),
-            Field(json_schema_extra={"title": "an absolute path", "examples": ["/var/run/secrets/anthropic"]}),
-        ]
-        | None
-    ) = None
+    file: AbsolutePath | None = None
     """Absolute path of the file that holds the secret; read anew when it changes."""
 
     @model_validator(mode="after")
@@ -67,17 +75,13 @@ class Provider(Rules):
     """The provider's name in these rules; the same as the file's name."""
     dialect: DialectName
     """The wire shape that it speaks: `openai` for every OpenAI-compatible API."""
-    base_url: Annotated[
-        str,
-        StringConstraints(pattern=r"^https?://", max_length=1024),
-        Field(json_schema_extra={"title": "an http or https URL", "examples": ["https://api.openai.com/v1"]}),
-    ]
+    base_url: BaseUrl
     """What the vendor's own SDK takes: OpenAI-style ends in `/v1`, Anthropic's has no version."""
     description: Text | None = None
     """What this account is for; for people."""
     auth: Auth | None = None
     """Leave it out for a server that asks for no key."""
-    headers: Mapping[Name, Text] = {}
+    headers: Mapping[Name, HeaderValue] = {}
     """Further headers for every call to this provider. Never a secret."""
     data: DataPolicy = DataPolicy()
     """What the provider promises about data."""

@@ -8,7 +8,7 @@ from typing import Annotated, Self
 from pydantic import BeforeValidator, Field, RootModel, WithJsonSchema, model_validator
 from pydantic_core import PydanticCustomError
 
-from schemas.rules.base import Name, Rules, Text
+from schemas.rules.base import Capability, Name, Rules, Text
 from schemas.rules.use_case import HeaderName
 
 Spending = Annotated[
@@ -48,11 +48,11 @@ class Given(Rules):
     """The world around the request."""
 
     down: tuple[Text, ...] = ()
-    """What is not answering: providers, or single targets written as `model@provider`."""
+    """What is not answering: providers, models, or single targets written as `model@provider`."""
     spent: Spent = Spent()
     """What the use case has spent so far."""
     at: Moment | None = None
-    """When the request arrives, as `2026-11-23T09:00:00Z`; a Monday noon in UTC where left out."""
+    """When the request arrives, as `2026-11-23T09:00:00Z`; where left out: noon (UTC) of the coming Monday."""
 
 
 class Request(Rules):
@@ -74,15 +74,19 @@ class Request(Rules):
     """It asks for an answer in a JSON Schema."""
     reasoning: bool = False
     """It asks for reasoning."""
+    prompt_cache: bool = False
+    """It marks parts of the prompt for the provider's cache."""
     embeddings: bool = False
     """It asks for embeddings."""
+    needs: tuple[Capability, ...] = ()
+    """The capabilities above, as a list."""
     stream: bool = False
     """It asks for a streamed answer."""
     agent: str = ""
     """The agent's name."""
     caller: str = ""
     """The caller's name."""
-    header: Mapping[HeaderName, str] = {}
+    headers: Mapping[HeaderName, str] = {}
     """Request headers."""
     metadata: Mapping[Text, str] = {}
     """Metadata in the body."""
@@ -96,7 +100,10 @@ class Expect(Rules):
     first: Name | None = None
     """The model that is called first."""
     reason: Text | None = None
-    """Why the first one is called: `primary`, `fallback`, `cost_ceiling.per_day`, …; with `route: []`, why none is."""
+    """Why the first one is called: `primary`, `fallback`, `rules[0]`, `cost_ceiling.per_day`, …
+
+    With `route: []`: the ceiling that refuses the call.
+    """
     skipped: Mapping[Name, Text] = {}
     """Models that must be left out, each with its reason: `capability.vision`, `context_window`, …"""
 

@@ -23,6 +23,7 @@ from schemas.rules.base import (
     Rules,
     Text,
     Timeouts,
+    text_like,
 )
 
 Models = Annotated[tuple[Name, ...], Field(min_length=1)]
@@ -38,11 +39,11 @@ WayOut = Annotated[
         }
     ),
 ]
+_TIME, _END = r"^([01][0-9]|2[0-3]):[0-5][0-9]$", r"^(([01][0-9]|2[0-3]):[0-5][0-9]|24:00)$"
 ClockTime = Annotated[
-    str,
-    StringConstraints(pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9]$"),
-    Field(json_schema_extra={"title": "a time of day", "examples": ["08:00", "17:30"]}),
+    str, StringConstraints(pattern=_TIME), text_like(_TIME, "a time of day", examples=["08:00", "17:30"])
 ]
+EndTime = Annotated[str, StringConstraints(pattern=_END), text_like(_END, "a time of day", examples=["17:30", "24:00"])]
 HeaderName = Annotated[str, StringConstraints(to_lower=True, min_length=1, max_length=128)]
 Weekday = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
 Class = Literal["customer-facing", "regulated", "internal", "experimental"]
@@ -80,7 +81,7 @@ class Hours(Rules):
 
     start: ClockTime
     """First minute of the window, as `08:00`."""
-    end: ClockTime
+    end: EndTime
     """End of the window, as `17:30`; that minute is outside."""
     zone: Annotated[str, AfterValidator(_known_zone)]
     """IANA name of the time zone: `Europe/Berlin`, `UTC`."""

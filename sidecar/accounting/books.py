@@ -1,7 +1,8 @@
 """From a call and its outcome to the line that the ledger books, and the headers that say the same to the caller."""
 
-from datetime import UTC, datetime
 from decimal import Decimal
+
+import msgspec
 
 from schemas.record import AttemptRecord, CallRecord, Usage
 from sidecar.accounting.pricing import cost_of
@@ -19,6 +20,16 @@ def estimated_usage(call: Call, target: Target, output_tokens: int | None = None
     if output_tokens is None:
         output_tokens = call.envelope.max_output_tokens or min(ASSUMED_OUTPUT_TOKENS, target.max_output_tokens)
     return Usage(input_tokens=call.envelope.input_tokens, output_tokens=output_tokens)
+
+
+def usage_so_far(call: Call, target: Target, reported: Usage | None, events_sent: int) -> Usage:
+    """What a stream without a final count is booked at: its input as reported if it was, about one token per event.
+
+    Anthropic counts the input when a stream starts, and the output when it ends.
+    """
+    if reported is None:
+        return estimated_usage(call, target, events_sent)
+    return msgspec.structs.replace(reported, output_tokens=max(reported.output_tokens, events_sent))
 
 
 def cost_at(call: Call, target: Target, usage: Usage | None) -> Decimal | None:
@@ -39,15 +50,12 @@ def provisional_record(call: Call, sidecar: str, planned: Planned) -> CallRecord
         usage=usage,
         cost_usd=cost,
     )
-    return _record(
-        call, sidecar, target, Outcome(UNKNOWN_OUTCOME, 0, usage, True), (*call.attempts, attempt), cost, 0.0
-    )
+    return _record(call, sidecar, target, Outcome(UNKNOWN_OUTCOME, 0, usage, True), (*call.attempts, attempt), 0.0)
 
 
 def final_record(call: Call, sidecar: str, target: Target | None, outcome: Outcome, seconds: float) -> CallRecord:
     """How the call ended. `call.attempts` is complete, the answering attempt last."""
-    cost = None if target is None else cost_at(call, target, outcome.usage)
-    return _record(call, sidecar, target, outcome, tuple(call.attempts), cost, seconds)
+    return _record(call, sidecar, target, outcome, tuple(call.attempts), seconds)
 
 
 def _record(
@@ -56,7 +64,6 @@ def _record(
     target: Target | None,
     outcome: Outcome,
     attempts: tuple[AttemptRecord, ...],
-    cost: Decimal | None,
     seconds: float,
 ) -> CallRecord:
     inbound = call.inbound
@@ -64,7 +71,7 @@ def _record(
     failed = attempts[:-1] if answered else attempts
     return CallRecord(
         id=inbound.id,
-        at=_rfc3339(inbound.arrived),
+        at=call.at,
         sidecar=sidecar,
         use_case=call.plan.use_case.name,
         dialect=inbound.dialect.name,
@@ -81,17 +88,13 @@ def _record(
         reason=call.reason,
         attempts=attempts,
         usage=outcome.usage,
-        cost_usd=cost,
+        cost_usd=attempts[-1].cost_usd if answered else None,
         wasted_usd=sum((attempt.cost_usd for attempt in failed if attempt.cost_usd is not None), Decimal(0)),
         estimated=outcome.estimated,
         dropped=call.dropped,
         seconds=seconds,
         first_token_seconds=outcome.first_token_seconds,
     )
-
-
-def _rfc3339(unix_seconds: float) -> str:
-    return datetime.fromtimestamp(unix_seconds, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def usd_text(amount: Decimal) -> str:

@@ -171,6 +171,8 @@ class _Growing:
                     self._open = type(event)
                 self._pieces.append(event.text)
             case ReasoningSigned():
+                if self._open is not ReasoningDelta:
+                    self._close()  # thinking that the provider leaves out has a signature and no text
                 self._close(signature=event.signature)
             case ReasoningRedacted():
                 self._close()

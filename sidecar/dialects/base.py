@@ -20,6 +20,22 @@ PriceOf = Callable[[Usage], Decimal | None]
 """Usage to US dollars at the answering target's price; None when the price is unknown."""
 
 
+class InPath(msgspec.Struct, frozen=True):
+    """What a dialect says in a request's path and not in its body (Gemini: `models/<model>:streamGenerateContent`)."""
+
+    model: str = ""
+    stream: bool = False
+
+
+BODY_ALONE = InPath()
+
+
+class Opener(Protocol):
+    def __call__(self, body: bytes, in_path: InPath = BODY_ALONE, /) -> "Envelope":
+        """Raises MalformedRequest: not JSON, not an object, no model, no messages, a field of the wrong type."""
+        ...
+
+
 class Envelope(msgspec.Struct, frozen=True, kw_only=True):
     """What routing needs of a request body, read once without decoding its messages."""
 
@@ -36,6 +52,9 @@ class Envelope(msgspec.Struct, frozen=True, kw_only=True):
     """An estimate, made without a tokenizer; inline images and files count as a fixed cost, not by their bytes."""
     max_output_tokens: int | None
     metadata: Mapping[str, str]
+    continues: str | None = None
+    """The id of an earlier answer that its provider keeps and this request goes on from (Responses'
+    `previous_response_id`): only the target that owns it can answer."""
 
 
 class Encoded(msgspec.Struct, frozen=True):
@@ -51,6 +70,8 @@ class PlainAnswer(msgspec.Struct, frozen=True):
 
     model: str
     usage: Usage | None
+    state_id: str = ""
+    """The id by which a later request may continue this answer, where its provider keeps it; else empty."""
 
 
 class StreamDecoder(Protocol):
@@ -88,6 +109,8 @@ class Tap(Protocol):
     """The dialect's end mark has passed, or is in what `feed` just returned."""
     usage: Usage | None
     """The latest running total."""
+    state_id: str
+    """As in `PlainAnswer`, as soon as it is known."""
     failed: UpstreamError | None
     """The provider's own error event, or bytes that are not the dialect. What came before it has been returned."""
 
@@ -102,8 +125,7 @@ class Tap(Protocol):
 class Dialect:
     name: DialectName
 
-    open: Callable[[bytes], Envelope]
-    """Raises MalformedRequest: not JSON, not an object, no model, no messages, a field of the wrong type."""
+    open: Opener
     forward: Callable[[Envelope, str], bytes]
     """The caller's own body with the target's name of the model in place, for a target of the same dialect. A chat
     stream always asks for usage; the tap takes it out again where the caller did not ask."""
@@ -137,8 +159,9 @@ class Dialect:
     encode_models: Callable[[Iterable[tuple[str, str]], int], bytes]
     """`GET /v1/models`: (id, owner) pairs and a Unix time for the field that must name one."""
 
-    path: str
-    """Appended to a provider's `base_url`, which is what the vendor's own SDK takes."""
+    path: Callable[[str, bool], str]
+    """The target's name of the model, and whether it is to stream, to the path (and query) that is appended to a
+    provider's `base_url`, which is what the vendor's own SDK takes."""
     stream_content_type: str = "text/event-stream; charset=utf-8"
     forwarded_headers: frozenset[str] = frozenset()
     """Caller's request headers (lower case) that mean something to a provider of the same dialect."""

@@ -26,6 +26,11 @@ def is_inline(raw: bytes) -> bool:
     return any(hint in raw for hint in _INLINE_HINTS)
 
 
+def estimate_text_tokens(raw: bytes) -> int:
+    """Tokens of raw JSON that holds text alone: its bytes by four."""
+    return -(-len(raw) // BYTES_PER_TOKEN)
+
+
 def estimate_tokens(raw: bytes, *, linked_media: int = 0) -> int:
     """Tokens of raw JSON: its bytes by four, and a fixed cost for each inline or linked image, file or sound.
 

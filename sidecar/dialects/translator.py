@@ -18,6 +18,7 @@ class Translator:
         self.finished = False
         self.ended = False
         self.usage: Usage | None = None
+        self.state_id = ""
         self.failed: UpstreamError | None = None
 
     def feed(self, data: bytes) -> bytes:

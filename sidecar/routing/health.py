@@ -38,7 +38,7 @@ class Health:
     def failed(self, key: str, now: float) -> None:
         breaker = self._breakers.setdefault(key, _Breaker())
         if now < breaker.until:
-            return  # a call that was under way when the breaker opened: no news
+            return  # it was in flight when the breaker opened: the same outage
         breaker.failures += 1
         if breaker.failures >= OPEN_AFTER_FAILURES or breaker.rests:
             breaker.until = now + min(LONGEST_REST_SECONDS, FIRST_REST_SECONDS * 2.0**breaker.rests)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 
-from schemas.bundle import Price
+from schemas.bundle import SERVED_DIALECTS, Price
 from sidecar.errors import UnknownTarget
 from sidecar.routing.facts import Facts
 from sidecar.routing.snapshot import Ceiling, Chain, Skipped, Snapshot, Target, UseCase
@@ -98,7 +98,7 @@ def plan_pinned(snapshot: Snapshot, use_case: UseCase, wanted: str) -> Plan:
     """`<model>` or `<model>@<provider>`: that target only, no fallback.
 
     Raises:
-        UnknownTarget: no such model, or not at that provider.
+        UnknownTarget: no such model, not at that provider, or in a dialect that is not served.
     """
     model, at_sign, provider = wanted.partition("@")
     doors = snapshot.targets.get(model, ())
@@ -106,6 +106,8 @@ def plan_pinned(snapshot: Snapshot, use_case: UseCase, wanted: str) -> Plan:
     if found is None:
         known = ", ".join(sorted(door.key for door in doors) or sorted(snapshot.targets)[:10])
         raise UnknownTarget(f'x-pointsman-target names "{wanted}", which the rules do not have; known: {known}')
+    if found.dialect not in SERVED_DIALECTS:
+        raise UnknownTarget(f'x-pointsman-target names "{wanted}", but this version does not call {found.dialect} yet')
     return Plan(use_case, (Planned(found, "pinned"),), ())
 
 

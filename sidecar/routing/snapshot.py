@@ -5,7 +5,18 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 
-from schemas.bundle import Bundle, BundleRefused, Caller, Capability, DialectName, Price, Provider, Retry, Timeouts
+from schemas.bundle import (
+    SERVED_DIALECTS,
+    Bundle,
+    BundleRefused,
+    Caller,
+    Capability,
+    DialectName,
+    Price,
+    Provider,
+    Retry,
+    Timeouts,
+)
 from schemas.bundle import UseCase as UseCaseDocument
 from sidecar.routing.matching import Condition, compile_when, glob
 
@@ -179,6 +190,8 @@ def _chain(candidates: list[Target], document: UseCaseDocument) -> Chain:
 
 def _bar(target: Target, document: UseCaseDocument) -> str | None:
     """Why a target can never serve a use case, or None."""
+    if target.dialect not in SERVED_DIALECTS:
+        return "dialect"
     required = document.requires
     for capability in required.capabilities:
         if capability not in target.capabilities:

@@ -1,5 +1,6 @@
 """The port that agents call: one handler per path, one translation of errors into the caller's own dialect."""
 
+import asyncio
 import logging
 import os
 from collections.abc import Awaitable, Callable, Mapping
@@ -9,7 +10,7 @@ import msgspec
 from aiohttp import web
 from aiohttp.web_protocol import RequestPayloadError
 
-from sidecar.call import CallFailed, Inbound, PlainReply
+from sidecar.call import CallFailed, Inbound, PlainReply, StreamReply
 from sidecar.dialects.base import Dialect
 from sidecar.dialects.registry import DIALECTS
 from sidecar.errors import (
@@ -36,6 +37,7 @@ OPENAI, ANTHROPIC = DIALECTS["openai"], DIALECTS["anthropic"]
 
 CALL_PATHS: Mapping[str, Dialect] = {"/v1/chat/completions": OPENAI, "/v1/messages": ANTHROPIC}
 
+SHUTTING_DOWN = "this sidecar is shutting down, and the time that open calls had is over"
 REQUEST_ID = web.RequestKey("request_id", str)
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -44,7 +46,7 @@ log = logging.getLogger("pointsman.calls")
 
 
 class AgentPort:
-    """Handlers, with what they need. `calls_open` counts requests being answered, for a drain."""
+    """Handlers, with what they need."""
 
     def __init__(
         self,
@@ -64,7 +66,21 @@ class AgentPort:
         self._recent = recent
         self._allowed_hosts = allowed_hosts
         self._max_body_bytes = max_body_bytes
-        self.calls_open = 0
+        self._open: dict[asyncio.Task[object], StreamReply | None] = {}
+        """Requests being answered; with their stream once it has begun."""
+
+    @property
+    def calls_open(self) -> int:
+        return len(self._open)
+
+    def end_open_calls(self) -> None:
+        """The time to drain is over: whatever is open ends with an error in its caller's dialect, and is booked so."""
+        self._pipeline.is_closing = True
+        for task, stream in self._open.items():
+            if stream is None:
+                task.cancel()
+            else:
+                stream.end(NotReady(SHUTTING_DOWN))
 
     def app(self) -> web.Application:
         app = web.Application(client_max_size=self._max_body_bytes, middlewares=[self._edge])
@@ -109,13 +125,16 @@ class AgentPort:
 
     def _answering(self, dialect: Dialect) -> Handler:
         async def answer(request: web.Request) -> web.StreamResponse:
-            self.calls_open += 1
+            task = asyncio.current_task()
+            assert task is not None
+            self._open[task] = None
             try:
-                reply = await self._pipeline.run(await self._inbound(request, dialect))
+                reply = await self._reply(request, dialect, task)
                 if isinstance(reply, PlainReply):
                     return web.Response(
                         status=reply.status, headers=reply.headers, body=reply.body, content_type="application/json"
                     )
+                self._open[task] = reply
                 response = web.StreamResponse(status=reply.status, headers=reply.headers)
                 response.headers["content-type"] = reply.content_type
                 response.headers["cache-control"] = "no-cache"
@@ -134,9 +153,20 @@ class AgentPort:
                 await response.write_eof()
                 return response
             finally:
-                self.calls_open -= 1
+                del self._open[task]
 
         return answer
+
+    async def _reply(
+        self, request: web.Request, dialect: Dialect, task: "asyncio.Task[object]"
+    ) -> PlainReply | StreamReply:
+        try:
+            return await self._pipeline.run(await self._inbound(request, dialect))
+        except asyncio.CancelledError:
+            if not self._pipeline.is_closing:
+                raise
+            task.uncancel()
+            raise NotReady(SHUTTING_DOWN) from None
 
     async def _inbound(self, request: web.Request, dialect: Dialect) -> Inbound:
         arrived, started = self._clock.now(), self._clock.monotonic()
@@ -144,10 +174,7 @@ class AgentPort:
         caller = caller_of(request.headers, snapshot)
         if (request.content_length or 0) > self._max_body_bytes:
             raise _too_large(self._max_body_bytes)
-        try:
-            body = await request.read()
-        except RequestPayloadError as error:
-            raise MalformedRequest("the body is not encoded as its headers say") from error
+        body = await _body_of(request)
         return Inbound(request[REQUEST_ID], dialect, body, request.headers, snapshot, caller, arrived, started)
 
     def _snapshot(self) -> Snapshot:
@@ -176,8 +203,8 @@ class AgentPort:
         snapshot = self._snapshot()
         caller = caller_of(request.headers, snapshot)
         try:
-            asked = msgspec.json.decode(await request.read(), type=_Question)
-        except msgspec.DecodeError as error:
+            asked = msgspec.json.decode(await _body_of(request), type=_Question)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise MalformedRequest(f"explain takes a JSON object: {error}") from error
         body = bytes(asked.body)
         if body:
@@ -220,6 +247,14 @@ class _Question(msgspec.Struct, forbid_unknown_fields=True):
     headers: dict[str, str] = {}
     body: msgspec.Raw = msgspec.Raw()
     """Empty: `use_case` and `facts` are asked about. (With None beside it msgspec takes None alone.)"""
+
+
+async def _body_of(request: web.Request) -> bytes:
+    """Raises MalformedRequest: not what its own headers say, such as a body that is not compressed as they name it."""
+    try:
+        return await request.read()
+    except RequestPayloadError as error:
+        raise MalformedRequest("the body cannot be read: it is not encoded as its headers say") from error
 
 
 def _dialect_of(request: web.Request) -> Dialect:

@@ -37,6 +37,6 @@ def decode_lines(data: bytes, start: int = 0) -> Iterator[Line | int]:
     """Whole lines from `start`; for a damaged one the offset behind it. An unfinished last line ends the iteration."""
     while (end := data.find(b"\n", start)) >= 0:
         body = data[start + 9 : end]
-        whole = data[start : start + 8] == b"%08x" % crc32(body) and body[:2] in (b"b ", b"f ")
+        whole = data[start : start + 9] == b"%08x " % crc32(body) and body[:2] in (b"b ", b"f ")
         yield Line(body[:1], body[2:], end + 1) if whole else end + 1
         start = end + 1

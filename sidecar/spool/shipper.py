@@ -2,10 +2,11 @@
 
 import asyncio
 import logging
+from collections.abc import Sequence
 
 from sidecar.ports import Clock
 from sidecar.spool.spool import Spool
-from sidecar.uplink import Uplink, UplinkFailed
+from sidecar.uplink import Uplink, UplinkFailed, UplinkRefused
 
 GATHER_SECONDS = 0.5
 """After the first record of a batch: the ledger is at most 5 s behind, and a busy sidecar sends few batches."""
@@ -47,5 +48,20 @@ class Shipper:
             records, cursor = await asyncio.to_thread(self._spool.unshipped)
             if not records:
                 return
-            await self._uplink.ship(records)
+            await self._hand_over(records)
             self._spool.acknowledge(cursor, len(records))
+
+    async def _hand_over(self, records: Sequence[bytes]) -> None:
+        """A batch that is refused is halved until the record is found that the controller cannot take.
+
+        That one is set aside, or it would hold back every record after it.
+        """
+        try:
+            await self._uplink.ship(records)
+        except UplinkRefused as error:
+            if len(records) == 1:
+                self._spool.set_aside(records[0], str(error))
+                return
+            middle = len(records) // 2
+            await self._hand_over(records[:middle])
+            await self._hand_over(records[middle:])

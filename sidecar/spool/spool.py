@@ -48,6 +48,7 @@ class Spool:
         self._folder = folder
         self._lock = _own(folder)
         self.dropped_records = 0
+        self.refused_records = 0
         self.pending = 0
         """Final records not yet acknowledged."""
         self.arrived = asyncio.Event()
@@ -203,6 +204,16 @@ class Spool:
         for segment in self._segments():
             if segment < min(cursor.segment, oldest_open, self._segment):
                 self._unlink(segment)
+
+    def set_aside(self, record: bytes, why: str) -> None:
+        """Kept for a person to look at, in `refused.jsonl`: the controller will never take it. Raises OSError."""
+        fd = os.open(self._folder / "refused.jsonl", os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+        try:
+            os.write(fd, record + b"\n")
+        finally:
+            os.close(fd)
+        self.refused_records += 1
+        log.error("spool.refused error=%s", why)
 
     def _recover(self) -> list[CallRecord]:
         """What a process before this one left: calls that began and never ended, to be booked as they stand."""

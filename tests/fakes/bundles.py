@@ -1,8 +1,9 @@
-"""Small bundles and snapshots for tests of the sidecar: two models, one use case, and what a test changes."""
+"""Compiled rules for tests, made directly: no YAML, no controller. A test names only what it is about."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping
 from decimal import Decimal
-from typing import Any
+from hashlib import sha256
+from typing import Any, get_args
 
 from schemas.bundle import (
     BUNDLE_SCHEMA,
@@ -13,60 +14,53 @@ from schemas.bundle import (
     Model,
     Price,
     Provider,
+    Secret,
     Served,
     UseCase,
-    digest_of,
-    encode_bundle,
 )
-from sidecar.routing.snapshot import Snapshot, build_snapshot
 
-ANYTHING: tuple[Capability, ...] = ("tools", "vision", "files", "json_schema", "reasoning")
-
-
-def price(input_usd: str = "3", output_usd: str = "15", since: str = "2026-01-01", **more: Decimal) -> Price:
-    return Price(since=since, input=Decimal(input_usd), output=Decimal(output_usd), **more)
+EVERYTHING: tuple[Capability, ...] = get_args(Capability)
+SINCE = "2026-01-01"
+CHEAP = Price(since=SINCE, input=Decimal("0.25"), output=Decimal("2.00"), cache_read=Decimal("0.025"))
+"""With a cache price that differs from the input price, so that a mistaken sum shows."""
 
 
-def model(
-    *providers: str,
-    vendor: str = "maker",
-    window: int = 200_000,
-    capabilities: tuple[Capability, ...] = ANYTHING,
-    prices: tuple[Price, ...] = (price(),),
-) -> Model:
-    """Each provider calls the model `<provider>-name`."""
-    doors = tuple(Served(provider=name, name=f"{name}-name", prices=prices) for name in providers)
-    return Model(
-        vendor=vendor, context_window=window, max_output_tokens=4096, capabilities=capabilities, served_by=doors
+def provider(dialect: DialectName, url: str, *, key_env: str | None = None, **more: Any) -> Provider:
+    """`url` is the root of a server; OpenAI's `base_url` gets its `/v1`, as its SDK takes it."""
+    base_url = f"{url}/v1" if dialect == "openai" else url
+    return Provider(
+        dialect=dialect, base_url=base_url, api_key=None if key_env is None else Secret(env=key_env), **more
     )
 
 
-def provider(base_url: str = "http://127.0.0.1:9", dialect: DialectName = "openai", **more: Any) -> Provider:
-    return Provider(dialect=dialect, base_url=base_url, **more)
+def model(at: str, *, name: str, price: Price | None = CHEAP, vendor: str = "simulated", **more: Any) -> Model:
+    """One model at one provider, able to do everything unless `capabilities` says less."""
+    options: dict[str, Any] = {"context_window": 400_000, "max_output_tokens": 8192, "capabilities": EVERYTHING} | more
+    served = Served(provider=at, name=name, prices=() if price is None else (price,))
+    return Model(vendor=vendor, served_by=(served,), **options)
+
+
+def use_case(*chain: str, **more: Any) -> UseCase:
+    return UseCase(owner="tests", chain=chain, **more)
+
+
+def caller(name: str, key: str, **more: Any) -> Caller:
+    return Caller(name=name, key_sha256=sha256(key.encode()).hexdigest(), **more)
 
 
 def bundle(
+    providers: Mapping[str, Provider],
+    models: Mapping[str, Model],
+    use_cases: Mapping[str, UseCase],
     *,
-    chain: Sequence[str] = ("alpha", "beta"),
-    providers: dict[str, Provider] | None = None,
-    models: dict[str, Model] | None = None,
-    callers: tuple[Caller, ...] = (),
-    revision: str = "rev-1",
-    name: str = "chat",
-    more_use_cases: dict[str, UseCase] | None = None,
-    **use_case: Any,
+    callers: Iterable[Caller] = (),
+    revision: str = "folder:tests",
 ) -> Bundle:
-    """`alpha` at `one` and `beta` at `two`, both OpenAI-style, unless told otherwise."""
     return Bundle(
         schema=BUNDLE_SCHEMA,
         revision=revision,
-        providers=providers or {"one": provider(), "two": provider()},
-        models=models or {"alpha": model("one"), "beta": model("two", vendor="other")},
-        use_cases={name: UseCase(owner="team", chain=tuple(chain), **use_case), **(more_use_cases or {})},
-        callers=callers,
+        providers=dict(providers),
+        models=dict(models),
+        use_cases=dict(use_cases),
+        callers=tuple(callers),
     )
-
-
-def snapshot(**changes: Any) -> Snapshot:
-    made = bundle(**changes)
-    return build_snapshot(made, digest_of(encode_bundle(made)))

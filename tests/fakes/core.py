@@ -10,7 +10,8 @@ from sidecar.call import Inbound, PlainReply, StreamReply
 from sidecar.dialects.registry import DIALECTS
 from sidecar.pipeline import Pipeline
 from sidecar.routing.snapshot import Snapshot
-from tests.fakes import bundles, wire
+from tests.fakes import core_bundles as bundles
+from tests.fakes import core_wire as wire
 from tests.fakes.ports import Agent, HandClock, KeepingSink, Script, ScriptedUpstream
 
 

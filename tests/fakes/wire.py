@@ -1,49 +1,60 @@
-"""What a provider of the OpenAI or the Anthropic dialect sends, in the fewest bytes, and requests for it."""
+"""HTTP as bytes: what a test sends and gets when an SDK would be in the way. Standard library only."""
 
+import http.client
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urlsplit
 
-MESSAGES = [{"role": "user", "content": "Hello"}]
-
-
-def request(*, stream: bool = False, model: str = "chat", **more: Any) -> bytes:
-    body: dict[str, Any] = {"model": model, "messages": MESSAGES, "max_tokens": 50, **more}
-    return json.dumps({**body, "stream": True} if stream else body).encode()
+PATIENCE_SECONDS = 20.0
 
 
-def chat_answer(text: str = "Hi", *, usage: Mapping[str, Any] | None = None, reports_usage: bool = True) -> bytes:
-    choice = {"index": 0, "message": {"role": "assistant", "content": text}, "finish_reason": "stop"}
-    body: dict[str, Any] = {"id": "c1", "object": "chat.completion", "created": 1, "model": "m", "choices": [choice]}
-    if reports_usage:
-        body["usage"] = usage or {"prompt_tokens": 10, "completion_tokens": 2, "total_tokens": 12}
-    return json.dumps(body).encode()
+@dataclass(frozen=True)
+class Reply:
+    status: int
+    headers: Mapping[str, str]
+    """Lower-case names."""
+    body: bytes
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.body)
 
 
-def chat_chunk(delta: Mapping[str, Any], finish: str | None = None, **more: Any) -> bytes:
-    choice = {"index": 0, "delta": delta, "finish_reason": finish}
-    return event(
-        {"id": "c1", "object": "chat.completion.chunk", "created": 1, "model": "m", "choices": [choice]} | more
-    )
+@contextmanager
+def exchange(
+    method: str, url: str, body: Any = None, headers: Mapping[str, str] | None = None
+) -> Iterator[http.client.HTTPResponse]:
+    """An answer whose headers have come, to be read as a test likes; leaving the block closes the connection.
+
+    A body that is neither bytes nor None is sent as JSON.
+    """
+    parts = urlsplit(url)
+    assert parts.hostname is not None
+    data = body if body is None or isinstance(body, bytes) else json.dumps(body).encode()
+    connection = http.client.HTTPConnection(parts.hostname, parts.port, timeout=PATIENCE_SECONDS)
+    try:
+        target = parts.path + (f"?{parts.query}" if parts.query else "")
+        connection.request(method, target, data, {"content-type": "application/json", **(headers or {})})
+        yield connection.getresponse()
+    finally:
+        connection.close()
 
 
-def event(data: Any) -> bytes:
-    return b"data: %b\n\n" % (data if isinstance(data, bytes) else json.dumps(data).encode())
+def send(method: str, url: str, body: Any = None, headers: Mapping[str, str] | None = None) -> Reply:
+    with exchange(method, url, body, headers) as answer:
+        return reply_of(answer)
 
 
-OPENING = chat_chunk({"role": "assistant", "content": ""})
-CONTENT = chat_chunk({"content": "Hi"})
-FINISH = chat_chunk({}, "stop")
-USAGE = event(
-    {
-        "id": "c1",
-        "object": "chat.completion.chunk",
-        "created": 1,
-        "model": "m",
-        "choices": [],
-        "usage": {"prompt_tokens": 10, "completion_tokens": 2, "total_tokens": 12},
-    }
-)
-DONE = event(b"[DONE]")
-STREAM = (OPENING, CONTENT, CONTENT, FINISH, USAGE, DONE)
-ERROR_EVENT = event({"error": {"message": "overloaded", "type": "server_error", "code": None}})
+def get(url: str, headers: Mapping[str, str] | None = None) -> Reply:
+    return send("GET", url, headers=headers)
+
+
+def post(url: str, body: Any, headers: Mapping[str, str] | None = None) -> Reply:
+    return send("POST", url, body, headers)
+
+
+def reply_of(answer: http.client.HTTPResponse) -> Reply:
+    return Reply(answer.status, {name.lower(): value for name, value in answer.getheaders()}, answer.read())

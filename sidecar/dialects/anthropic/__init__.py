@@ -5,8 +5,9 @@ from datetime import UTC, datetime
 
 import msgspec
 
+from sidecar.dialects.anthropic.envelope import forward, open_envelope
 from sidecar.dialects.anthropic.errors import decode_error, encode_error, encode_stream_error
-from sidecar.dialects.anthropic.request import decode_request, encode_request, forward, open_request
+from sidecar.dialects.anthropic.request import decode_request, encode_request
 from sidecar.dialects.anthropic.response import decode_response, encode_response, read_answer
 from sidecar.dialects.anthropic.stream import AnthropicDecoder, AnthropicEncoder
 from sidecar.dialects.anthropic.tap import AnthropicTap
@@ -37,7 +38,7 @@ def encode_models(models: Iterable[tuple[str, str]], created: int) -> bytes:
 
 ANTHROPIC = Dialect(
     name="anthropic",
-    open=open_request,
+    open=open_envelope,
     forward=forward,
     decode_request=decode_request,
     encode_request=encode_request,
@@ -51,6 +52,6 @@ ANTHROPIC = Dialect(
     encode_error=encode_error,
     encode_stream_error=encode_stream_error,
     encode_models=encode_models,
-    path="/v1/messages",
+    path=lambda _model, _stream: "/v1/messages",
     forwarded_headers=frozenset({"anthropic-version", "anthropic-beta"}),
 )

@@ -81,8 +81,15 @@ def decode_error(status: int, headers: Mapping[str, str], body: bytes) -> Upstre
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         # A proxy's page, or nothing: the status alone has to do, and the page is no message to anyone.
         refusal = _Refusal()
-    message = redact(refusal.message) or f"the provider answered with status {status}"
-    return _class_of(status, refusal)(message, upstream_status=status, retry_after_seconds=retry_after_seconds(headers))
+    error = _class_of(status, refusal)
+    # Only what the caller sent can be mended by the caller; the rest speaks of our account and is none of its business.
+    message = redact(refusal.message) if issubclass(error, Rejected) else ""
+    said = f" ({refusal.type})" if refusal.type else ""
+    return error(
+        message or f"the provider answered {status}{redact(said)}",
+        upstream_status=status,
+        retry_after_seconds=retry_after_seconds(headers),
+    )
 
 
 def _class_of(status: int, refusal: _Refusal) -> type[UpstreamError]:

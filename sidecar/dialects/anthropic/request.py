@@ -1,17 +1,14 @@
-"""Requests of the Messages API: read for routing, passed on, and ↔ the canonical form (anthropic SDK,
-`message_create_params`).
+"""Requests of the Messages API ↔ the canonical form (anthropic SDK, `message_create_params`).
 
 What crosses dialects is written for `anthropic-version: 2023-06-01`, which still takes sampling knobs.
 """
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import groupby
-from typing import Literal, TypeVar
+from typing import Literal
 
 import msgspec
 
-from schemas.bundle import Capability
 from sidecar.canonical.request import (
     AnyPart,
     ChatRequest,
@@ -34,43 +31,24 @@ from sidecar.dialects.anthropic.blocks import (
     decode_content,
     encode_content,
     encode_parts,
-    is_given,
-    parse,
+)
+from sidecar.dialects.anthropic.fields import (
+    STRING,
+    THINKING,
+    WHOLE,
+    Adaptive,
+    BetweenTools,
+    Disabled,
+    Enabled,
+    OutputConfig,
+    Schema,
+    Thinking,
+    read_optional,
+    read_output,
+    read_value,
 )
 from sidecar.dialects.base import Encoded, Envelope
-from sidecar.dialects.estimate import estimate_tokens
 from sidecar.errors import CannotCarry, MalformedRequest
-
-_T = TypeVar("_T")
-
-
-class _Schema(msgspec.Struct, frozen=True, tag_field="type", tag="json_schema"):
-    schema: Mapping[str, object]
-
-
-class _OutputConfig(msgspec.Struct, frozen=True, omit_defaults=True):
-    effort: str | None = None
-    format: _Schema | None = None
-
-
-class _Enabled(msgspec.Struct, frozen=True, tag_field="type", tag="enabled", omit_defaults=True):
-    budget_tokens: int
-    display: str | None = None
-
-
-class _Adaptive(msgspec.Struct, frozen=True, tag_field="type", tag="adaptive", omit_defaults=True):
-    display: str | None = None
-
-
-class _BetweenTools(msgspec.Struct, frozen=True, tag_field="type", tag="between_tools"):
-    pass
-
-
-class _Disabled(msgspec.Struct, frozen=True, tag_field="type", tag="disabled"):
-    pass
-
-
-_Thinking = _Enabled | _Adaptive | _BetweenTools | _Disabled
 
 
 class _Choice(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -97,18 +75,6 @@ class _Message(msgspec.Struct, frozen=True):
     content: msgspec.Raw
 
 
-class _Glance(msgspec.Struct, frozen=True):
-    """As much of a message or a block as tells what a target must be able to read."""
-
-    type: str = ""
-    source: msgspec.Raw = ABSENT
-    content: msgspec.Raw = ABSENT
-
-
-class _Source(msgspec.Struct, frozen=True):
-    type: str = ""
-
-
 class _Wire(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     """The body that we write, in the order that the documentation's examples have."""
 
@@ -118,8 +84,8 @@ class _Wire(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     messages: Sequence["_WireMessage"]
     tools: Sequence[_Tool] = ()
     tool_choice: _Choice | None = None
-    thinking: _Thinking | None = None
-    output_config: _OutputConfig | None = None
+    thinking: Thinking | None = None
+    output_config: OutputConfig | None = None
     stop_sequences: Sequence[str] = ()
     temperature: float | None = None
     top_p: float | None = None
@@ -134,128 +100,12 @@ class _WireMessage(msgspec.Struct, frozen=True):
     content: str | Sequence[Block]
 
 
-_FIELDS = msgspec.json.Decoder(dict[str, msgspec.Raw])
-_STRING = msgspec.json.Decoder(str)
-_BOOLEAN = msgspec.json.Decoder(bool)
-_WHOLE = msgspec.json.Decoder(int)
 _NUMBER = msgspec.json.Decoder(float)
 _STRINGS = msgspec.json.Decoder(tuple[str, ...])
-_METADATA = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _ANY = msgspec.json.Decoder()
-_OUTPUT = msgspec.json.Decoder(_OutputConfig)
-_FORMAT = msgspec.json.Decoder(_Schema)
-_THINKING = msgspec.json.Decoder(_Thinking)
 _CHOICE = msgspec.json.Decoder(_Choice)
 _TOOLS = msgspec.json.Decoder(tuple[_Tool, ...])
 _MESSAGES = msgspec.json.Decoder(tuple[_Message, ...])
-_GLANCES = msgspec.json.Decoder(list[_Glance])
-_SOURCE = msgspec.json.Decoder(_Source)
-
-
-# Reading a body for routing
-
-
-def open_request(body: bytes) -> Envelope:
-    try:
-        fields = _FIELDS.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise MalformedRequest(f"the body is not a JSON object: {error}") from error
-    model = _required(fields, "model", _STRING)
-    if not model:
-        raise MalformedRequest("model: must name a use case or a model")
-    max_tokens = _required(fields, "max_tokens", _WHOLE)
-    if max_tokens < 0:
-        raise MalformedRequest("max_tokens: must not be negative")
-    if "messages" not in fields:
-        raise MalformedRequest("messages: field required")
-    if not _is_filled_array(fields["messages"]):
-        raise MalformedRequest("messages: must be an array with at least one message")
-    needs, linked_media = _needs(body, fields)
-    return Envelope(
-        body=body,
-        fields=fields,
-        model=model,
-        stream=_optional(fields, "stream", _BOOLEAN) or False,
-        wants_usage=True,
-        needs=needs,
-        input_tokens=estimate_tokens(body, linked_media=linked_media),
-        max_output_tokens=max_tokens,
-        metadata=_metadata(fields),
-    )
-
-
-def _needs(body: bytes, fields: Mapping[str, msgspec.Raw]) -> tuple[frozenset[Capability], int]:
-    """What a target must be able to do, and how many images and files are named by a URL or an id."""
-    needs: set[Capability] = set()
-    linked_media = 0
-    # Only a body that holds these bytes can hold such a block; only a closer look tells that it does.
-    if b'"image"' in body or b'"document"' in body:
-        for block in _glances(fields["messages"]):
-            if block.type in _MEDIA:
-                needs.add(_MEDIA[block.type])
-                linked_media += is_given(block.source) and _source_type(block.source) in ("url", "file")
-    if "tools" in fields and _is_filled_array(fields["tools"]):
-        needs.add("tools")
-    if _output(fields).format is not None:
-        needs.add("json_schema")
-    thinking = _optional(fields, "thinking", _THINKING)
-    if thinking is not None and not isinstance(thinking, _Disabled):
-        needs.add("reasoning")
-    return frozenset(needs), linked_media
-
-
-_MEDIA: Mapping[str, Capability] = {"image": "vision", "document": "files"}
-
-
-def _glances(messages: msgspec.Raw) -> Iterator[_Glance]:
-    for block in _glance_at("messages", messages):
-        if _starts_with(block.content, b"["):
-            for inner in _glance_at("messages.content", block.content):
-                yield inner
-                # A tool's result may hold images and documents; nothing else does.
-                if inner.type == "tool_result" and _starts_with(inner.content, b"["):
-                    yield from _glance_at("messages.content.content", inner.content)
-
-
-def _glance_at(name: str, raw: msgspec.Raw) -> list[_Glance]:
-    return _value(name, raw, _GLANCES)
-
-
-def _source_type(source: msgspec.Raw) -> str:
-    return _value("messages.content.source", source, _SOURCE).type
-
-
-def _output(fields: Mapping[str, msgspec.Raw]) -> _OutputConfig:
-    """`output_format` is the field's name of the time when it was in beta; it still works (platform.claude.com,
-    "Structured outputs")."""
-    config = _optional(fields, "output_config", _OUTPUT) or _OutputConfig()
-    if config.format is None and "output_format" in fields:
-        return msgspec.structs.replace(config, format=_optional(fields, "output_format", _FORMAT))
-    return config
-
-
-def _metadata(fields: Mapping[str, msgspec.Raw]) -> dict[str, str]:
-    entries = _optional(fields, "metadata", _METADATA) or {}
-    return {name: _value(f"metadata.{name}", raw, _STRING) for name, raw in entries.items() if _starts_with(raw, b'"')}
-
-
-# Passing a body on
-
-
-_MODEL_FIELD = re.compile(rb'"model"[ \t\r\n]*:[ \t\r\n]*')
-
-
-def forward(envelope: Envelope, model: str) -> bytes:
-    """Replaces the name of the model where it stands. Where the body says `"model"` more than once, only reading tells
-    which one is the field: then the fields are written anew, each with its own bytes."""
-    named = msgspec.json.encode(model)
-    body = envelope.body
-    places = list(_MODEL_FIELD.finditer(body))
-    old = bytes(envelope.fields["model"])
-    if len(places) == 1 and body.startswith(old, places[0].end()):
-        start = places[0].end()
-        return body[:start] + named + body[start + len(old) :]
-    return msgspec.json.encode({**envelope.fields, "model": msgspec.Raw(named)})
 
 
 # To the canonical form
@@ -290,14 +140,14 @@ def decode_request(envelope: Envelope) -> ChatRequest:
             raise CannotCarry(what)
     lost: list[str] = []
     messages = (*_decode_system(fields, lost), *_decode_messages(fields["messages"], lost))
-    tools = tuple(_decode_tool(tool, lost) for tool in _optional(fields, "tools", _TOOLS) or ())
-    choice = _optional(fields, "tool_choice", _CHOICE)
-    output = _output(fields)
+    tools = tuple(_decode_tool(tool, lost) for tool in read_optional(fields, "tools", _TOOLS) or ())
+    choice = read_optional(fields, "tool_choice", _CHOICE)
+    output = read_output(fields)
     metadata = dict(envelope.metadata)
     extra: dict[str, object] = {
-        name: _value(name, raw, _ANY) for name, raw in fields.items() if name not in _READ | _NOT_CARRIED.keys()
+        name: read_value(name, raw, _ANY) for name, raw in fields.items() if name not in _READ | _NOT_CARRIED.keys()
     }
-    reasoning = _decode_reasoning(_optional(fields, "thinking", _THINKING), output.effort, lost)
+    reasoning = _decode_reasoning(read_optional(fields, "thinking", THINKING), output.effort, lost)
     return ChatRequest(
         model=envelope.model,
         messages=messages,
@@ -308,13 +158,13 @@ def decode_request(envelope: Envelope) -> ChatRequest:
         reasoning=reasoning,
         stream=envelope.stream,
         max_output_tokens=envelope.max_output_tokens,
-        temperature=_optional(fields, "temperature", _NUMBER),
-        top_p=_optional(fields, "top_p", _NUMBER),
-        top_k=_optional(fields, "top_k", _WHOLE),
-        stop=_optional(fields, "stop_sequences", _STRINGS) or (),
+        temperature=read_optional(fields, "temperature", _NUMBER),
+        top_p=read_optional(fields, "top_p", _NUMBER),
+        top_k=read_optional(fields, "top_k", WHOLE),
+        stop=read_optional(fields, "stop_sequences", _STRINGS) or (),
         user=metadata.pop("user_id", None),
         metadata=metadata,
-        service_tier=_optional(fields, "service_tier", _STRING),
+        service_tier=read_optional(fields, "service_tier", STRING),
         extra=extra | dict.fromkeys(lost, True),
     )
 
@@ -326,7 +176,7 @@ def _decode_system(fields: Mapping[str, msgspec.Raw], lost: list[str]) -> Iterat
 
 
 def _decode_messages(raw: msgspec.Raw, lost: list[str]) -> Iterator[Message]:
-    messages = _value("messages", raw, _MESSAGES)
+    messages = read_value("messages", raw, _MESSAGES)
     for place, message in enumerate(messages):
         parts = _content(message.content, f"messages[{place}].content", lost)
         if message.role != "user":
@@ -371,20 +221,20 @@ def _decode_parallel(choice: _Choice | None) -> bool | None:
     return not choice.disable_parallel_tool_use
 
 
-def _decode_reasoning(thinking: _Thinking | None, word: str | None, lost: list[str]) -> ReasoningRequest | None:
+def _decode_reasoning(thinking: Thinking | None, word: str | None, lost: list[str]) -> ReasoningRequest | None:
     effort = None if word is None else _EFFORTS.get(word)
     if word is not None and effort is None:
         raise MalformedRequest(f"output_config.effort: {word!r} is not one of {', '.join(_EFFORTS)}")
-    if isinstance(thinking, _Enabled | _Adaptive) and thinking.display is not None:
+    if isinstance(thinking, Enabled | Adaptive) and thinking.display is not None:
         lost.append("thinking.display")
     match thinking:
         case None:
             return None if effort is None else ReasoningRequest(effort=effort)
-        case _Enabled(budget_tokens=budget):
+        case Enabled(budget_tokens=budget):
             return ReasoningRequest(effort=effort, budget_tokens=budget)
-        case _Disabled():
+        case Disabled():
             return ReasoningRequest(effort=effort, disabled=True)
-        case _Adaptive() | _BetweenTools():
+        case Adaptive() | BetweenTools():
             return ReasoningRequest(effort=effort)
 
 
@@ -419,7 +269,7 @@ def encode_request(request: ChatRequest, model: str, max_output_tokens: int) -> 
     messages = _encode_messages(turns, dropped)
     if not messages:
         raise CannotCarry("no message besides the system's")
-    choice = _encode_choice(request)
+    choice = _encode_choice(request, dropped)
     thinking = _encode_thinking(request.reasoning, choice, dropped)
     temperature, top_p, top_k = _encode_sampling(request, thinking, dropped)
     body = _Wire(
@@ -503,24 +353,26 @@ def _encode_tool(tool: Tool) -> _Tool:
     )
 
 
-def _encode_choice(request: ChatRequest) -> _Choice | None:
+def _encode_choice(request: ChatRequest, dropped: list[str]) -> _Choice | None:
     choice, parallel = request.tool_choice, request.parallel_tool_calls
+    if not request.tools:
+        # The API refuses a choice where there is nothing to choose from.
+        if choice is not None and choice.mode not in ("auto", "none"):
+            dropped.append("tool_choice")
+        return None
     disable = None if parallel is None else not parallel
     if choice is None:
-        # Without tools, or with the API's own default, there is nothing to say.
-        return _Choice("auto", disable_parallel_tool_use=True) if disable and request.tools else None
+        return _Choice("auto", disable_parallel_tool_use=True) if disable else None
     if choice.mode == "none":
         return _Choice("none")
     return _Choice(_CHOICES[choice.mode], choice.name, disable)
 
 
-def _encode_thinking(
-    reasoning: ReasoningRequest | None, choice: _Choice | None, dropped: list[str]
-) -> _Thinking | None:
+def _encode_thinking(reasoning: ReasoningRequest | None, choice: _Choice | None, dropped: list[str]) -> Thinking | None:
     if reasoning is None:
         return None
     if reasoning.disabled or reasoning.effort == "none":
-        return _Disabled()
+        return Disabled()
     if choice is not None and choice.type in ("any", "tool"):
         # Thinking and a forced tool exclude each other (the same page); what must be called is the stronger wish.
         # An effort stays, as it holds for the whole answer.
@@ -528,15 +380,15 @@ def _encode_thinking(
             dropped.append("thinking")
         return None
     if reasoning.budget_tokens is not None:
-        return _Enabled(reasoning.budget_tokens)
-    return _Adaptive()
+        return Enabled(reasoning.budget_tokens)
+    return Adaptive()
 
 
 def _encode_sampling(
-    request: ChatRequest, thinking: _Thinking | None, dropped: list[str]
+    request: ChatRequest, thinking: Thinking | None, dropped: list[str]
 ) -> tuple[float | None, float | None, int | None]:
     temperature, top_p, top_k = request.temperature, request.top_p, request.top_k
-    is_thinking = thinking is not None and not isinstance(thinking, _Disabled)
+    is_thinking = thinking is not None and not isinstance(thinking, Disabled)
     # Anthropic's range ends at 1, which is also its default: what is beyond falls back to it.
     if temperature is not None and (temperature > 1 or (is_thinking and temperature != 1)):
         temperature = None
@@ -551,13 +403,13 @@ def _encode_sampling(
     return temperature, top_p, top_k
 
 
-def _encode_output(request: ChatRequest, dropped: list[str]) -> _OutputConfig | None:
+def _encode_output(request: ChatRequest, dropped: list[str]) -> OutputConfig | None:
     """JSON without a schema has no equivalent, and Anthropic's own OpenAI-compatible endpoint ignores it. It is dropped
     by name and not refused: OpenAI demands that the prompt itself asks for JSON, and `json_valid` checks the answer."""
     output, reasoning = request.output, request.reasoning
     schema = None
     if output is not None and output.mode == "json_schema":
-        schema = _Schema(output.schema or {})
+        schema = Schema(output.schema or {})
         # The name is a label, and the schema is always held to: neither changes the answer by its absence.
         if output.description is not None:
             dropped.append("response_format.json_schema.description")
@@ -566,7 +418,7 @@ def _encode_output(request: ChatRequest, dropped: list[str]) -> _OutputConfig | 
     effort = None if reasoning is None or reasoning.effort == "none" else reasoning.effort
     if effort == "minimal":
         effort = "low"
-    return None if effort is None and schema is None else _OutputConfig(effort, schema)
+    return None if effort is None and schema is None else OutputConfig(effort, schema)
 
 
 def _encode_stop(stop: Sequence[str], dropped: list[str]) -> tuple[str, ...]:
@@ -591,34 +443,3 @@ def _max_tokens(request: ChatRequest, largest: int, dropped: list[str]) -> int:
         dropped.append("max_tokens")
         return largest
     return request.max_output_tokens
-
-
-# Fields
-
-
-def _value(name: str, raw: msgspec.Raw, decoder: msgspec.json.Decoder[_T]) -> _T:
-    try:
-        return parse(decoder, raw, name)
-    except BadBlock as error:
-        raise MalformedRequest(str(error)) from error
-
-
-def _required(fields: Mapping[str, msgspec.Raw], name: str, decoder: msgspec.json.Decoder[_T]) -> _T:
-    if name not in fields:
-        raise MalformedRequest(f"{name}: field required")
-    return _value(name, fields[name], decoder)
-
-
-def _optional(fields: Mapping[str, msgspec.Raw], name: str, decoder: msgspec.json.Decoder[_T]) -> _T | None:
-    """None where the field is absent or null: the API takes null for most of its optional fields."""
-    raw = fields.get(name)
-    return None if raw is None or bytes(raw) == b"null" else _value(name, raw, decoder)
-
-
-def _starts_with(raw: msgspec.Raw, start: bytes) -> bool:
-    return bytes(memoryview(raw)[:1]) == start
-
-
-def _is_filled_array(raw: msgspec.Raw) -> bool:
-    view = memoryview(raw)
-    return bytes(view[:1]) == b"[" and bool(bytes(view[1:64]).strip(b" \t\r\n]") or len(view) > 64)

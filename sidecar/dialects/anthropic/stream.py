@@ -93,7 +93,7 @@ def decode_chunk(data: bytes) -> Chunk:
 
 def stream_failure(chunk: Chunk) -> StreamFailed:
     error = chunk.error or StreamError()
-    return StreamFailed(redact(f"{error.type}: {error.message}"))
+    return StreamFailed(redact(f"the provider broke the stream off: {error.type}: {error.message}"))
 
 
 def end_failure(anything_seen: bool, bytes_seen: bool) -> StreamCut | MalformedAnswer:
@@ -325,7 +325,8 @@ class AnthropicEncoder:
 
     def encode(self, events: Iterable[AnyEvent]) -> bytes:
         for event in events:
-            if not self._closed:
+            # A request of this dialect asks for one choice, so the first is the only one.
+            if not self._closed and getattr(event, "choice", 0) == 0:
                 self._on(event)
         out = b"".join(self._out)
         self._out.clear()

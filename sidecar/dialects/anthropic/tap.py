@@ -1,6 +1,7 @@
 """Stands in a stream of the Messages API that passes through: reads usage, adds its cost, changes no other byte."""
 
 import re
+from decimal import Decimal
 
 import msgspec
 
@@ -9,10 +10,10 @@ from sidecar.dialects.anthropic.response import WireUsage, encode_cost
 from sidecar.dialects.anthropic.stream import Chunk, decode_chunk, end_failure, stream_failure
 from sidecar.dialects.base import PriceOf
 from sidecar.errors import MalformedAnswer, StreamCut, UpstreamError
-from sidecar.sse import EventTooLong, SseSplitter, encode_event, parse_events, split_events
+from sidecar.sse import EventTooLong, SseSplitter, encode_event, event_end, marked_events, parse_events
 
-_NOTABLE = re.compile(rb"message_|error")
-"""Stands in every event that holds usage, a finish reason, an error or the end mark."""
+_NOTABLE = (re.compile(rb"message_"), re.compile(rb"error"))
+"""One stands in every event that holds usage, a finish reason, an error or the end mark."""
 
 
 class _UsageBytes(msgspec.Struct, frozen=True):
@@ -29,6 +30,7 @@ class AnthropicTap:
         self.finished = False
         self.ended = False
         self.usage: Usage | None = None
+        self.state_id = ""
         self.failed: UpstreamError | None = None
         self._price_of = price_of
         self._splitter = SseSplitter()
@@ -45,8 +47,6 @@ class AnthropicTap:
         except EventTooLong as error:
             self.failed = MalformedAnswer(str(error))
             return b""
-        if not whole or (self.content_seen and _NOTABLE.search(whole) is None):
-            return whole
         return self._look(whole)
 
     def finish(self) -> bytes:
@@ -64,16 +64,18 @@ class AnthropicTap:
 
     def _look(self, whole: bytes) -> bytes:
         pieces: list[bytes] = []
-        for piece in split_events(whole):
-            if self.content_seen and _NOTABLE.search(piece) is None:
-                pieces.append(piece)
-                continue
-            try:
-                pieces.append(self._look_at(piece))
-            except MalformedAnswer as error:
-                self.failed = error
-            if self.failed is not None:
-                break
+        at = 0
+        try:
+            while not self.content_seen and at < len(whole) and self.failed is None:
+                end = event_end(whole, at)
+                pieces.append(self._look_at(whole[at:end]))
+                at = end
+            for piece, is_notable in marked_events(whole[at:], _NOTABLE) if self.failed is None else ():
+                pieces.append(self._look_at(piece) if is_notable else piece)
+                if self.failed is not None:
+                    break
+        except MalformedAnswer as error:
+            self.failed = error
         return b"".join(pieces)
 
     def _look_at(self, piece: bytes) -> bytes:
@@ -110,18 +112,25 @@ class AnthropicTap:
         cost = None if self.usage is None else self._price_of(self.usage)
         if cost is None:
             return piece
-        usage = bytes(_USAGE_BYTES.decode(data).usage)
-        comma = b"" if usage[1:-1].strip() == b"" else b","
-        priced = usage[:-1] + comma + b'"cost_usd":' + encode_cost(cost) + b"}"
+        usage, priced = _priced(data, cost)
         place = piece.find(usage, piece.find(b'"usage"'))
         if place >= 0:
             return piece[:place] + priced + piece[place + len(usage) :]
         # Its JSON goes over several data lines: written anew, on one.
-        return encode_event(msgspec.json.format(data, indent=-1).replace(usage, priced), "message_delta")
+        data = msgspec.json.format(data, indent=-1)
+        usage, priced = _priced(data, cost)
+        return encode_event(data.replace(usage, priced), "message_delta")
 
     def _count(self, usage: WireUsage) -> None:
         self._running = self._running.updated(usage)
         self.usage = self._running.decoded()
+
+
+def _priced(data: bytes, cost: Decimal) -> tuple[bytes, bytes]:
+    """The bytes of the event's usage object, as they are and with the cost in them."""
+    usage = bytes(_USAGE_BYTES.decode(data).usage)
+    comma = b"," if usage[1:-1].strip() else b""
+    return usage, usage[:-1] + comma + b'"cost_usd":' + encode_cost(cost) + b"}"
 
 
 def _is_content(chunk: Chunk) -> bool:

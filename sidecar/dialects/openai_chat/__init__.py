@@ -31,7 +31,7 @@ OPENAI_CHAT = Dialect(
     encode_error=encode_error,
     encode_stream_error=encode_stream_error,
     encode_models=encode_models,
-    path="/chat/completions",
+    path=lambda _model, _stream: "/chat/completions",
     # Not openai-organization and openai-project: they belong to the credential, and an agent's would not fit ours.
     forwarded_headers=frozenset({"openai-beta", "x-client-request-id"}),
 )

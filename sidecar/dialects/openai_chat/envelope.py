@@ -1,21 +1,20 @@
 """A request on its way through: what routing needs of it, and the same body with the target's name of the model."""
 
-import re
 from collections.abc import Mapping
 from typing import Any, TypeVar
 
 import msgspec
 
 from schemas.bundle import Capability
-from sidecar.dialects.base import Envelope
-from sidecar.dialects.estimate import estimate_tokens, is_inline
+from sidecar.dialects.base import BODY_ALONE, Envelope, InPath
+from sidecar.dialects.estimate import BYTES_PER_TOKEN, estimate_text_tokens, estimate_tokens, is_inline
 from sidecar.errors import MalformedRequest
 
 T = TypeVar("T")
 
 _TOP_LEVEL = msgspec.json.Decoder(dict[str, msgspec.Raw])
-_MEDIA_HINT = re.compile(rb'"(?:image_url|input_audio|file)"')
-_READ_BY_THE_MODEL = ("messages", "tools", "functions", "response_format")
+_MEDIA_HINTS = (b'"image_url"', b'"input_audio"', b'"file"')
+_READ_BY_THE_MODEL_TOO = ("tools", "functions", "response_format")
 
 
 class _StreamOptions(msgspec.Struct):
@@ -41,7 +40,7 @@ _PEEK = msgspec.json.Decoder(list[_PeekedMessage])
 _NEEDED_BY_PART: Mapping[str, Capability] = {"image_url": "vision", "file": "files", "input_audio": "audio"}
 
 
-def open_envelope(body: bytes) -> Envelope:
+def open_envelope(body: bytes, in_path: InPath = BODY_ALONE) -> Envelope:
     """What routing needs of the body. Messages stay raw unless their bytes hint at images, files or sounds.
 
     Raises:
@@ -58,10 +57,7 @@ def open_envelope(body: bytes) -> Envelope:
         stream=_field(fields, "stream", bool, "true or false") or False,
         wants_usage=stream_options is not None and bool(stream_options.include_usage),
         needs=_needs(fields, parts),
-        input_tokens=estimate_tokens(
-            b"".join(bytes(fields[name]) for name in _READ_BY_THE_MODEL if name in fields),
-            linked_media=sum(_is_linked(part) for part in parts),
-        ),
+        input_tokens=_estimate(fields, messages, parts),
         max_output_tokens=_max_output_tokens(fields),
         metadata=_metadata(fields),
     )
@@ -130,7 +126,8 @@ def _is_empty(raw: bytes) -> bool:
 
 
 def _media_parts(messages: bytes) -> list[_PeekedPart]:
-    if not _MEDIA_HINT.search(messages):
+    # Most conversations are plain strings: one look tells, and a look at a long one costs.
+    if b'"type"' not in messages or not any(hint in messages for hint in _MEDIA_HINTS):
         return []
     try:
         peeked = _PEEK.decode(messages)
@@ -145,6 +142,13 @@ def _media_parts(messages: bytes) -> list[_PeekedPart]:
         for part in message.content
         if part.type in _NEEDED_BY_PART
     ]
+
+
+def _estimate(fields: Mapping[str, msgspec.Raw], messages: bytes, parts: list[_PeekedPart]) -> int:
+    rest = sum(len(memoryview(fields[name])) for name in _READ_BY_THE_MODEL_TOO if name in fields)
+    if not parts:  # bytes that are no text stand in these parts alone
+        return estimate_text_tokens(messages) + rest // BYTES_PER_TOKEN
+    return estimate_tokens(messages, linked_media=sum(map(_is_linked, parts))) + rest // BYTES_PER_TOKEN
 
 
 def _is_linked(part: _PeekedPart) -> bool:

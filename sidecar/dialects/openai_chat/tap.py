@@ -17,12 +17,11 @@ from sidecar.dialects.openai_chat.stream import (
 )
 from sidecar.dialects.openai_chat.usage import decode_usage, encode_cost
 from sidecar.errors import MalformedAnswer, UpstreamError
-from sidecar.sse import BOM, EventTooLong, SseSplitter, parse_events, split_events
+from sidecar.sse import BOM, EventTooLong, SseSplitter, event_end, marked_events, parse_events
 
 # Inside a JSON string a quote is escaped, so an answer's text never holds one of the three with its quotes.
 _USAGE = re.compile(rb'"usage"\s*:\s*\{')
-_FINISH = re.compile(rb'"finish_reason"\s*:\s*"')
-_ERROR = b'"error"'
+_MARKS = (_USAGE, re.compile(rb'"finish_reason"\s*:\s*"'), re.compile(rb'"error"'), re.compile(re.escape(DONE)))
 
 _NO_USAGE = b',"usage":null'
 """OpenAI writes it on every chunk once usage was asked for."""
@@ -40,6 +39,7 @@ class ChatTap:
         self.finished = False
         self.ended = False
         self.usage: Usage | None = None
+        self.state_id = ""
         self.failed: UpstreamError | None = None
         self._wants_usage = wants_usage
         self._price_of = price_of
@@ -56,8 +56,6 @@ class ChatTap:
         except EventTooLong as error:
             self.failed = MalformedAnswer(str(error))
             return b""
-        if self.content_seen and not _is_marked(whole):
-            return whole if self._wants_usage else whole.replace(_NO_USAGE, b"")
         return self._read(whole)
 
     def finish(self) -> bytes:
@@ -71,19 +69,24 @@ class ChatTap:
         return self._read(rest + b"\n") if rest.endswith((b"\n", b"\r")) else b""
 
     def _read(self, whole: bytes) -> bytes:
-        out = []
-        for piece in split_events(whole):
-            try:
-                out.append(self._event(piece))
-            except UpstreamError as error:
-                self.failed = error
-                break
+        out: list[bytes] = []
+        at = 0
+        try:
+            while not self.content_seen and at < len(whole):
+                end = event_end(whole, at)
+                out.append(self._event(whole[at:end]))
+                at = end
+            for piece, is_marked in marked_events(whole[at:], _MARKS):
+                out.append(self._event(piece) if is_marked else self._unmarked(piece))
+        except UpstreamError as error:
+            self.failed = error
         return b"".join(out)
+
+    def _unmarked(self, piece: bytes) -> bytes:
+        return piece if self._wants_usage else piece.replace(_NO_USAGE, b"")
 
     def _event(self, piece: bytes) -> bytes:
         """What to hand on of one event."""
-        if self.content_seen and not _is_marked(piece):
-            return piece if self._wants_usage else piece.replace(_NO_USAGE, b"")
         for event in parse_events(piece if self._events_seen else piece.removeprefix(BOM)):
             self._events_seen = True
             if event.data == DONE:
@@ -135,10 +138,6 @@ class ChatTap:
             if _is_priced(priced):
                 return priced
         return piece
-
-
-def _is_marked(piece: bytes) -> bool:
-    return _USAGE.search(piece) is not None or _FINISH.search(piece) is not None or _ERROR in piece or DONE in piece
 
 
 class _PricedUsage(msgspec.Struct):

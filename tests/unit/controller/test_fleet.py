@@ -33,9 +33,9 @@ def test_state(said: SidecarStatus | None, age: float, state: FleetState) -> Non
 def test_an_open_watch_is_a_sign_of_life_and_a_status_fills_in_the_rest() -> None:
     clock = [1000.0]
     roster = Roster(lambda: clock[0])
-    roster.note_watch("a", opened=1)
+    roster.note_alive("a")
     clock[0] += OFFLINE_SECONDS
-    roster.note_watch("a", opened=0)
+    roster.note_alive("a")
     clock[0] += OFFLINE_SECONDS
     (member,) = roster.fleet(CURRENT).sidecars
     assert (member.state, member.last_seen) == ("BEHIND", "1970-01-01T00:19:10.000Z")

@@ -1,13 +1,16 @@
 import asyncio
+import threading
+from contextlib import aclosing
 from pathlib import Path
 
 import pytest
 
 from controller.errors import SourceUnavailable
-from controller.folder import Folder, read_folder
+from controller.folder import SAFETY_LOOK_SECONDS, Folder, read_folder
 from tests.fakes.rules_repo import BROKEN, RULES, write_files
 
-DEADLINE_SECONDS = 5.0
+DEADLINE_SECONDS = SAFETY_LOOK_SECONDS * 0.8
+"""A change that only the safety look finds is too late."""
 
 
 def test_equal_files_are_one_revision_wherever_they_lie(tmp_path: Path) -> None:
@@ -46,15 +49,11 @@ def test_a_folder_that_is_gone_is_unavailable(tmp_path: Path) -> None:
 async def test_a_saved_file_is_seen_and_read_whole(tmp_path: Path) -> None:
     write_files(tmp_path, RULES)
     source = Folder(tmp_path)
-    looks = aiter(source.looks())
-    await anext(looks)
-    first = await source.fetch()
-    waiting = asyncio.ensure_future(anext(looks))
-    # The watch begins inside a thread of its own: writing goes on until it has seen something.
-    async with asyncio.timeout(DEADLINE_SECONDS):
-        while not waiting.done():
-            write_files(tmp_path, BROKEN)
-            await asyncio.wait({waiting}, timeout=0.05)
+    async with aclosing(source.looks()) as looks, asyncio.timeout(DEADLINE_SECONDS):
+        await anext(looks)
+        first = await source.fetch()
+        write_files(tmp_path, BROKEN)
+        await anext(looks)
     second = await source.fetch()
     assert second != first
     assert (await source.read(second)).files["use-cases/support/use-case.yaml"] == BROKEN[
@@ -62,3 +61,20 @@ async def test_a_saved_file_is_seen_and_read_whole(tmp_path: Path) -> None:
     ]
     with pytest.raises(SourceUnavailable, match="no longer"):
         await source.read(first)
+
+
+async def test_a_folder_in_the_middle_of_a_copy_is_read_when_it_has_settled(tmp_path: Path) -> None:
+    write_files(tmp_path, RULES)
+    pace = threading.Event()
+
+    def copy_slowly() -> None:
+        for number in range(60):
+            write_files(tmp_path, {"pointsman.yaml": f"schema: {number}\n"})
+            pace.wait(0.005)
+
+    copying = asyncio.create_task(asyncio.to_thread(copy_slowly))
+    source = Folder(tmp_path)
+    async with asyncio.timeout(DEADLINE_SECONDS):
+        tree = await source.read(await source.fetch())
+    await copying
+    assert tree.files["pointsman.yaml"] == "schema: 59\n"

@@ -58,7 +58,9 @@ async def test_a_rollback_is_a_new_seq_with_the_old_digest(publisher: Publisher,
     assert back.pointer.seq == 3
 
 
-async def test_a_new_key_signs_the_current_bundle_again(tmp_path: Path, signer: Signer, make_bundle: MakeBundle) -> None:
+async def test_a_new_key_signs_the_current_bundle_again(
+    tmp_path: Path, signer: Signer, make_bundle: MakeBundle
+) -> None:
     await Publisher(tmp_path, signer, epoch=7).publish(make_bundle())
     other = Signer(bytes(32))
     publisher = Publisher(tmp_path, other, epoch=8)
@@ -90,7 +92,9 @@ async def test_a_state_file_with_another_bundle_than_its_pointer_names_is_not_se
     assert publisher.current is None
 
 
-async def test_a_bundle_that_sidecars_would_refuse_is_refused_here(publisher: Publisher, make_bundle: MakeBundle) -> None:
+async def test_a_bundle_that_sidecars_would_refuse_is_refused_here(
+    publisher: Publisher, make_bundle: MakeBundle
+) -> None:
     dangling = msgspec.structs.replace(make_bundle(), models={})
     with pytest.raises(BundleRefused):
         await publisher.publish(dangling)

@@ -10,17 +10,22 @@ from controller.folder import Folder
 from controller.git import LocalRepository
 from controller.publish import Publisher
 from controller.reconcile import Load, Reconciler, RuleTests
+from controller.ruletests import rule_test_problems
 from controller.sign import Signer
 from schemas.bundle import Bundle
 from schemas.load import load
 from schemas.problems import Problem
-from tests.fakes.rules_repo import BROKEN, RULES, RulesRepo, write_files
+from tests.fakes.rules_repo import BROKEN, MODEL, RULES, RulesRepo, write_files
 
+TESTS = "use-cases/support/tests.yaml"
 NOON = 1793880000.0
 """2026-11-05T12:00:00Z."""
 
-no_tests: RuleTests = lambda files, bundle: ()  # noqa: E731 - a value of that type
 MakeReconciler = Callable[..., Reconciler]
+
+
+def no_tests(files: Mapping[str, str], bundle: Bundle, *, today: date) -> Sequence[Problem]:
+    return ()
 
 
 async def remember_nothing(bundle: Bundle) -> None:
@@ -102,19 +107,20 @@ async def test_going_back_to_the_running_commit_clears_the_report(
     assert reconciler.report.revision == good
 
 
-async def test_a_failing_rule_test_refuses_the_revision(
+async def test_a_rule_test_that_does_not_hold_refuses_the_revision_at_its_line(
     repo: RulesRepo, publisher: Publisher, make_reconciler: MakeReconciler
 ) -> None:
-    def fail(files: Mapping[str, str], bundle: Bundle) -> Sequence[Problem]:
-        return [Problem("use-cases/support/tests.yaml", 3, 1, "rule-test-failed", "error", bundle.revision)]
-
-    reconciler = make_reconciler(rule_tests=fail)
-    commit = repo.commit()
+    reconciler = make_reconciler(rule_tests=rule_test_problems)
+    test = "- name: goes to opus\n  request: {input_tokens: 10}\n  expect: {first: opus}\n"
+    repo.commit({**RULES, "models/opus.yaml": MODEL.replace("sonnet", "opus"), TESTS: test})
     await reconciler.look()
     assert publisher.current is None
-    assert [(p.code, p.message) for p in reconciler.report.problems if p.severity == "error"] == [
-        ("rule-test-failed", commit)
-    ]
+    errors = [problem for problem in reconciler.report.problems if problem.severity == "error"]
+    assert [(error.file, error.line, error.code) for error in errors] == [(TESTS, 3, "rule-test-failed")]
+
+    repo.commit({TESTS: test.replace("opus", "sonnet")})
+    await reconciler.look()
+    assert publisher.current is not None
 
 
 async def test_a_fault_of_ours_refuses_the_revision_and_the_next_one_runs(

@@ -266,3 +266,11 @@ def test_the_revision_of_a_folder_changes_with_any_path_or_text() -> None:
     assert revision.startswith("folder:")
     assert len(revision) == len("folder:") + 12
     assert len({revision, folder_revision({"ab": "c"}), folder_revision({"a": "bd"}), folder_revision({})}) == 4
+
+
+def test_a_second_reading_of_a_changed_file_says_what_is_there_now() -> None:
+    changed = {**FILES, "models/gpt-5.yaml": FILES["models/gpt-5.yaml"].replace("input: 1,", "input: 7,")}
+    for files, price in ((FILES, 1), (changed, 7), (FILES, 1)):
+        bundle = load(files, today=TODAY, revision="x").bundle
+        assert bundle is not None
+        assert bundle.models["gpt-5"].served_by[0].prices[0].input == price

@@ -23,8 +23,9 @@ from sidecar.errors import (
     Unreachable,
     UpstreamError,
 )
-from sidecar.pipeline import UNHEALTHY, status_of
-from tests.fakes import bundles, wire
+from sidecar.pipeline import MAX_AGENT_CHARACTERS, UNHEALTHY, status_of
+from tests.fakes import core_bundles as bundles
+from tests.fakes import core_wire as wire
 from tests.fakes.core import Core
 from tests.fakes.ports import PARK, Agent, Script, at_rest
 
@@ -55,6 +56,12 @@ async def test_a_plain_call_is_answered_and_booked_once() -> None:
     assert (record.outcome, record.status, record.cost_usd, record.estimated) == ("ok", 200, Decimal("0.00006"), False)
     assert core.sink.observed == [record]
     core.assert_nothing_left_open()
+
+
+async def test_an_agent_that_gives_itself_an_endless_name_does_not_escape_the_books() -> None:
+    core = Core()
+    await core.run(headers={"x-pointsman-agent": "a" * 4000})
+    assert core.sink.only.agent == "a" * MAX_AGENT_CHARACTERS
 
 
 async def test_a_streamed_call_is_handed_on_and_booked_once() -> None:

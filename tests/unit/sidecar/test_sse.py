@@ -1,5 +1,6 @@
 """The event stream codec: what a whole event is, wherever the bytes were cut."""
 
+import re
 from itertools import pairwise
 
 import pytest
@@ -7,7 +8,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sidecar import sse
-from sidecar.sse import EventTooLong, SseDecoder, SseEvent, SseSplitter, encode_event, split_events
+from sidecar.sse import (
+    EventTooLong,
+    SseDecoder,
+    SseEvent,
+    SseSplitter,
+    encode_event,
+    event_end,
+    marked_events,
+    split_events,
+)
 
 TRANSCRIPT = (
     b"\xef\xbb\xbfdata: one\n\n"
@@ -149,3 +159,32 @@ def test_split_events_keeps_every_byte(picks: list[int]) -> None:
 def test_an_event_is_written_so_that_it_reads_back(data: bytes, event: str | None, encoded: bytes) -> None:
     assert encode_event(data, event) == encoded
     assert decode_all([encoded]) == [SseEvent(event or "message", data)]
+
+
+MARKS = (re.compile(rb'"usage"'), re.compile(rb"DONE"))
+PIECES = st.lists(
+    st.sampled_from(
+        [
+            b"data: a\n\n",
+            b"data: b\r\n\r\n",
+            b": ping\n\n",
+            b"data: DONE\n\n",
+            b'data: "usage"\n\n',
+            b'data: "usage" DONE\n\n',
+        ]
+    )
+)
+
+
+@given(PIECES, st.sampled_from([b"", b"data: cut", b'data: "usage"']))
+def test_events_that_hold_a_mark_come_alone_and_nothing_is_lost(events: list[bytes], rest: bytes) -> None:
+    whole = b"".join(events) + rest
+    found = list(marked_events(whole, MARKS))
+    assert b"".join(piece for piece, _ in found) == whole
+    expected = [piece for piece in (*events, rest) if any(mark.search(piece) for mark in MARKS)]
+    assert [piece for piece, is_marked in found if is_marked] == expected
+
+
+def test_an_event_ends_with_its_blank_line() -> None:
+    whole = b"data: a\n\ndata: b\r\n\r\ndata: c"
+    assert [event_end(whole, at) for at in (0, 9, 20)] == [9, 20, len(whole)]

@@ -9,7 +9,7 @@ from schemas.bundle import Timeouts
 from sidecar.call import CallFailed
 from sidecar.errors import StreamCut
 from sidecar.streaming import STUCK_CALLER_SECONDS
-from tests.fakes import wire
+from tests.fakes import core_wire as wire
 from tests.fakes.core import Core
 from tests.fakes.ports import PARK, Agent, Script, at_rest
 

@@ -11,7 +11,6 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from controller.errors import CannotStart, LedgerBusy
-from controller.ledger import store
 from controller.ledger.query import Question, ask
 from controller.ledger.schema import MIGRATIONS, open_ledger
 from controller.ledger.store import Ledger
@@ -160,11 +159,8 @@ async def test_one_batch_that_cannot_be_booked_takes_no_other_with_it(ledger: Le
     assert await ledger.book([make_record(3)]) == UsageReceipt(booked=1, known=0)
 
 
-async def test_too_many_waiting_batches_are_sent_away(
-    tmp_path: Path, make_record: MakeRecord, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(store, "MAX_WAITING", 2)
-    ledger = Ledger(tmp_path / "busy.db")
+async def test_too_many_waiting_batches_are_sent_away(tmp_path: Path, make_record: MakeRecord) -> None:
+    ledger = Ledger(tmp_path / "busy.db", max_waiting=2)
     try:
         with closing(sqlite3.connect(ledger.path, isolation_level=None)) as other:
             other.execute("BEGIN IMMEDIATE")  # the writer waits for this lock

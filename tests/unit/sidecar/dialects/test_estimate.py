@@ -4,7 +4,7 @@ import base64
 
 import pytest
 
-from sidecar.dialects.estimate import MEDIA_TOKENS, estimate_tokens
+from sidecar.dialects.estimate import MEDIA_TOKENS, estimate_text_tokens, estimate_tokens
 
 PICTURE = base64.b64encode(bytes(range(256)) * 40)
 
@@ -28,3 +28,8 @@ def test_text_counts_by_bytes_and_media_by_number(raw: bytes, linked_media: int,
 def test_an_inline_image_with_escaped_slashes_is_still_one_image() -> None:
     escaped = PICTURE.replace(b"/", b"\\/")
     assert estimate_tokens(b'"data:image\\/png;base64,' + escaped + b'"') == 7 + MEDIA_TOKENS
+
+
+def test_text_alone_counts_the_same_without_a_search_for_media() -> None:
+    for raw in (b"", b"a", b"abcd", b"x" * 4_001):
+        assert estimate_text_tokens(raw) == estimate_tokens(raw)

@@ -12,7 +12,7 @@ from schemas.record import UsageReceipt
 from sidecar.spool import spool as spool_module
 from sidecar.spool.shipper import GATHER_SECONDS, LONGEST_WAIT_SECONDS, Shipper
 from sidecar.spool.spool import Spool
-from sidecar.uplink import UplinkFailed
+from sidecar.uplink import UplinkFailed, UplinkRefused
 from tests.fakes.ports import HandClock, at_rest
 from tests.fakes.records import record
 
@@ -23,11 +23,14 @@ class Controller:
     def __init__(self) -> None:
         self.batches: list[list[str]] = []
         self.is_down = False
+        self.poison = ""
 
     async def ship(self, records: Sequence[bytes]) -> UsageReceipt:
         await asyncio.sleep(0)
         if self.is_down:
             raise UplinkFailed("down")
+        if self.poison in [json.loads(line)["id"] for line in records]:
+            raise UplinkRefused("bad_record")
         self.batches.append([json.loads(line)["id"] for line in records])
         return UsageReceipt(booked=len(records), known=0)
 
@@ -120,3 +123,15 @@ async def test_the_last_shipment_takes_every_batch(
     assert len(controller.batches) > 1
     assert [name for batch in controller.batches for name in batch] == [f"c{number}" for number in range(9)]
     assert spool.pending == 0
+
+
+async def test_a_record_that_is_refused_for_good_holds_nothing_back(
+    spool: Spool, controller: Controller, tmp_path: Path
+) -> None:
+    controller.poison = "c3"
+    for number in range(8):
+        spool.book(record(f"c{number}"))
+    await Shipper(spool, controller, HandClock()).ship_all()  # type: ignore[arg-type]
+    assert [name for batch in controller.batches for name in batch] == ["c0", "c1", "c2", "c4", "c5", "c6", "c7"]
+    assert (spool.pending, spool.refused_records) == (0, 1)
+    assert json.loads((tmp_path / "spool" / "refused.jsonl").read_bytes())["id"] == "c3"

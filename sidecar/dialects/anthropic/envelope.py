@@ -1,0 +1,172 @@
+"""A Messages request as routing sees it: read once without decoding its messages, and passed on byte by byte."""
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+
+import msgspec
+
+from schemas.bundle import Capability
+from sidecar.dialects.anthropic.blocks import ABSENT, is_given
+from sidecar.dialects.anthropic.fields import (
+    STRING,
+    THINKING,
+    WHOLE,
+    Disabled,
+    is_filled_array,
+    read_optional,
+    read_output,
+    read_required,
+    read_value,
+    starts_with,
+)
+from sidecar.dialects.base import BODY_ALONE, Envelope, InPath
+from sidecar.dialects.estimate import estimate_tokens
+from sidecar.errors import MalformedRequest
+
+
+class _Glance(msgspec.Struct, frozen=True):
+    """As much of a message or a block as tells what a target must be able to read."""
+
+    type: str = ""
+    source: msgspec.Raw = ABSENT
+    content: msgspec.Raw = ABSENT
+
+
+class _Source(msgspec.Struct, frozen=True):
+    type: str = ""
+
+
+class _Thought(msgspec.Struct, frozen=True):
+    type: str = ""
+    signature: object = None
+
+
+_THOUGHT = msgspec.json.Decoder(_Thought)
+_MESSAGES: msgspec.json.Decoder[Sequence[dict[str, msgspec.Raw]]] = msgspec.json.Decoder(list[dict[str, msgspec.Raw]])
+_BLOCKS: msgspec.json.Decoder[Sequence[msgspec.Raw]] = msgspec.json.Decoder(list[msgspec.Raw])
+_FIELDS = msgspec.json.Decoder(dict[str, msgspec.Raw])
+_BOOLEAN = msgspec.json.Decoder(bool)
+_METADATA = msgspec.json.Decoder(dict[str, msgspec.Raw])
+_GLANCES = msgspec.json.Decoder(list[_Glance])
+_SOURCE = msgspec.json.Decoder(_Source)
+
+
+def open_envelope(body: bytes, in_path: InPath = BODY_ALONE) -> Envelope:
+    try:
+        fields = _FIELDS.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise MalformedRequest(f"the body is not a JSON object: {error}") from error
+    model = read_required(fields, "model", STRING)
+    if not model:
+        raise MalformedRequest("model: must name a use case or a model")
+    max_tokens = read_required(fields, "max_tokens", WHOLE)
+    if max_tokens < 0:
+        raise MalformedRequest("max_tokens: must not be negative")
+    if "messages" not in fields:
+        raise MalformedRequest("messages: field required")
+    if not is_filled_array(fields["messages"]):
+        raise MalformedRequest("messages: must be an array with at least one message")
+    needs, linked_media = _needs(body, fields)
+    return Envelope(
+        body=body,
+        fields=fields,
+        model=model,
+        stream=read_optional(fields, "stream", _BOOLEAN) or False,
+        wants_usage=True,
+        needs=needs,
+        input_tokens=estimate_tokens(body, linked_media=linked_media),
+        max_output_tokens=max_tokens,
+        metadata=_metadata(fields),
+    )
+
+
+def _needs(body: bytes, fields: Mapping[str, msgspec.Raw]) -> tuple[frozenset[Capability], int]:
+    """What a target must be able to do, and how many images and files are named by a URL or an id."""
+    needs: set[Capability] = set()
+    linked_media = 0
+    # Only a body that holds these bytes can hold such a block; only a closer look tells that it does.
+    if b'"image"' in body or b'"document"' in body:
+        for block in _glances(fields["messages"]):
+            if block.type in _MEDIA:
+                needs.add(_MEDIA[block.type])
+                linked_media += is_given(block.source) and _source_type(block.source) in ("url", "file")
+    if "tools" in fields and is_filled_array(fields["tools"]):
+        needs.add("tools")
+    if read_output(fields).format is not None:
+        needs.add("json_schema")
+    thinking = read_optional(fields, "thinking", THINKING)
+    if thinking is not None and not isinstance(thinking, Disabled):
+        needs.add("reasoning")
+    return frozenset(needs), linked_media
+
+
+_MEDIA: Mapping[str, Capability] = {"image": "vision", "document": "files"}
+
+
+def _glances(messages: msgspec.Raw) -> Iterator[_Glance]:
+    for block in _glance_at("messages", messages):
+        if starts_with(block.content, b"["):
+            for inner in _glance_at("messages.content", block.content):
+                yield inner
+                # A tool's result may hold images and documents; nothing else does.
+                if inner.type == "tool_result" and starts_with(inner.content, b"["):
+                    yield from _glance_at("messages.content.content", inner.content)
+
+
+def _glance_at(name: str, raw: msgspec.Raw) -> list[_Glance]:
+    return read_value(name, raw, _GLANCES)
+
+
+def _source_type(source: msgspec.Raw) -> str:
+    return read_value("messages.content.source", source, _SOURCE).type
+
+
+def _metadata(fields: Mapping[str, msgspec.Raw]) -> dict[str, str]:
+    entries = read_optional(fields, "metadata", _METADATA) or {}
+    return {
+        name: read_value(f"metadata.{name}", raw, STRING) for name, raw in entries.items() if starts_with(raw, b'"')
+    }
+
+
+_MODEL_FIELD = re.compile(rb'"model"[ \t\r\n]*:[ \t\r\n]*')
+_UNSIGNED_HINT = re.compile(rb'"signature"[ \t\r\n]*:[ \t\r\n]*""')
+
+
+def forward(envelope: Envelope, model: str) -> bytes:
+    """Replaces the name of the model where it stands. Where the body says `"model"` more than once, only reading tells
+    which one is the field: then the fields are written anew, each with its own bytes.
+
+    Thinking without a signature is left out. It comes from an answer of another vendor, which this conversation went to
+    before; Anthropic refuses a request for it.
+    """
+    named = msgspec.json.encode(model)
+    body = envelope.body
+    if _UNSIGNED_HINT.search(body) is not None:
+        messages = _without_unsigned_thinking(envelope.fields["messages"])
+        return msgspec.json.encode({**envelope.fields, "model": msgspec.Raw(named), "messages": messages})
+    places = list(_MODEL_FIELD.finditer(body))
+    old = bytes(envelope.fields["model"])
+    if len(places) == 1 and body.startswith(old, places[0].end()):
+        start = places[0].end()
+        return body[:start] + named + body[start + len(old) :]
+    return msgspec.json.encode({**envelope.fields, "model": msgspec.Raw(named)})
+
+
+def _without_unsigned_thinking(raw: msgspec.Raw) -> list[dict[str, object]]:
+    messages: list[dict[str, object]] = []
+    for fields in read_value("messages", raw, _MESSAGES):
+        content = fields.get("content", ABSENT)
+        if not starts_with(content, b"["):
+            messages.append({**fields})
+            continue
+        blocks = [block for block in read_value("messages.content", content, _BLOCKS) if not _is_unsigned(block)]
+        if blocks:
+            messages.append({**fields, "content": blocks})
+    return messages
+
+
+def _is_unsigned(block: msgspec.Raw) -> bool:
+    if _UNSIGNED_HINT.search(block) is None:
+        return False
+    thought = read_value("messages.content", block, _THOUGHT)
+    return thought.type == "thinking" and thought.signature == ""

@@ -1,0 +1,279 @@
+"""Agents for tests: the official SDKs, one class each with the same methods, so that a test asks both the same thing.
+
+What an SDK hands its user is read here in one shape, `Heard`; nothing of the wire is looked at.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any, Protocol
+
+import anthropic
+import openai
+
+from schemas.record import Usage
+
+NO_KEY = "no-key-is-asked-for"
+MAX_TOKENS = 2048
+WEATHER: dict[str, Any] = {
+    "type": "object",
+    "properties": {"city": {"type": "string"}, "days": {"type": "integer"}},
+    "required": ["city", "days"],
+    "additionalProperties": False,
+}
+PIXEL = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNkYPhfDwAChwGA60e6kgAAAABJRU5ErkJggg=="
+"""A PNG image of one pixel."""
+
+
+@dataclass(frozen=True)
+class Called:
+    id: str
+    name: str
+    arguments: Any
+
+
+@dataclass(frozen=True)
+class Heard:
+    """What an agent heard, in no dialect's words."""
+
+    text: str
+    finish: str
+    """`done`, `tools`, `length` or `refused`."""
+    usage: Usage
+    cost_usd: Decimal | None
+    """From the header of a plain answer, or from the final usage object of a stream."""
+    headers: Mapping[str, str]
+    calls: tuple[Called, ...] = ()
+    reasoning: str = ""
+    turn: Any = None
+    """The answer as its SDK's next request takes it back."""
+
+    @property
+    def request_id(self) -> str:
+        return self.headers["x-pointsman-request-id"]
+
+
+class Agent(Protocol):
+    """`wish` is one of WISHES below: what is asked for besides a text."""
+
+    dialect: str
+    path: str
+    end_mark: bytes
+    """What only a whole stream ends with."""
+
+    def plain(self, model: str, question: str, wish: str = "text", **more: Any) -> Heard: ...
+
+    def streamed(self, model: str, question: str, wish: str = "text", **more: Any) -> Heard: ...
+
+    def leave_early(self, model: str, question: str) -> tuple[str, str]:
+        """Begins a stream and closes it after the first text: the request id and that text."""
+        ...
+
+    def answer_tools(self, model: str, question: str, heard: Heard, result: str, *, stream: bool) -> Heard:
+        """The next turn: what the tools gave."""
+        ...
+
+    def body(self, model: str, question: str, *, stream: bool) -> dict[str, Any]:
+        """The same request as JSON, for those who look at bytes."""
+        ...
+
+
+WISHES = ("text", "tool", "schema", "image", "reasoning")
+
+
+class OpenAIAgent:
+    dialect = "openai"
+    path = "/v1/chat/completions"
+    end_mark = b"[DONE]"
+    finishes = {"stop": "done", "tool_calls": "tools", "length": "length", "content_filter": "refused"}  # noqa: RUF012
+
+    def __init__(self, url: str, key: str = NO_KEY, **options: Any) -> None:
+        self.client = openai.OpenAI(base_url=f"{url}/v1", api_key=key, **options)
+
+    def plain(self, model: str, question: str, wish: str = "text", **more: Any) -> Heard:
+        request = {"model": model, **self._asked(question, wish), **more}
+        raw = self.client.chat.completions.with_raw_response.create(**request)
+        return self._heard(raw.parse(), raw.headers)
+
+    def streamed(self, model: str, question: str, wish: str = "text", **more: Any) -> Heard:
+        request = {"model": model, **self._asked(question, wish), **more}
+        return self._stream(request)
+
+    def leave_early(self, model: str, question: str) -> tuple[str, str]:
+        request = {"model": model, **self._asked(question, "text")}
+        with self.client.chat.completions.with_streaming_response.create(**request, stream=True) as raw:
+            for chunk in raw.parse():
+                if chunk.choices and (text := chunk.choices[0].delta.content):
+                    return raw.headers["x-pointsman-request-id"], text
+        raise AssertionError("the stream held no text")
+
+    def answer_tools(self, model: str, question: str, heard: Heard, result: str, *, stream: bool) -> Heard:
+        results = [{"role": "tool", "tool_call_id": call.id, "content": result} for call in heard.calls]
+        messages = [{"role": "user", "content": question}, heard.turn, *results]
+        request = {"model": model, **self._asked(question, "tool"), "messages": messages}
+        return self._stream(request) if stream else self.plain(model, question, "tool", messages=messages)
+
+    def body(self, model: str, question: str, *, stream: bool) -> dict[str, Any]:
+        return {"model": model, **self._asked(question, "text"), "stream": stream}
+
+    def _asked(self, question: str, wish: str) -> dict[str, Any]:
+        content: Any = question
+        if wish == "image":
+            url = f"data:image/png;base64,{PIXEL}"
+            content = [{"type": "text", "text": question}, {"type": "image_url", "image_url": {"url": url}}]
+        schema = {"name": "forecast", "schema": WEATHER, "strict": True}
+        knobs: dict[str, dict[str, Any]] = {
+            "tool": {"tools": [{"type": "function", "function": {"name": "weather", "parameters": WEATHER}}]},
+            "schema": {"response_format": {"type": "json_schema", "json_schema": schema}},
+            "reasoning": {"reasoning_effort": "low"},
+        }
+        limit = {"max_completion_tokens": MAX_TOKENS}
+        return {"messages": [{"role": "user", "content": content}], **limit, **knobs.get(wish, {})}
+
+    def _heard(self, answer: Any, headers: Any) -> Heard:
+        choice, cost = answer.choices[0], headers.get("x-pointsman-cost-usd")
+        message = choice.message
+        return Heard(
+            text=message.content or "",
+            finish=self.finishes[choice.finish_reason],
+            usage=self._usage(answer.usage),
+            cost_usd=None if cost is None else Decimal(cost),
+            headers=headers,
+            calls=tuple(
+                Called(call.id, call.function.name, json.loads(call.function.arguments))
+                for call in message.tool_calls or ()
+            ),
+            reasoning=getattr(message, "reasoning_content", None) or "",
+            turn=message.model_dump(exclude_none=True),
+        )
+
+    def _stream(self, request: dict[str, Any]) -> Heard:
+        raw = self.client.chat.completions.with_raw_response.create(
+            **request, stream=True, stream_options={"include_usage": True}
+        )
+        text, reasoning, finish, usage = "", "", "", None
+        calls: dict[int, dict[str, str]] = {}
+        for chunk in raw.parse():
+            usage = chunk.usage or usage
+            for choice in chunk.choices:
+                text += choice.delta.content or ""
+                reasoning += getattr(choice.delta, "reasoning_content", None) or ""
+                finish = choice.finish_reason or finish
+                for part in choice.delta.tool_calls or ():
+                    call = calls.setdefault(part.index, {"id": "", "name": "", "arguments": ""})
+                    call["id"] += part.id or ""
+                    call["name"] += part.function.name or ""
+                    call["arguments"] += part.function.arguments or ""
+        assert usage is not None, "the stream ended without usage"
+        cost = (usage.model_extra or {}).get("cost_usd")
+        functions = [
+            {"id": call["id"], "type": "function", "function": {"name": call["name"], "arguments": call["arguments"]}}
+            for call in calls.values()
+        ]
+        return Heard(
+            text=text,
+            finish=self.finishes[finish],
+            usage=self._usage(usage),
+            cost_usd=None if cost is None else Decimal(str(cost)),
+            headers=raw.headers,
+            calls=tuple(Called(call["id"], call["name"], json.loads(call["arguments"])) for call in calls.values()),
+            reasoning=reasoning,
+            turn={"role": "assistant", "content": text or None, "tool_calls": functions},
+        )
+
+    def _usage(self, usage: Any) -> Usage:
+        prompt, completion = usage.prompt_tokens_details, usage.completion_tokens_details
+        return Usage(
+            input_tokens=usage.prompt_tokens,
+            output_tokens=usage.completion_tokens,
+            cache_read_tokens=(prompt and prompt.cached_tokens) or 0,
+            cache_write_tokens=getattr(prompt, "cache_write_tokens", None) or 0,
+            reasoning_tokens=(completion and completion.reasoning_tokens) or 0,
+        )
+
+
+class AnthropicAgent:
+    dialect = "anthropic"
+    path = "/v1/messages"
+    end_mark = b"message_stop"
+    finishes = {"end_turn": "done", "tool_use": "tools", "max_tokens": "length", "refusal": "refused"}  # noqa: RUF012
+
+    def __init__(self, url: str, key: str = NO_KEY, **options: Any) -> None:
+        self.client = anthropic.Anthropic(base_url=url, api_key=key, **options)
+
+    def plain(self, model: str, question: str, wish: str = "text", **more: Any) -> Heard:
+        request = {"model": model, **self._asked(question, wish), **more}
+        raw = self.client.messages.with_raw_response.create(**request)
+        message = raw.parse()
+        cost = raw.headers.get("x-pointsman-cost-usd")
+        return self._heard(message, message.usage, None if cost is None else Decimal(cost), raw.headers)
+
+    def streamed(self, model: str, question: str, wish: str = "text", **more: Any) -> Heard:
+        return self._stream({"model": model, **self._asked(question, wish), **more})
+
+    def leave_early(self, model: str, question: str) -> tuple[str, str]:
+        request = {"model": model, **self._asked(question, "text")}
+        with self.client.messages.with_streaming_response.create(**request, stream=True) as raw:
+            for event in raw.parse():
+                if event.type == "content_block_delta":
+                    return raw.headers["x-pointsman-request-id"], event.delta.text
+        raise AssertionError("the stream held no text")
+
+    def answer_tools(self, model: str, question: str, heard: Heard, result: str, *, stream: bool) -> Heard:
+        results = [{"type": "tool_result", "tool_use_id": call.id, "content": result} for call in heard.calls]
+        messages = [
+            {"role": "user", "content": question},
+            {"role": "assistant", "content": heard.turn},
+            {"role": "user", "content": results},
+        ]
+        request = {"model": model, **self._asked(question, "tool"), "messages": messages}
+        return self._stream(request) if stream else self.plain(model, question, "tool", messages=messages)
+
+    def body(self, model: str, question: str, *, stream: bool) -> dict[str, Any]:
+        return {"model": model, **self._asked(question, "text"), "stream": stream}
+
+    def _asked(self, question: str, wish: str) -> dict[str, Any]:
+        content: Any = question
+        if wish == "image":
+            source = {"type": "base64", "media_type": "image/png", "data": PIXEL}
+            content = [{"type": "text", "text": question}, {"type": "image", "source": source}]
+        knobs: dict[str, dict[str, Any]] = {
+            "tool": {"tools": [{"name": "weather", "input_schema": WEATHER}]},
+            "schema": {"output_config": {"format": {"type": "json_schema", "schema": WEATHER}}},
+            "reasoning": {"thinking": {"type": "adaptive"}, "output_config": {"effort": "low"}},
+        }
+        return {"messages": [{"role": "user", "content": content}], "max_tokens": MAX_TOKENS, **knobs.get(wish, {})}
+
+    def _stream(self, request: dict[str, Any]) -> Heard:
+        usage = None
+        with self.client.messages.stream(**request) as stream:
+            for event in stream:
+                if event.type == "message_delta":
+                    usage = event.usage
+            message, headers = stream.get_final_message(), stream.response.headers
+        assert usage is not None, "the stream ended without usage"
+        cost = (usage.model_extra or {}).get("cost_usd")
+        return self._heard(message, usage, None if cost is None else Decimal(str(cost)), headers)
+
+    def _heard(self, message: Any, usage: Any, cost: Decimal | None, headers: Any) -> Heard:
+        read, written = usage.cache_read_input_tokens or 0, usage.cache_creation_input_tokens or 0
+        details = usage.output_tokens_details
+        return Heard(
+            text="".join(block.text for block in message.content if block.type == "text"),
+            finish=self.finishes[message.stop_reason],
+            usage=Usage(
+                input_tokens=(usage.input_tokens or 0) + read + written,
+                output_tokens=usage.output_tokens,
+                cache_read_tokens=read,
+                cache_write_tokens=written,
+                reasoning_tokens=(details and details.thinking_tokens) or 0,
+            ),
+            cost_usd=cost,
+            headers=headers,
+            calls=tuple(
+                Called(block.id, block.name, block.input) for block in message.content if block.type == "tool_use"
+            ),
+            reasoning="".join(block.thinking for block in message.content if block.type == "thinking"),
+            turn=message.content,
+        )

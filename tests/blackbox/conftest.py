@@ -1,0 +1,96 @@
+"""Every crossing of dialects through one sidecar process: both official SDKs against a provider of either dialect."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from decimal import Decimal
+
+import pytest
+
+from schemas.bundle import Price
+from schemas.record import CallRecord, Usage
+from tests.blackbox.agents import Agent, AnthropicAgent, OpenAIAgent
+from tests.fakes import bundles
+from tests.fakes.sidecar import SidecarProcess, StartSidecar
+from tests.fakes.simulator import SimulatorProcess, StartSimulator
+
+PROVIDER_KEY = "sk-provider-0123456789"
+PRICES = {
+    "to-openai": Price(since="2026-01-01", input=Decimal("1.25"), output=Decimal("10.00"), cache_read=Decimal("0.125")),
+    "to-anthropic": Price(
+        since="2026-01-01",
+        input=Decimal("3.00"),
+        output=Decimal("15.00"),
+        cache_read=Decimal("0.30"),
+        cache_write=Decimal("3.75"),
+    ),
+}
+"""Use case to the price of its one model, in US dollars per million tokens."""
+
+
+@dataclass(frozen=True)
+class Crossing:
+    """One SDK, one use case whose model speaks one dialect, and both processes between them."""
+
+    agent: Agent
+    use_case: str
+    sidecar: SidecarProcess
+    simulator: SimulatorProcess
+
+    @property
+    def is_translated(self) -> bool:
+        return self.use_case != f"to-{self.agent.dialect}"
+
+    def billed(self) -> Usage:
+        """What the provider reported for the last call, by its own journal."""
+        usage = self.simulator.entries()[-1]["usage"]
+        return Usage(**{name: usage[name] for name in Usage.__struct_fields__})
+
+    def record(self, call_id: str) -> CallRecord:
+        return self.sidecar.record(call_id)
+
+
+@pytest.fixture(scope="module")
+def provider(start_simulator: StartSimulator) -> SimulatorProcess:
+    return start_simulator("alpha", options=["--key", PROVIDER_KEY])
+
+
+@pytest.fixture(scope="module")
+def crossing_sidecar(start_sidecar: StartSidecar, provider: SimulatorProcess) -> SidecarProcess:
+    rules = bundles.bundle(
+        {
+            "openai-side": bundles.provider("openai", provider.url, key_env="PROVIDER_KEY"),
+            "anthropic-side": bundles.provider("anthropic", provider.url, key_env="PROVIDER_KEY"),
+        },
+        {
+            "o-model": bundles.model("openai-side", name="o-1", price=PRICES["to-openai"], vendor="o-vendor"),
+            "a-model": bundles.model("anthropic-side", name="a-1", price=PRICES["to-anthropic"], vendor="a-vendor"),
+        },
+        {
+            "to-openai": bundles.use_case("o-model", aliases=("gpt-4o",)),
+            "to-anthropic": bundles.use_case("a-model", aliases=("claude-*",)),
+        },
+    )
+    return start_sidecar(rules, environment={"PROVIDER_KEY": PROVIDER_KEY})
+
+
+@pytest.fixture(scope="module")
+def agents(crossing_sidecar: SidecarProcess) -> Iterator[dict[str, Agent]]:
+    openai_agent, anthropic_agent = OpenAIAgent(crossing_sidecar.url), AnthropicAgent(crossing_sidecar.url)
+    with openai_agent.client, anthropic_agent.client:
+        yield {"openai": openai_agent, "anthropic": anthropic_agent}
+
+
+@pytest.fixture(params=["openai", "anthropic"])
+def agent(request: pytest.FixtureRequest, agents: dict[str, Agent]) -> Agent:
+    return agents[request.param]
+
+
+@pytest.fixture(params=["to-openai", "to-anthropic"])
+def crossing(
+    request: pytest.FixtureRequest, agent: Agent, crossing_sidecar: SidecarProcess, provider: SimulatorProcess
+) -> Crossing:
+    """All four, one after the other, each without faults and with an empty journal."""
+    provider.clear()
+    agent.plain(request.param, "Are you there?")  # closes the breaker that an earlier test's faults have fed
+    provider.clear()
+    return Crossing(agent, request.param, crossing_sidecar, provider)

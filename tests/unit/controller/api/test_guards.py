@@ -1,0 +1,81 @@
+import aiohttp
+import pytest
+
+from controller.api.guards import Access
+from controller.api.routes import ROUTES
+from controller.app import Running
+
+GUARDED = [(route.method, route.path) for route in ROUTES if route.access is not Access.OPEN]
+
+
+async def error_of(answer: aiohttp.ClientResponse) -> tuple[int, str]:
+    body = await answer.json()
+    assert set(body) == {"error"}
+    assert set(body["error"]) == {"code", "message"}
+    assert "Traceback" not in body["error"]["message"]
+    return answer.status, body["error"]["code"]
+
+
+def test_watching_status_and_ingest_are_guarded() -> None:
+    assert {path for _, path in GUARDED} == {
+        "/v1/watch", "/v1/bundle", "/v1/bundle/{digest}", "/v1/status", "/v1/usage",
+    }  # fmt: skip
+    assert ("POST", "/v1/usage") in GUARDED
+
+
+@pytest.mark.parametrize(("method", "path"), GUARDED)
+@pytest.mark.parametrize("header", [{}, {"Authorization": "Bearer wrong"}, {"Authorization": "Basic eDp5"}])
+async def test_without_the_token_nothing_is_told(
+    controller: Running, method: str, path: str, header: dict[str, str]
+) -> None:
+    async with (
+        aiohttp.ClientSession(controller.url) as session,
+        session.request(method, path.replace("{digest}", "sha256:0"), headers=header) as got,
+    ):
+        assert await error_of(got) == (401, "unauthenticated")
+
+
+async def test_the_admin_s_token_is_not_the_sidecar_s(controller: Running) -> None:
+    headers = {"Authorization": f"Bearer {controller.parts.tokens.admin}"}
+    async with aiohttp.ClientSession(controller.url, headers=headers) as session, session.get("/v1/bundle") as got:
+        assert got.status == 401
+
+
+@pytest.mark.parametrize("path", ["/healthz", "/metrics", "/v1/usage", "/v1/watch", "/nowhere"])
+@pytest.mark.parametrize(
+    ("headers", "code"),
+    [
+        ({"Host": "rules.example.com"}, "foreign_host"),
+        ({"Host": "rules.example.com:4200"}, "foreign_host"),
+        ({"Origin": "https://evil.example.com"}, "foreign_origin"),
+        ({"Origin": "null"}, "foreign_origin"),
+    ],
+)
+async def test_a_foreign_page_gets_nothing(
+    client: aiohttp.ClientSession, path: str, headers: dict[str, str], code: str
+) -> None:
+    async with client.get(path, headers=headers) as got:
+        assert await error_of(got) == (403, code)
+
+
+async def test_a_page_on_this_machine_is_answered(client: aiohttp.ClientSession) -> None:
+    async with client.get("/healthz", headers={"Origin": "http://localhost:3000", "Host": "localhost:4200"}) as got:
+        assert got.status == 200
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "error"),
+    [
+        ("GET", "/nowhere", (404, "unknown_path")),
+        ("DELETE", "/v1/usage", (405, "wrong_method")),
+        ("GET", "/v1/bundle/sha256:00", (404, "unknown_bundle")),
+    ],
+)
+async def test_errors_are_json(client: aiohttp.ClientSession, method: str, path: str, error: tuple[int, str]) -> None:
+    async with client.request(method, path) as got:
+        assert await error_of(got) == error
+
+
+async def test_a_wrong_method_names_the_right_ones(client: aiohttp.ClientSession) -> None:
+    async with client.delete("/v1/usage") as got:
+        assert got.headers["Allow"] == "GET,POST"
