@@ -12,7 +12,8 @@ import pytest
 
 from schemas.bundle import encode_bundle
 from sidecar.spool.spool import Spool
-from tests.fakes import bundles, wire
+from tests.fakes import core_bundles as bundles
+from tests.fakes import core_wire as wire
 from tests.fakes.upstream import Play, serving
 
 from .conftest import Field, sidecar_process, until_ready
