@@ -10,7 +10,7 @@ from schemas.bundle import Ceiling, Price, Requirements, Rule, TokenRange, When
 from sidecar.errors import UnknownTarget
 from sidecar.routing.facts import Facts
 from sidecar.routing.plan import Plan, Spend, estimate_usd, plan, plan_pinned
-from tests.fakes import bundles
+from tests.fakes import core_bundles as bundles
 
 AT = datetime(2026, 11, 1, tzinfo=UTC)
 CHEAP, DEAR = bundles.price("0.1", "0.1"), bundles.price("1000", "1000")
