@@ -50,9 +50,7 @@ async def left_behind(tmp_path: Path, number: int, play: Play) -> tuple[list[dic
     return [msgspec.json.decode(line) for line in records], got
 
 
-@pytest.mark.parametrize(
-    ("number", "outcome"), [(signal.SIGKILL, "unknown_outcome"), (signal.SIGTERM, "client_closed")]
-)
+@pytest.mark.parametrize(("number", "outcome"), [(signal.SIGKILL, "unknown_outcome"), (signal.SIGTERM, "not_ready")])
 async def test_an_open_stream_is_booked_once_however_the_process_ends(
     tmp_path: Path, number: int, outcome: str
 ) -> None:
