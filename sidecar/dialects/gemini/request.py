@@ -24,6 +24,7 @@ from sidecar.canonical.request import (
 from sidecar.dialects.base import Encoded, Envelope
 from sidecar.dialects.gemini.fields import Fields
 from sidecar.dialects.gemini.parts import decode_part, decode_result, encode_parts
+from sidecar.dialects.gemini.response import on_one_line
 from sidecar.dialects.gemini.schema import to_json_schema
 from sidecar.errors import CannotCarry, MalformedRequest
 
@@ -170,8 +171,8 @@ class _Conversation:
         if "partialArgs" in call:
             raise CannotCarry("a function call in pieces")
         call.object("args")
-        arguments = call.raw("args") or b"{}"
-        made = ToolCall(id=call.text("id") or f"call_{self._calls}", name=name, arguments=arguments.decode())
+        arguments = on_one_line(call.raw("args") or b"{}")
+        made = ToolCall(id=call.text("id") or f"call_{self._calls}", name=name, arguments=arguments)
         self._calls += 1
         self._waiting.append(made)
         return made

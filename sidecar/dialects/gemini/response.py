@@ -246,7 +246,7 @@ class ChunkReader:
             raise MalformedAnswer("the provider's answer has a function call without a name")
         count = self._calls[index]
         self._calls[index] += 1
-        arguments = bytes(call.args).decode() if len(memoryview(call.args)) else "{}"
+        arguments = on_one_line(bytes(call.args)) if len(memoryview(call.args)) else "{}"
         name = call.id or _call_id(answer, index, count, call.name, arguments)
         out.append(ToolCallStarted(count, name, call.name, index))
         out.append(ToolArgumentsDelta(count, "{}" if arguments == "null" else arguments, index))
@@ -359,6 +359,11 @@ def call_part(call: ToolCall, *, is_first: bool) -> dict[str, object]:
         "functionCall": {"id": call.id, "name": call.name, "args": encode_arguments(call.arguments)}
     }
     return part | {"thoughtSignature": SKIP} if is_first else part
+
+
+def on_one_line(args: bytes) -> str:
+    """Google indents its plain answers; a model of another vendor would learn to write its arguments so."""
+    return (msgspec.json.format(args, indent=-1) if b"\n" in args else args).decode()
 
 
 _OBJECT = msgspec.json.Decoder(dict[str, msgspec.Raw])
