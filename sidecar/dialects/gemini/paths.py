@@ -7,7 +7,7 @@ from urllib.parse import quote, unquote
 
 from sidecar.dialects.base import InPath
 
-_CALL = re.compile(r"/v1(?:beta)?/models/([^/:]+(?:/[^/:]+)*):(generateContent|streamGenerateContent)")
+_CALL = re.compile(r"/v1(?:beta)?/models/(.+):(generateContent|streamGenerateContent)")
 
 _COLLECTIONS = ("models/", "tunedModels/")
 """A name that begins so says where the model stands; any other is one of `models/` (google-genai, `t_model`)."""
