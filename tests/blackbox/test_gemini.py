@@ -14,14 +14,17 @@ from google.genai import errors as google_errors
 from schemas.bundle import Price
 from schemas.record import Usage
 from tests.blackbox.agents import Agent, AnthropicAgent, OpenAIAgent
-from tests.blackbox.conftest import Crossing
+from tests.blackbox.conftest import PROVIDER_KEY, Crossing
 from tests.blackbox.gemini_agent import GeminiAgent
 from tests.blackbox.test_crossings import ask, by_hand
 from tests.fakes import bundles, gemini, wire
 from tests.fakes.gemini import FakeGemini, serving_gemini
 from tests.fakes.sidecar import SidecarProcess, StartSidecar
+from tests.fakes.simulator import SimulatorProcess
 
 QUESTION = "Where is the station?"
+TOOL_QUESTION = "Use the weather tool."
+"""The simulator calls the tools that a question names."""
 KEY = "AIzaSy-provider-0123456789"
 CALLER_KEY = "pm-caller-0123456789"
 PRICE = Price(since="2026-01-01", input=Decimal("0.30"), output=Decimal("2.50"), cache_read=Decimal("0.03"))
@@ -60,6 +63,8 @@ def test_a_tool_is_called_and_its_result_is_read(crossing: Crossing, how: str) -
     told = crossing.agent.answer_tools(crossing.use_case, question, asked, "rain at noon", stream=how == "streamed")
     assert told.finish == "done"
     assert told.text.endswith("The tool says: rain at noon")
+    # What stands on the call for Gemini's sake came back from the SDK as it went out.
+    assert "contents.parts.thoughtSignature" not in told.headers.get("x-pointsman-dropped", "")
 
 
 @HOWS
@@ -181,14 +186,28 @@ def fake() -> Iterator[FakeGemini]:
 
 
 @pytest.fixture(scope="module")
-def guarded(start_sidecar: StartSidecar, fake: FakeGemini) -> SidecarProcess:
+def guarded(start_sidecar: StartSidecar, fake: FakeGemini, provider: SimulatorProcess) -> SidecarProcess:
     rules = bundles.bundle(
-        {"google": bundles.provider("gemini", fake.url, key_env="GOOGLE_KEY")},
-        {"g-model": bundles.model("google", name="g-1", price=PRICE, vendor="google")},
-        {"to-gemini": bundles.use_case("g-model", aliases=("gemini-*",))},
+        {
+            "google": bundles.provider("gemini", fake.url, key_env="GOOGLE_KEY"),
+            "openai-side": bundles.provider("openai", provider.url, key_env="PROVIDER_KEY"),
+            "anthropic-side": bundles.provider("anthropic", provider.url, key_env="PROVIDER_KEY"),
+        },
+        {
+            "g-model": bundles.model("google", name="g-1", price=PRICE, vendor="google"),
+            "o-model": bundles.model("openai-side", name="o-1"),
+            "a-model": bundles.model("anthropic-side", name="a-1"),
+        },
+        {
+            "to-gemini": bundles.use_case("g-model", aliases=("gemini-*",)),
+            "then-openai": bundles.use_case("g-model", "o-model"),
+            "then-anthropic": bundles.use_case("g-model", "a-model"),
+            "first-openai": bundles.use_case("o-model", "g-model"),
+            "first-anthropic": bundles.use_case("a-model", "g-model"),
+        },
         callers=[bundles.caller("bot", CALLER_KEY)],
     )
-    return start_sidecar(rules, environment={"GOOGLE_KEY": KEY})
+    return start_sidecar(rules, environment={"GOOGLE_KEY": KEY, "PROVIDER_KEY": PROVIDER_KEY})
 
 
 @pytest.fixture(scope="module")
@@ -201,9 +220,14 @@ def all_agents(guarded: SidecarProcess) -> Iterator[dict[str, Any]]:
 
 @pytest.fixture(params=["openai", "anthropic", "gemini"])
 def through(
-    request: pytest.FixtureRequest, all_agents: dict[str, Any], fake: FakeGemini, guarded: SidecarProcess
+    request: pytest.FixtureRequest,
+    all_agents: dict[str, Any],
+    fake: FakeGemini,
+    provider: SimulatorProcess,
+    guarded: SidecarProcess,
 ) -> Through:
     fake.requests.clear()
+    provider.clear()
     return Through(all_agents[request.param], fake, guarded)
 
 
@@ -241,6 +265,40 @@ def test_structured_output_and_images_and_thoughts_of_gemini(through: Through, h
     thought = heard_of(through, how, "reasoning")
     assert thought.reasoning == "Let me think."
     assert thought.usage.reasoning_tokens == gemini.THOUGHT_TOKENS
+
+
+BUSY = (400, {"error": {"code": 400, "message": "API key expired.", "status": "INVALID_ARGUMENT"}})
+"""A dead key sends a call to the next target at once, and rests nobody."""
+
+
+@HOWS
+@pytest.mark.parametrize("use_case", ["then-openai", "then-anthropic"])
+def test_a_conversation_that_gemini_began_goes_on_elsewhere(through: Through, how: str, use_case: str) -> None:
+    method = through.agent.plain if how == "plain" else through.agent.streamed
+    asked = method(use_case, QUESTION, "tool")
+    assert asked.headers["x-pointsman-model"] == "g-model"
+    through.fake.refusals.append(BUSY)
+    told = through.agent.answer_tools(use_case, QUESTION, asked, "rain", stream=how == "streamed")
+    assert told.headers["x-pointsman-model"] in ("o-model", "a-model")
+    assert told.headers["x-pointsman-attempts"] == "2"
+    assert "The tool says: rain" in told.text
+
+
+@HOWS
+@pytest.mark.parametrize("use_case", ["first-openai", "first-anthropic"])
+def test_a_conversation_that_began_elsewhere_goes_on_at_gemini(
+    through: Through, provider: SimulatorProcess, how: str, use_case: str
+) -> None:
+    method = through.agent.plain if how == "plain" else through.agent.streamed
+    asked = method(use_case, TOOL_QUESTION, "tool")
+    assert asked.headers["x-pointsman-model"] in ("o-model", "a-model")
+    provider.fault({"status": 401})
+    told = through.agent.answer_tools(use_case, TOOL_QUESTION, asked, "rain", stream=how == "streamed")
+    assert told.headers["x-pointsman-model"] == "g-model"
+    assert told.text == "The tools say weather: rain"
+    # Gemini 3 refuses a call of another model's that is not signed with this word.
+    turn = through.fake.requests[-1]["body"]["contents"][1]["parts"]
+    assert [part["thoughtSignature"] for part in turn if "functionCall" in part] == ["skip_thought_signature_validator"]
 
 
 @pytest.mark.parametrize("wish", ["text", "reasoning"])

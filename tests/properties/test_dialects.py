@@ -50,7 +50,7 @@ from sidecar.canonical.request import (
 from sidecar.canonical.response import ChatResponse, Choice, FinishReason
 from sidecar.dialects.base import Dialect, InPath
 from sidecar.dialects.registry import DIALECTS
-from sidecar.errors import CannotCarry, MalformedAnswer, MalformedRequest, StreamStalled
+from sidecar.errors import CannotCarry, ContentRefused, MalformedAnswer, MalformedRequest, StreamStalled
 
 GOLDEN = Path(__file__).parents[1] / "golden"
 EACH_DIALECT = pytest.mark.parametrize("dialect", DIALECTS.values(), ids=DIALECTS.keys())
@@ -408,6 +408,7 @@ WIRE_WORDS = st.sampled_from(
         "contents", "parts", "model", "functionCall", "functionResponse", "args", "response", "inlineData", "mimeType",
         "file_data", "fileUri", "thought", "thoughtSignature", "generationConfig", "thinkingConfig", "toolConfig",
         "functionDeclarations", "parameters", "candidates", "finishReason", "STOP", "usageMetadata", "promptFeedback",
+        "blockReason", "thinkingBudget", "systemInstruction",
     ]
 )  # fmt: skip
 ANY_JSON = st.recursive(
@@ -440,7 +441,7 @@ def test_any_body_is_an_answer_or_refused_as_malformed(dialect: Dialect, content
     near = json.dumps({**head, "content": content, "choices": content, "candidates": content}).encode()
     for sent in (body, near):
         for read in (dialect.read_answer, dialect.decode_response):
-            with suppress(MalformedAnswer):
+            with suppress(MalformedAnswer, ContentRefused):
                 read(sent)
 
 

@@ -54,7 +54,7 @@ _BY_WORD: dict[str, type[UpstreamError]] = {
 }
 """google.rpc.Code, where a word says more than the HTTP status beside it."""
 
-_KEY_REASONS = frozenset({"API_KEY_INVALID", "API_KEY_SERVICE_BLOCKED", "API_KEY_EXPIRED"})
+_KEY_REASONS = frozenset({"API_KEY_INVALID", "API_KEY_SERVICE_BLOCKED"})
 """ErrorInfo's reason: a bad key comes as status 400, like any bad request (googleapis, `google/api/error_reason`)."""
 
 _BAD_KEY = re.compile(r"API key (?:not valid|not found|expired)", re.IGNORECASE)
