@@ -135,9 +135,12 @@ class _Request(msgspec.Struct):
     safety_identifier: str | None = None
     metadata: dict[str, str] | None = None
     service_tier: str | None = None
+    include: list[str] | None = None
     store: bool | None = None
     background: bool | None = None
 
+
+ENCRYPTED = "reasoning.encrypted_content"
 
 _REQUEST = msgspec.json.Decoder(_Request)
 _ITEM = msgspec.json.Decoder(_Item)
@@ -215,6 +218,8 @@ def _lost(wire: _Request) -> Iterator[str]:
     not speak of it does not miss it."""
     if wire.store:
         yield "store"
+    if set(wire.include or ()) - {ENCRYPTED}:  # what a next turn must bring back comes with every translated answer
+        yield "include"
     if wire.user is not None and wire.safety_identifier is not None:
         yield "safety_identifier"
     if wire.text is not None and wire.text.verbosity is not None:
@@ -496,7 +501,7 @@ def _knobs(request: ChatRequest) -> Iterator[tuple[str, object]]:
         effort = "none" if reasoning.disabled else reasoning.effort
         yield "reasoning", None if effort is None else {"effort": effort}
         if effort != "none":
-            yield "include", ["reasoning.encrypted_content"]
+            yield "include", [ENCRYPTED]
     yield "max_output_tokens", request.max_output_tokens
     yield "temperature", request.temperature
     yield "top_p", request.top_p
