@@ -3,7 +3,7 @@
 import asyncio
 import os
 import stat
-from collections.abc import AsyncGenerator, Iterator
+from collections.abc import AsyncGenerator, Callable, Iterator
 from contextlib import aclosing
 from dataclasses import replace
 from pathlib import Path
@@ -24,9 +24,11 @@ SAFETY_LOOK_SECONDS: Final = 5.0
 
 
 class Folder:
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, read: Callable[[Path], Tree] | None = None) -> None:
+        """`read` gives the folder's rule files as they are now (`read_folder`)."""
         self._root = root.absolute()
         self._tree = Tree("")
+        self._read = read or read_folder
 
     @property
     def name(self) -> str:
@@ -48,10 +50,10 @@ class Folder:
                 await asyncio.sleep(SAFETY_LOOK_SECONDS)
 
     async def fetch(self) -> str:
-        before = await asyncio.to_thread(read_folder, self._root)
+        before = await asyncio.to_thread(self._read, self._root)
         for _ in range(SETTLE_READINGS):
             await asyncio.sleep(SETTLE_SECONDS)
-            tree = await asyncio.to_thread(read_folder, self._root)
+            tree = await asyncio.to_thread(self._read, self._root)
             if tree == before:
                 self._tree = tree
                 return tree.revision

@@ -160,11 +160,14 @@ class Sidecar:
         return FolderSource(path, self._store) if path.is_dir() else FileSource(path, self._store)
 
     async def _first_rules(self) -> None:
-        """With rules from disk a moment's wait for fresh ones; without, none: readiness tells."""
-        if self._store.current is None or not self._uplinks:
-            return
+        """A moment's wait: for any rules, and for fresh ones where those from disk may be old."""
         with contextlib.suppress(TimeoutError, UplinkFailed):
             async with asyncio.timeout(FIRST_RULES_SECONDS):
+                if self._store.current is None:
+                    await self._store.has_rules.wait()
+                    return
+                if not self._uplinks:
+                    return
                 polled = await self._uplinks[0].poll()
                 if polled is not None and polled.bundle is not None and self._store.wants(polled) is not None:
                     self._store.offer(polled, polled.bundle.encode())

@@ -113,7 +113,8 @@ class Pipeline:
             call.reason = call.plan.refusal
             raise self._refuse(call, error)
         if not call.plan.steps:
-            raise self._refuse(call, nobody_fits(call.plan))
+            keys = [f"{item.model}@{item.provider}" for item in call.plan.skipped]
+            raise self._refuse(call, nobody_fits(call.plan, self.health.seconds_left(keys, self.clock.monotonic())))
         return await self._try_targets(call)
 
     def open(self, inbound: Inbound) -> Call:
@@ -453,13 +454,16 @@ def chain_spent(call: Call, last: GatewayError) -> GatewayError:
     )
 
 
-def nobody_fits(plan: Plan) -> GatewayError:
-    """What a caller reads when the plan is empty before anyone was asked."""
+def nobody_fits(plan: Plan, rest_seconds: float | None) -> GatewayError:
+    """What a caller reads when the plan is empty before anyone was asked.
+
+    `rest_seconds`: until the first of the targets that rest may be tried again.
+    """
     reasons = ", ".join(f"{item.model}@{item.provider}: {item.reason}" for item in plan.skipped)
     message = f'no model of use case "{plan.use_case.name}" can take this call ({reasons})'
     resting = next((item.reason for item in plan.skipped if item.reason in ("breaker_open", "down")), None)
     if resting is not None:
-        return ChainSpent(message, status=503, code=resting)
+        return ChainSpent(message, status=503, code=resting, retry_after_seconds=rest_seconds)
     return ChainSpent(message, status=422, code=plan.skipped[0].reason if plan.skipped else "no_target")
 
 

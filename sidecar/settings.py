@@ -27,7 +27,8 @@ class Settings:
     state: Path
     use_case: str | None
     agent: str
-    controller_token: str | None
+    controller_token: Path | None
+    """File; read again for each request, as tokens are rotated."""
     public_keys: tuple[bytes, ...]
     """Raw Ed25519 keys."""
     allow_hosts: tuple[str, ...]
@@ -131,12 +132,14 @@ def default_state(environ: Mapping[str, str], program: str = "sidecar") -> Path:
     return Path(base) / "pointsman" / program
 
 
-def _controller_token(named: str | None, rules: Sequence[str], environ: Mapping[str, str]) -> str | None:
-    """The token in the file that was named; else, for a controller on this machine, the one in its state folder."""
-    found = default_state(environ, "controller") / "sidecar.token"
-    if named is None and any(is_url(source) and is_loopback(source) for source in rules) and found.exists():
-        named = str(found)
-    return None if named is None else _read(named).strip()
+def _controller_token(named: str | None, rules: Sequence[str], environ: Mapping[str, str]) -> Path | None:
+    """The file that was named; else, for a controller on this machine, the one in its state folder."""
+    if named is not None:
+        _read(named)
+        return Path(named)
+    if any(is_url(source) and is_loopback(source) for source in rules):
+        return default_state(environ, "controller") / "sidecar.token"
+    return None
 
 
 def _address(text: str) -> Address:

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
+from pathlib import Path
 from urllib.parse import quote, urlsplit
 
 import aiohttp
@@ -29,20 +30,21 @@ class UplinkRefused(UplinkFailed):
 
 
 REFUSALS = frozenset({400, 413, 422})
+NONE_MORE: Mapping[str, str] = {}
 
 
 class Uplink:
-    """One controller. `token` is sent as `Authorization: Bearer`."""
+    """One controller. What `token_file` holds by then is sent as `Authorization: Bearer`: tokens are rotated."""
 
-    def __init__(self, url: str, sidecar: str, token: str | None, *, trust_env: bool = False) -> None:
+    def __init__(self, url: str, sidecar: str, token_file: Path | None, *, trust_env: bool = False) -> None:
         self.url = url.rstrip("/")
         self._sidecar = sidecar
         self._session = aiohttp.ClientSession(
-            headers={"authorization": f"Bearer {token}"} if token else {},
             timeout=aiohttp.ClientTimeout(total=ANSWER_SECONDS, connect=3.0),
             trust_env=trust_env,
         )
         self._etag = ""
+        self._token_file = token_file
 
     @property
     def is_loopback(self) -> bool:
@@ -55,7 +57,7 @@ class Uplink:
         patience = aiohttp.ClientTimeout(total=None, connect=3.0, sock_read=SILENCE_SECONDS)
         try:
             async with self._session.get(
-                f"{self.url}/v1/watch", params={"id": self._sidecar}, timeout=patience
+                f"{self.url}/v1/watch", params={"id": self._sidecar}, headers=self._headers(), timeout=patience
             ) as response:
                 await _expect_ok(response)
                 async for data, _ in response.content.iter_chunks():
@@ -68,8 +70,8 @@ class Uplink:
 
     async def poll(self) -> SignedPointer | None:
         """The current pointer, or None when it is the one seen last."""
-        headers = {"if-none-match": self._etag} if self._etag else {}
         try:
+            headers = self._headers({"if-none-match": self._etag} if self._etag else {})
             async with self._session.get(f"{self.url}/v1/bundle", headers=headers) as response:
                 if response.status == 304:
                     return None
@@ -82,7 +84,8 @@ class Uplink:
 
     async def bundle(self, digest: str) -> bytes:
         try:
-            async with self._session.get(f"{self.url}/v1/bundle/{quote(digest, safe=':')}") as response:
+            url = f"{self.url}/v1/bundle/{quote(digest, safe=':')}"
+            async with self._session.get(url, headers=self._headers()) as response:
                 await _expect_ok(response)
                 data = await response.content.read(MAX_BUNDLE_BYTES + 1)
                 while len(data) <= MAX_BUNDLE_BYTES and (more := await response.content.read(MAX_BUNDLE_BYTES)):
@@ -103,15 +106,21 @@ class Uplink:
         except _UNREADABLE as error:
             raise UplinkFailed(f"{self.url}/v1/usage answered with no receipt: {error}") from error
 
-    async def _post(self, path: str, body: bytes, headers: Mapping[str, str] | None = None) -> bytes:
+    async def _post(self, path: str, body: bytes) -> bytes:
         try:
-            async with self._session.post(
-                self.url + path, data=body, headers={"content-type": "application/json", **(headers or {})}
-            ) as response:
+            headers = self._headers({"content-type": "application/json"})
+            async with self._session.post(self.url + path, data=body, headers=headers) as response:
                 await _expect_ok(response)
                 return await response.read()
         except (aiohttp.ClientError, OSError) as error:
             raise UplinkFailed(f"posting to {self.url}{path}: {_plainly(error)}") from error
+
+    def _headers(self, more: Mapping[str, str] = NONE_MORE) -> dict[str, str]:
+        """Raises OSError when the token's file is there and cannot be read."""
+        if self._token_file is None or not self._token_file.exists():
+            return dict(more)
+        token = self._token_file.read_text(encoding="utf-8").strip()
+        return {"authorization": f"Bearer {token}", **more}
 
     async def close(self) -> None:
         await self._session.close()

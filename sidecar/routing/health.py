@@ -4,7 +4,7 @@ Five failures in a row open a target's breaker for five seconds, doubling up to 
 (the figures of Finagle's failure accrual). When the rest is over the next call is the probe: a failure opens it again.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 OPEN_AFTER_FAILURES = 5
@@ -34,6 +34,11 @@ class Health:
             return {}
         self._resting = {key for key in self._resting if self._breakers[key].until > now}
         return dict.fromkeys(self._resting, "breaker_open")
+
+    def seconds_left(self, keys: Iterable[str], now: float) -> float | None:
+        """Until the first of these targets may be tried again; None where none of them rests."""
+        ends = [self._breakers[key].until - now for key in keys if key in self._resting]
+        return min(ends, default=None)
 
     def failed(self, key: str, now: float) -> None:
         breaker = self._breakers.setdefault(key, _Breaker())

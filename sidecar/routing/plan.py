@@ -10,9 +10,9 @@ from datetime import datetime
 from decimal import Decimal
 
 from schemas.bundle import SERVED_DIALECTS, Price
-from sidecar.errors import UnknownTarget
+from sidecar.errors import NotAllowed, UnknownTarget
 from sidecar.routing.facts import Facts
-from sidecar.routing.snapshot import Ceiling, Chain, Skipped, Snapshot, Target, UseCase
+from sidecar.routing.snapshot import Ceiling, Chain, Skipped, Snapshot, Target, UseCase, data_bar
 
 ASSUMED_OUTPUT_TOKENS = 1024
 """For the estimate of a call that names no maximum: about a long page of text."""
@@ -99,6 +99,7 @@ def plan_pinned(snapshot: Snapshot, use_case: UseCase, wanted: str) -> Plan:
 
     Raises:
         UnknownTarget: no such model, not at that provider, or in a dialect that is not served.
+        NotAllowed: the target's regions or retention are not what the use case requires; a pin does not lift that.
     """
     model, at_sign, provider = wanted.partition("@")
     doors = snapshot.targets.get(model, ())
@@ -108,6 +109,8 @@ def plan_pinned(snapshot: Snapshot, use_case: UseCase, wanted: str) -> Plan:
         raise UnknownTarget(f'x-pointsman-target names "{wanted}", which the rules do not have; known: {known}')
     if found.dialect not in SERVED_DIALECTS:
         raise UnknownTarget(f'x-pointsman-target names "{wanted}", but this version does not call {found.dialect} yet')
+    if (bar := data_bar(found, use_case.requires)) is not None:
+        raise NotAllowed(f'{found.key} may not have the data of use case "{use_case.name}": {bar}')
     return Plan(use_case, (Planned(found, "pinned"),), ())
 
 

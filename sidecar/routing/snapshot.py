@@ -14,6 +14,7 @@ from schemas.bundle import (
     DialectName,
     Price,
     Provider,
+    Requirements,
     Retry,
     Timeouts,
 )
@@ -84,6 +85,7 @@ class UseCase:
     chain: Chain
     rules: tuple[Rule, ...]
     ceiling: Ceiling | None
+    requires: Requirements
     timeouts: Timeouts
     retry: Retry
     headers_watched: frozenset[str]
@@ -170,6 +172,7 @@ def _use_case(name: str, document: UseCaseDocument, targets: Mapping[str, tuple[
             per_month=ceiling.per_month,
             then=chain(ceiling.then) if ceiling.then else None,
         ),
+        requires=document.requires,
         timeouts=document.timeouts,
         retry=document.retry,
         headers_watched=frozenset(header.lower() for rule in document.rules for header in rule.when.header),
@@ -196,6 +199,11 @@ def _bar(target: Target, document: UseCaseDocument) -> str | None:
     for capability in required.capabilities:
         if capability not in target.capabilities:
             return f"capability.{capability}"
+    return data_bar(target, required)
+
+
+def data_bar(target: Target, required: Requirements) -> str | None:
+    """Why a use case's data must not go to a target, whoever asks, or None."""
     if required.regions and not set(required.regions) & set(target.endpoint.regions):
         return "region"
     if required.zero_retention and not target.endpoint.zero_retention:

@@ -3,6 +3,7 @@
 What is refused changes nothing and is remembered with its reason. Tried, fetched and activated are told apart.
 """
 
+import asyncio
 import logging
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -29,6 +30,7 @@ class RuleStore:
         self.pointer = Pointer(epoch=0, seq=0, digest="", size=0, revision="")
         self.tried = self.fetched = self.active = Activation()
         self.error = ""
+        self.has_rules = asyncio.Event()
         self.on_change: list[Callable[[], None]] = []
         self._clock = clock
         self._trust = trust
@@ -108,6 +110,7 @@ class RuleStore:
 
     def _activate(self, pointer: Pointer, data: bytes) -> None:
         bundle, self.current = _build(data, pointer.digest)
+        self.has_rules.set()
         self.pointer = pointer
         self.active = self._mark(pointer.digest, bundle.revision)
         log.info("rules.activated revision=%s digest=%s seq=%d", bundle.revision, pointer.digest, pointer.seq)

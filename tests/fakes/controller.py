@@ -40,6 +40,9 @@ class ControllerProcess:
         kept = self.state.with_name("lost")
         self.state.rename(kept)
         self._kept = kept
+        self.state.mkdir()
+        for name in ("sidecar.token", "signing.pub"):  # where its sidecars look for them
+            (self.state / name).symlink_to(kept / name)
 
     def lose_everything(self) -> None:
         """State, tokens and key: the next start makes new ones in the same places."""

@@ -17,7 +17,8 @@ from controller.demo.simulator.server import serving as simulating
 from controller.demo.simulator.settings import SimulatorSettings
 from schemas.bundle import Bundle, Timeouts, UseCase, encode_bundle
 from schemas.record import CallRecord
-from tests.fakes import bundles, wire
+from tests.fakes import core_bundles as bundles
+from tests.fakes import core_wire as wire
 from tests.fakes.upstream import FaultServer, Play, refusing_port, serving, silent_port
 
 MATRIX = yaml.safe_load((Path(__file__).parent / "matrix.yaml").read_text(encoding="utf-8"))

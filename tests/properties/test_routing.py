@@ -15,7 +15,7 @@ from sidecar.routing.fallback import AFTER, Step, step_after
 from sidecar.routing.matching import compile_when
 from sidecar.routing.plan import Plan, Spend, plan
 from sidecar.routing.snapshot import Chain, UseCase
-from tests.fakes import bundles
+from tests.fakes import core_bundles as bundles
 
 NAMES = ("alpha", "beta", "cheap", "dear", "unpriced")
 CAPABILITIES = ("tools", "vision")

@@ -6,7 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sidecar.call import PlainReply
-from tests.fakes import bundles, wire
+from tests.fakes import core_bundles as bundles
+from tests.fakes import core_wire as wire
 from tests.fakes.core import Core
 from tests.fakes.ports import Agent, Script, at_rest
 

@@ -69,9 +69,8 @@ def test_no_record_is_lost_and_none_is_doubled(
     answered = {call.id for call in came if call.is_whole}
     seen, booked = seen_by(journals), {row["id"]: row for row in controller.calls()}
     outcomes = Counter(row["outcome"] for row in booked.values())
-    print(
-        f"{controller_crashes} crashes of the controller; {len(came)} calls made, {len(answered)} answered, {len(seen)} seen upstream, booked: {dict(outcomes)}"
-    )
+    print(f"{len(came)} calls made, {len(answered)} answered, {len(seen)} seen upstream, booked: {dict(outcomes)}")
+    assert controller_crashes > 0
     assert all(call.status in (0, 200) for call in came), counted(came)
     assert seen.keys() - booked.keys() == set(), "missing"
     assert answered - booked.keys() == set()

@@ -22,8 +22,10 @@ from sidecar.errors import (
     UnknownUseCase,
     Unreachable,
     UpstreamError,
+    code_of,
 )
-from sidecar.pipeline import MAX_AGENT_CHARACTERS, UNHEALTHY, status_of
+from sidecar.pipeline import MAX_AGENT_CHARACTERS, UNHEALTHY, error_headers, status_of
+from sidecar.routing.health import FIRST_REST_SECONDS
 from tests.fakes import core_bundles as bundles
 from tests.fakes import core_wire as wire
 from tests.fakes.core import Core
@@ -287,6 +289,17 @@ async def test_five_failures_in_a_row_open_the_breaker_and_the_chain_goes_on_wit
         await core.run()
     assert core.upstream.models == ["alpha@one", "beta@two"] * 5 + ["beta@two"]
     assert core.sink.booked[-1].reason == "breaker_open"
+
+
+async def test_while_every_target_rests_a_caller_is_told_when_to_come_back() -> None:
+    core = Core(*[lost(Unreachable("down"))] * 5, chain=["alpha"], retry=Retry(max_attempts=1, same_target=0))
+    for _ in range(5):
+        with pytest.raises(CallFailed):
+            await core.run()
+    with pytest.raises(CallFailed) as failed:
+        await core.run()
+    assert code_of(failed.value.error) == "breaker_open"
+    assert error_headers(failed.value.error) == {"retry-after": str(round(FIRST_REST_SECONDS))}
 
 
 async def test_a_rejected_request_says_nothing_about_the_target() -> None:

@@ -57,7 +57,7 @@ def test_secrets_are_read_from_files(tmp_path: Path) -> None:
     (tmp_path / "token").write_text("t\n")
     argv = ["--rules", "https://c.example", "--public-key", str(tmp_path / "pub")]
     settings = read_settings([*argv, "--controller-token", str(tmp_path / "token")], {})
-    assert (settings.public_keys, settings.controller_token) == ((bytes(32),), "t")
+    assert (settings.public_keys, settings.controller_token) == ((bytes(32),), tmp_path / "token")
 
 
 @pytest.mark.parametrize(
@@ -66,3 +66,20 @@ def test_secrets_are_read_from_files(tmp_path: Path) -> None:
 )
 def test_loopback(url: str, expected: bool) -> None:
     assert is_loopback(url) is expected
+
+
+@pytest.mark.parametrize(
+    ("rules", "expected"),
+    [
+        ("http://127.0.0.1:4200", Path("/s/pointsman/controller/sidecar.token")),
+        ("rules", None),
+    ],
+)
+def test_the_token_of_a_controller_on_this_machine_is_found(rules: str, expected: Path | None) -> None:
+    assert read_settings(["--rules", rules], {"XDG_STATE_HOME": "/s"}).controller_token == expected
+
+
+def test_a_token_file_that_is_not_there_is_wrong_usage(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        read_settings(["--rules", "r", "--controller-token", "/nowhere/token"], {})
+    assert "/nowhere/token cannot be read" in capsys.readouterr().err

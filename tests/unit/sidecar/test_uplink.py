@@ -1,6 +1,7 @@
 """The controller as a sidecar sees it: whatever it answers, a failure is an UplinkFailed."""
 
 from collections.abc import AsyncIterator, Callable
+from pathlib import Path
 
 import msgspec
 import pytest
@@ -31,11 +32,18 @@ def controller() -> Controller:
 
 
 @pytest.fixture
-async def uplink(controller: Controller) -> AsyncIterator[Uplink]:
+def token_file(tmp_path: Path) -> Path:
+    path = tmp_path / "sidecar.token"
+    path.write_text("token\n")
+    return path
+
+
+@pytest.fixture
+async def uplink(controller: Controller, token_file: Path) -> AsyncIterator[Uplink]:
     app = web.Application()
     app.router.add_route("*", "/{path:.*}", controller.handle)
     async with TestServer(app) as server:
-        made = Uplink(str(server.make_url("/")), "s-1", "token")
+        made = Uplink(str(server.make_url("/")), "s-1", token_file)
         yield made
         await made.close()
 
@@ -102,3 +110,23 @@ async def test_a_controller_that_is_not_there(unused_tcp_port: int) -> None:
             await uplink.poll()
     finally:
         await uplink.close()
+
+
+async def test_a_rotated_token_is_taken_up_at_the_next_request(
+    uplink: Uplink, controller: Controller, token_file: Path
+) -> None:
+    def rotate(request: web.Request) -> web.Response:
+        """The next token is in place, or none, when the answer comes."""
+        if request.headers["Authorization"] == "Bearer token":
+            token_file.write_text("another\n")
+        else:
+            token_file.unlink()
+        return web.Response(status=304)
+
+    controller.answer = rotate
+    await uplink.poll()
+    await uplink.poll()
+    controller.answer = lambda _request: web.Response(status=304)
+    await uplink.poll()
+    shown = [headers.get("Authorization") for _, headers, *_ in controller.requests]
+    assert shown == ["Bearer token", "Bearer another", None]

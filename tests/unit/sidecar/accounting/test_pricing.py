@@ -7,7 +7,7 @@ import pytest
 from schemas.bundle import Price
 from schemas.record import Usage
 from sidecar.accounting.pricing import cost_of
-from tests.fakes import bundles
+from tests.fakes import core_bundles as bundles
 
 PLAIN = bundles.price("3", "15")
 CACHED = bundles.price("3", "15", cache_read=Decimal("0.3"), cache_write=Decimal("3.75"))

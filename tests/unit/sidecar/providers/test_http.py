@@ -10,7 +10,8 @@ from sidecar.errors import ConnectionLost, CredentialRefused, StreamCut, Unreach
 from sidecar.providers.credentials import Credentials
 from sidecar.providers.http import HttpUpstream, failure_of
 from sidecar.routing.snapshot import Target
-from tests.fakes import bundles, wire
+from tests.fakes import core_bundles as bundles
+from tests.fakes import core_wire as wire
 from tests.fakes.upstream import Play, serving
 
 

@@ -5,7 +5,7 @@ import msgspec
 from sidecar.routing.explain import explained
 from sidecar.routing.plan import Plan, Planned
 from sidecar.routing.snapshot import Skipped
-from tests.fakes import bundles
+from tests.fakes import core_bundles as bundles
 
 
 def test_steps_skips_and_a_refusal_are_told() -> None:

@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 
 from schemas.bundle import Ceiling, Price, Requirements, Rule, TokenRange, When
-from sidecar.errors import UnknownTarget
+from sidecar.errors import NotAllowed, UnknownTarget
 from sidecar.routing.facts import Facts
 from sidecar.routing.plan import Plan, Spend, estimate_usd, plan, plan_pinned
-from tests.fakes import bundles
+from tests.fakes import core_bundles as bundles
 
 AT = datetime(2026, 11, 1, tzinfo=UTC)
 CHEAP, DEAR = bundles.price("0.1", "0.1"), bundles.price("1000", "1000")
@@ -138,3 +138,12 @@ def test_a_pin_to_nothing_is_said_with_what_there_is(wanted: str) -> None:
     snapshot = bundles.snapshot(models=MODELS)
     with pytest.raises(UnknownTarget, match="alpha"):
         plan_pinned(snapshot, snapshot.use_cases["chat"], wanted)
+
+
+def test_a_pin_does_not_lift_what_the_use_case_requires_of_its_data() -> None:
+    providers = {"one": bundles.provider(regions=("us",)), "two": bundles.provider(regions=("eu",))}
+    snapshot = bundles.snapshot(models=MODELS, providers=providers, requires=Requirements(regions=("eu",)))
+    use_case = snapshot.use_cases["chat"]
+    assert steps(plan_pinned(snapshot, use_case, "alpha@two")) == [("alpha@two", "pinned")]
+    with pytest.raises(NotAllowed, match="region"):
+        plan_pinned(snapshot, use_case, "alpha@one")

@@ -4,7 +4,7 @@ import pytest
 
 from schemas.bundle import BundleRefused, Hours, Rule, UseCase, When
 from sidecar.routing.snapshot import build_snapshot
-from tests.fakes import bundles
+from tests.fakes import core_bundles as bundles
 
 
 def test_doors_stand_in_order_of_preference_and_names_are_resolved() -> None:

@@ -5,7 +5,7 @@ import pytest
 from schemas.bundle import Caller, UseCase
 from sidecar.errors import NotAllowed, UnknownUseCase
 from sidecar.routing.usecase import select_use_case
-from tests.fakes import bundles
+from tests.fakes import core_bundles as bundles
 
 RULES = bundles.snapshot(
     aliases=("gpt-4o", "chat-*"),

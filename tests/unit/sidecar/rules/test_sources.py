@@ -13,7 +13,8 @@ from sidecar.rules.cache import LastGood
 from sidecar.rules.sources import SILENT_SECONDS, FileSource, compile_folder, run_sources
 from sidecar.rules.store import RuleStore
 from sidecar.rules.trust import LocalTrust
-from tests.fakes import bundles, rules_repo
+from tests.fakes import core_bundles as bundles
+from tests.fakes import rules_repo
 from tests.fakes.ports import HandClock
 
 

@@ -9,7 +9,7 @@ from schemas.bundle import Hours, Pointer, Rule, SignedPointer, When, digest_of,
 from sidecar.rules.cache import LastGood
 from sidecar.rules.store import RuleStore
 from sidecar.rules.trust import LocalTrust
-from tests.fakes import bundles
+from tests.fakes import core_bundles as bundles
 from tests.fakes.ports import HandClock
 
 GOOD, NEXT = (encode_bundle(bundles.bundle(revision=name)) for name in ("good", "next"))

@@ -18,7 +18,8 @@ from sidecar.rules.trust import LocalTrust
 from sidecar.server.agents import AgentPort
 from sidecar.telemetry.metrics import Metrics
 from sidecar.telemetry.recent import RecentCalls
-from tests.fakes import bundles, wire
+from tests.fakes import core_bundles as bundles
+from tests.fakes import core_wire as wire
 from tests.fakes.core import Core
 from tests.fakes.ports import PARK, Script
 

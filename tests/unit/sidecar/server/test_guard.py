@@ -8,7 +8,7 @@ import pytest
 from schemas.bundle import Caller
 from sidecar.errors import ForeignHost, MalformedRequest, Unauthenticated
 from sidecar.server.guard import caller_of, refuse_foreigners, refuse_unreadable
-from tests.fakes import bundles
+from tests.fakes import core_bundles as bundles
 
 BOT = Caller(name="bot", key_sha256=hashlib.sha256(b"secret").hexdigest())
 RULES = bundles.snapshot(callers=(BOT,))
