@@ -35,6 +35,7 @@ def _gemini(key: str, _headers: Mapping[str, str]) -> tuple[str, str]:
 
 API_FAMILIES: dict[DialectName, ApiFamily] = {
     "openai": ApiFamily(_bearer, {}),
+    "openai-responses": ApiFamily(_bearer, {}),
     # The version that our translation speaks; under newer ones sampling knobs are refused.
     "anthropic": ApiFamily(_anthropic, {"anthropic-version": "2023-06-01"}),
     # Google takes the key in the query too, where it would end in logs.

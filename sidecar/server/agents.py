@@ -39,6 +39,7 @@ OPENAI, ANTHROPIC, GEMINI = DIALECTS["openai"], DIALECTS["anthropic"], DIALECTS[
 
 CALL_PATHS: Mapping[str, Dialect] = {
     "/v1/chat/completions": OPENAI,
+    "/v1/responses": DIALECTS["openai-responses"],
     "/v1/messages": ANTHROPIC,
     "/v1beta/models/{model}:generateContent": GEMINI,
     "/v1beta/models/{model}:streamGenerateContent": GEMINI,

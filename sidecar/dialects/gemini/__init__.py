@@ -2,7 +2,7 @@
 
 from sidecar.dialects.base import Dialect
 from sidecar.dialects.gemini.envelope import forward, open_envelope
-from sidecar.dialects.gemini.errors import decode_error, encode_error, encode_stream_error
+from sidecar.dialects.gemini.errors import decode_error, encode_error
 from sidecar.dialects.gemini.models import encode_models
 from sidecar.dialects.gemini.paths import path_to
 from sidecar.dialects.gemini.request import decode_request, encode_request
@@ -24,7 +24,6 @@ GEMINI = Dialect(
     new_encoder=GeminiEncoder,
     decode_error=decode_error,
     encode_error=encode_error,
-    encode_stream_error=encode_stream_error,
     encode_models=encode_models,
     path=path_to,
 )

@@ -39,7 +39,7 @@ from sidecar.dialects.gemini.response import (
     thought_part,
 )
 from sidecar.dialects.gemini.usage import encode_usage
-from sidecar.errors import MalformedAnswer, StreamCut, UpstreamError
+from sidecar.errors import GatewayError, MalformedAnswer, StreamCut, UpstreamError
 from sidecar.sse import EventTooLong, SseDecoder, SseEvent, encode_event
 
 
@@ -143,6 +143,10 @@ class GeminiEncoder:
     def encode(self, events: Iterable[AnyEvent]) -> bytes:
         return b"".join(self._encode(event) for event in events if not self._closed)
 
+    def encode_failure(self, error: GatewayError, request_id: str) -> bytes:
+        self._closed = True
+        return encode_stream_error(error, request_id)
+
     def _encode(self, event: AnyEvent) -> bytes:
         match event:
             case TextDelta(text=text) | RefusalDelta(text=text):
@@ -177,8 +181,7 @@ class GeminiEncoder:
             case Ended():
                 return self._end()
             case Failed(error=error):
-                self._closed = True
-                return encode_stream_error(error, "")
+                return self.encode_failure(error, "")
             case PartEnded():
                 return b""  # Gemini has no marks between parts
 

@@ -7,10 +7,11 @@ import msgspec
 
 from schemas.record import Usage
 from sidecar.dialects.base import PriceOf
+from sidecar.dialects.gemini.errors import encode_stream_error
 from sidecar.dialects.gemini.response import Chunk, WireCandidate, finish_word, parse_chunk, refusal_of
 from sidecar.dialects.gemini.stream import cut_or_malformed
 from sidecar.dialects.gemini.usage import decode_usage, encode_cost
-from sidecar.errors import MalformedAnswer, UpstreamError
+from sidecar.errors import GatewayError, MalformedAnswer, UpstreamError
 from sidecar.sse import BOM, EventTooLong, SseSplitter, encode_event, parse_events, split_events
 
 _FIELDS = msgspec.json.Decoder(dict[str, msgspec.Raw])
@@ -50,6 +51,9 @@ class GeminiTap:
         if self.failed is None and not self.finished:
             self.failed = cut_or_malformed(events_seen=self._events_seen, bytes_seen=self._bytes_seen)
         return out
+
+    def encode_failure(self, error: GatewayError, request_id: str) -> bytes:
+        return encode_stream_error(error, request_id)
 
     def _rest(self, rest: bytes) -> bytes:
         """Half a line is nothing that an SDK could read, and an error event may have to follow it."""
