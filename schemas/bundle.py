@@ -41,6 +41,8 @@ class Provider(Node, frozen=True, kw_only=True):
     dialect: DialectName
     base_url: str
     api_key: Secret | None = None
+    api_keys: tuple[Secret, ...] = ()
+    """Several keys of one account, used in turn; a single one stands in `api_key`."""
     headers: dict[str, str] = {}
     regions: tuple[str, ...] = ()
     zero_retention: bool = False

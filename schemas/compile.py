@@ -25,10 +25,12 @@ def compile_bundle(rules: RuleSet) -> compiled.Bundle:
 
 
 def _provider(content: provider.Provider) -> compiled.Provider:
+    secrets = () if content.auth is None else tuple(_secret(reference) for reference in content.auth.secrets)
     return compiled.Provider(
         dialect=content.dialect,
         base_url=content.base_url.rstrip("/"),
-        api_key=None if content.auth is None else _secret(content.auth.api_key),
+        api_key=secrets[0] if len(secrets) == 1 else None,
+        api_keys=secrets if len(secrets) > 1 else (),
         headers=dict(content.headers),
         regions=content.data.regions,
         zero_retention=content.data.zero_retention,

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Annotated, Self
 
-from pydantic import StringConstraints, model_validator
+from pydantic import Field, StringConstraints, model_validator
 from pydantic_core import PydanticCustomError
 
 from schemas.rules.base import DialectName, Limits, Name, Rules, Text, text_like
@@ -55,8 +55,21 @@ class SecretReference(Rules):
 class Auth(Rules):
     """How the sidecar proves itself to the provider."""
 
-    api_key: SecretReference
+    api_key: SecretReference | None = None
     """Where the provider's API key is found: `{env: NAME}` or `{file: /path}`."""
+    api_keys: Annotated[tuple[SecretReference, ...], Field(min_length=1)] | None = None
+    """Several keys, used in turn: one that is refused or throttled rests while the others serve."""
+
+    @model_validator(mode="after")
+    def _one_kind(self) -> Self:
+        if (self.api_key is None) == (self.api_keys is None):
+            raise PydanticCustomError("auth-kind", "name exactly one of api_key or api_keys")
+        return self
+
+    @property
+    def secrets(self) -> tuple[SecretReference, ...]:
+        """Where its keys are found, however they were written."""
+        return self.api_keys or (() if self.api_key is None else (self.api_key,))
 
 
 class DataPolicy(Rules):

@@ -5,7 +5,7 @@ from decimal import Decimal
 
 import pytest
 
-from schemas.bundle import Bundle, Hours, TokenRange, When, encode_bundle
+from schemas.bundle import Bundle, Hours, Secret, TokenRange, When, encode_bundle
 from schemas.load import Loaded, folder_revision, load
 from schemas.problems import has_errors
 
@@ -45,6 +45,12 @@ provider: other
 dialect: openai
 base_url: http://127.0.0.1:8000/v1
 data: {regions: [eu], zero_retention: true}
+""",
+    "providers/several.yaml": """
+provider: several
+dialect: openai
+base_url: https://several.example/v1
+auth: {api_keys: [{env: ONE_KEY}, {file: /run/two}]}
 """,
     "models/claude-sonnet-4.6.yaml": """
 model: claude-sonnet-4.6
@@ -222,6 +228,8 @@ def test_providers_keep_references_to_secrets_only(bundle: Bundle) -> None:
     assert bedrock.api_key is not None
     assert (bedrock.api_key.file, bedrock.headers) == ("/var/run/secrets/bedrock", {"x-team": "platform"})
     assert (other.api_key, other.regions, other.zero_retention) == (None, ("eu",), True)
+    several = bundle.providers["several"]
+    assert (several.api_key, several.api_keys) == (None, (Secret(env="ONE_KEY"), Secret(file="/run/two")))
 
 
 def test_callers_are_known_by_the_hash_of_their_key(bundle: Bundle) -> None:
