@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 import aiohttp
+from yarl import URL
 
 from schemas.bundle import Secret
 from schemas.version import VERSION
@@ -11,8 +12,10 @@ from sidecar.clock import SYSTEM_CLOCK
 from sidecar.errors import ConnectionLost, StreamCut, Unreachable, UpstreamError
 from sidecar.ports import Clock
 from sidecar.providers.credentials import Credentials
-from sidecar.providers.endpoints import request_headers
-from sidecar.providers.keys import KEY_STATUSES, KeyRing
+from sidecar.providers.endpoints import request_headers, take_key
+from sidecar.providers.identities import Identities
+from sidecar.providers.keys import DEAD, KEY_STATUSES, NOT_FOR_THIS_MODEL, KeyRing
+from sidecar.providers.layouts import placed
 from sidecar.routing.snapshot import Target
 
 KEEPALIVE_SECONDS = 75.0
@@ -96,6 +99,7 @@ class HttpUpstream:
         self._credentials = credentials
         self._clock = clock
         self._ring = KeyRing()
+        self._identities = Identities(clock)
         self._time_outs: dict[float, aiohttp.ClientTimeout] = {}
         self._session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=KEEPALIVE_SECONDS, ttl_dns_cache=60),
@@ -109,14 +113,34 @@ class HttpUpstream:
         self, target: Target, path: str, headers: Mapping[str, str], body: bytes, connect_seconds: float
     ) -> HttpAnswer:
         endpoint = target.endpoint
+        place = placed(target, path, body)
+        # Written as it will stand on the wire: that is what gets signed.
+        try:
+            url = URL(endpoint.base_url + place.path)
+        except ValueError as error:
+            raise failure_of(error, target) from error
+        plain = {**endpoint.headers, **headers}
 
-        async def post(key: str | None) -> HttpAnswer:
-            shown = request_headers(target.dialect, {**endpoint.headers, **headers}, key)
-            return await self._post(target, endpoint.base_url + path, shown, body, connect_seconds)
+        async def post(shown: Mapping[str, str]) -> HttpAnswer:
+            return await self._post(target, url, shown, place.body, connect_seconds)
+
+        async def post_with(key: str) -> HttpAnswer:
+            return await post(request_headers(endpoint, plain, key))
 
         if endpoint.api_keys:
-            return await self._post_in_turn(target, endpoint.api_keys, post)
-        return await post(None if endpoint.api_key is None else self._credentials.read(endpoint.api_key))
+            return await self._post_in_turn(target, endpoint.api_keys, post_with)
+        if endpoint.api_key is not None:
+            return await post_with(self._credentials.read(endpoint.api_key))
+        if endpoint.caller_key:
+            return await post_with(take_key(plain))
+        bare = request_headers(endpoint, plain, None)
+        if endpoint.identity is None:
+            return await post(bare)
+        proof = await self._identities.proof(endpoint.identity, "POST", str(url), bare, place.body)
+        answer = await post({**bare, **proof})
+        if answer.status in (DEAD, NOT_FOR_THIS_MODEL):
+            self._identities.note_refusal(endpoint.identity)
+        return answer
 
     async def _post_in_turn(
         self, target: Target, secrets: Sequence[Secret], post: Callable[[str], Awaitable[HttpAnswer]]
@@ -144,7 +168,7 @@ class HttpUpstream:
         return self._ring.resting(self._clock.monotonic())
 
     async def _post(
-        self, target: Target, url: str, headers: Mapping[str, str], body: bytes, connect_seconds: float
+        self, target: Target, url: URL, headers: Mapping[str, str], body: bytes, connect_seconds: float
     ) -> HttpAnswer:
         try:
             response = await self._session.post(

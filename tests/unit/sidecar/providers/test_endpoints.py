@@ -5,6 +5,7 @@ import pytest
 from schemas.bundle import DialectName
 from sidecar.dialects.registry import DIALECTS
 from sidecar.providers.endpoints import ANTHROPIC_BEARER_SINCE, API_FAMILIES, request_headers
+from tests.fakes import core_bundles as bundles
 
 
 @pytest.mark.parametrize(
@@ -25,7 +26,10 @@ from sidecar.providers.endpoints import ANTHROPIC_BEARER_SINCE, API_FAMILIES, re
 def test_headers_of_a_request(
     dialect: DialectName, headers: dict[str, str], key: str | None, expected: dict[str, str]
 ) -> None:
-    assert request_headers(dialect, headers, key) == {"content-type": "application/json", **expected}
+    assert request_headers(bundles.provider(dialect=dialect), headers, key) == {
+        "content-type": "application/json",
+        **expected,
+    }
 
 
 def test_every_dialect_that_is_spoken_has_its_family() -> None:
