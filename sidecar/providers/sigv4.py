@@ -52,7 +52,7 @@ def signature_headers(
             method,
             # Every service but S3 encodes the path a second time.
             quote(parts.path or "/", safe="/~"),
-            "&".join(sorted(parts.query.split("&"), key=_key_and_value)),
+            "&".join(f"{key}={value}" for key, value in _pairs(parts.query)),
             *(f"{name}:{' '.join(value.split())}" for name, value in signed),
             "",
             names,
@@ -67,9 +67,10 @@ def signature_headers(
     return added
 
 
-def _key_and_value(pair: str) -> tuple[str, str]:
-    key, _, value = pair.partition("=")
-    return key, value
+def _pairs(query: str) -> list[tuple[str, str]]:
+    """Sorted; a key without a value has an empty one."""
+    partitioned = (pair.partition("=") for pair in query.split("&") if pair)
+    return sorted((key, value) for key, _, value in partitioned)
 
 
 def _signing_key(secret_key: str, day_scope: str) -> bytes:
