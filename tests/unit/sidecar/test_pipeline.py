@@ -440,3 +440,12 @@ async def test_money_of_a_call_that_failed_after_its_first_byte_counts_against_t
 )
 def test_the_caller_sees_the_provider_s_status_only_where_it_can_act_on_it(error: UpstreamError, expected: int) -> None:
     assert status_of(error) == expected
+
+
+async def test_the_callers_own_key_goes_to_a_provider_that_takes_it_and_to_no_other() -> None:
+    providers = {"one": bundles.provider(caller_key=True), "two": bundles.provider()}
+    core = Core(status(500), GOOD, providers=providers, retry=Retry(max_attempts=4, same_target=0))
+    await core.run(headers={"authorization": "Bearer callers-own", "x-api-key": "callers-other"})
+    asked, fallback = core.upstream.sent
+    assert (asked.headers["authorization"], asked.headers["x-api-key"]) == ("Bearer callers-own", "callers-other")
+    assert "callers" not in str(fallback.headers)
