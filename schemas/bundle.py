@@ -37,10 +37,44 @@ class Secret(Node, frozen=True, kw_only=True):
     file: str | None = None
 
 
+class EntraIdentity(Node, frozen=True, kw_only=True, tag_field="kind", tag="entra"):
+    """A bearer token of Microsoft Entra ID, for Azure's AI services."""
+
+
+class GoogleIdentity(Node, frozen=True, kw_only=True, tag_field="kind", tag="google"):
+    """A bearer token of Google Cloud."""
+
+    file: str | None = None
+    """A service account's key; None: application default credentials."""
+
+
+class AwsIdentity(Node, frozen=True, kw_only=True, tag_field="kind", tag="aws"):
+    """Requests are signed (SigV4) with what AWS's own chain of credentials finds."""
+
+    region: str
+    profile: str | None = None
+
+
+Identity = EntraIdentity | GoogleIdentity | AwsIdentity
+Layout = Literal["azure-deployments", "vertex"]
+
+
 class Provider(Node, frozen=True, kw_only=True):
     dialect: DialectName
     base_url: str
     api_key: Secret | None = None
+    api_keys: tuple[Secret, ...] = ()
+    """Several keys of one account, used in turn; a single one stands in `api_key`."""
+    key_header: str | None = None
+    """The header that shows the key bare; None: as the dialect's own vendor wants it."""
+    identity: Identity | None = None
+    """Instead of a key: tokens or signatures by the cloud's own library."""
+    caller_key: bool = False
+    """The key that the caller sent is passed on."""
+    layout: Layout | None = None
+    """Where the URL names the model; None: as the dialect's own vendor does."""
+    api_version: str | None = None
+    """The `api-version` that every call asks for."""
     headers: dict[str, str] = {}
     regions: tuple[str, ...] = ()
     zero_retention: bool = False
@@ -252,6 +286,9 @@ def problems_of(bundle: Bundle) -> Iterator[str]:
         for model_name in _models_named(use_case):
             if model_name not in bundle.models:
                 yield f"use_cases.{name} names unknown model {model_name!r}"
+    for name, provider in bundle.providers.items():
+        if provider.caller_key and bundle.callers:
+            yield f"providers.{name} would pass on the keys of our own callers"
     for caller in bundle.callers:
         if caller.default_use_case is not None and caller.default_use_case not in bundle.use_cases:
             yield f"caller {caller.name} names unknown use case {caller.default_use_case!r}"

@@ -10,6 +10,9 @@ from schemas.rules.rule_set import RuleSet
 
 Value = TypeVar("Value")
 
+AZURE_KEY_HEADER = "api-key"
+"""Azure OpenAI shows keys in a header of its own (learn.microsoft.com, "Azure OpenAI REST API reference")."""
+
 
 def compile_bundle(rules: RuleSet) -> compiled.Bundle:
     """What a sidecar runs. The rule set must be free of errors: every name resolves."""
@@ -25,14 +28,32 @@ def compile_bundle(rules: RuleSet) -> compiled.Bundle:
 
 
 def _provider(content: provider.Provider) -> compiled.Provider:
+    auth = content.auth or provider.Auth.model_construct()
+    secrets = tuple(_secret(reference) for reference in auth.secrets)
     return compiled.Provider(
         dialect=content.dialect,
         base_url=content.base_url.rstrip("/"),
-        api_key=None if content.auth is None else _secret(content.auth.api_key),
+        api_key=secrets[0] if len(secrets) == 1 else None,
+        api_keys=secrets if len(secrets) > 1 else (),
+        key_header=AZURE_KEY_HEADER if auth.azure is not None and secrets else None,
+        identity=_identity(auth),
+        caller_key=auth.caller_key is not None,
+        layout=content.layout,
+        api_version=content.api_version,
         headers=dict(content.headers),
         regions=content.data.regions,
         zero_retention=content.data.zero_retention,
     )
+
+
+def _identity(auth: provider.Auth) -> compiled.Identity | None:
+    if auth.azure is not None and auth.azure.entra is not None:
+        return compiled.EntraIdentity()
+    if auth.google is not None:
+        return compiled.GoogleIdentity(file=auth.google.file)
+    if auth.aws is not None:
+        return compiled.AwsIdentity(region=auth.aws.region, profile=auth.aws.profile)
+    return None
 
 
 def _secret(reference: provider.SecretReference) -> compiled.Secret:

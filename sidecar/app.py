@@ -54,7 +54,7 @@ class Sidecar:
         self._store = RuleStore(self._clock, trust, LastGood(settings.state / "rules"))
         self._spool = Spool(settings.state / "spool")
         proxied = any(name in os.environ for name in ("HTTPS_PROXY", "HTTP_PROXY", "https_proxy", "http_proxy"))
-        self._upstream = HttpUpstream(Credentials(), trust_env=proxied)
+        self._upstream = HttpUpstream(Credentials(), trust_env=proxied, clock=self._clock)
         self._uplinks = [
             Uplink(source, self.id, settings.controller_token, trust_env=proxied)
             for source in settings.rules
@@ -226,6 +226,10 @@ class Sidecar:
         gauge(
             "pointsman_targets_resting", "Targets whose breaker is open.", ("target",),
             lambda: {(key,): 1.0 for key in self._pipeline.health.resting(self._clock.monotonic())},
+        )  # fmt: skip
+        gauge(
+            "pointsman_provider_keys_resting", "Keys of providers that rest after 401, 403 or 429.", ("provider",),
+            lambda: {(provider,): float(count) for provider, count in self._upstream.keys_resting().items()},
         )  # fmt: skip
 
 

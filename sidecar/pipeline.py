@@ -68,6 +68,9 @@ UNHEALTHY = frozenset(
 )
 """Errors that count against a target's breaker: not the caller's mistakes, not 429, not a caller that left."""
 
+KEY_HEADERS = ("authorization", "x-api-key", "x-goog-api-key", "api-key")
+"""Handed on to a provider that takes the caller's own key, and to no other."""
+
 MAX_AGENT_CHARACTERS = 256
 """Of the name that an agent gives itself: the ledger takes no record with a much longer one."""
 
@@ -271,6 +274,8 @@ class Pipeline:
             for name in call.inbound.dialect.forwarded_headers:
                 if (value := call.inbound.headers.get(name)) is not None:
                     headers[name] = value
+        if planned.target.endpoint.caller_key:
+            headers |= {name: value for name in KEY_HEADERS if (value := call.inbound.headers.get(name)) is not None}
         return headers
 
     def _tap(self, call: Call, planned: Planned) -> Tap:

@@ -19,6 +19,8 @@ CHECKS: tuple[Check, ...] = (
     names.aliases_are_unambiguous,
     providers.base_urls_are_plain,
     providers.headers_hold_no_secrets,
+    providers.layouts_fit,
+    providers.auth_fits,
     prices.every_door_has_a_price,
     prices.price_dates_differ,
     prices.doors_differ,

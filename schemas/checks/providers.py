@@ -1,9 +1,10 @@
 """Addresses and headers of providers."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import date
 from urllib.parse import urlsplit
 
+from schemas.bundle import DialectName, Layout
 from schemas.problems import Problem
 from schemas.rules.rule_set import RuleSet
 from schemas.validate import looks_secret
@@ -22,6 +23,51 @@ def base_urls_are_plain(rules: RuleSet, today: date) -> Iterator[Problem]:
         elif provider.content.dialect == "anthropic" and urlsplit(url).path.rstrip("/").endswith("/v1"):
             message, suggestion = "an Anthropic base URL has no version", f"write {url.rstrip('/').removesuffix('/v1')}"
             yield provider.problem(("base_url",), "bad-base-url", message, suggestion)
+
+
+_LAYOUT_DIALECTS: Mapping[Layout, frozenset[DialectName]] = {
+    "azure-deployments": frozenset({"openai"}),
+    "vertex": frozenset({"gemini", "anthropic"}),
+}
+_AUTH_DIALECTS: Mapping[str, frozenset[DialectName]] = {
+    "azure": frozenset({"openai", "openai-responses"}),
+    "aws": frozenset({"bedrock", "openai"}),
+}
+
+
+def layouts_fit(rules: RuleSet, today: date) -> Iterator[Problem]:
+    for provider in rules.providers.values():
+        content = provider.content
+        if content.layout is not None and content.dialect not in (spoken := _LAYOUT_DIALECTS[content.layout]):
+            message = f'"{content.layout}" is no layout of the dialect "{content.dialect}"'
+            yield provider.problem(
+                ("layout",), "layout-mismatch", message, f"it goes with: {', '.join(sorted(spoken))}"
+            )
+        if content.layout == "azure-deployments" and content.api_version is None:
+            message, suggestion = "Azure's deployment URLs need an api_version", "for example api_version: 2024-10-21"
+            yield provider.problem(("layout",), "layout-mismatch", message, suggestion)
+        if content.layout != "azure-deployments" and content.api_version is not None:
+            message, suggestion = "api_version goes with Azure's deployment URLs", "add layout: azure-deployments"
+            yield provider.problem(("api_version",), "layout-mismatch", message, suggestion)
+
+
+def auth_fits(rules: RuleSet, today: date) -> Iterator[Problem]:
+    for provider in rules.providers.values():
+        auth, dialect = provider.content.auth, provider.content.dialect
+        if auth is None:
+            continue
+        for kind, spoken in _AUTH_DIALECTS.items():
+            if kind in auth.model_fields_set and dialect not in spoken:
+                message = f'the auth "{kind}" does not go with the dialect "{dialect}"'
+                suggestion = f"it goes with: {', '.join(sorted(spoken))}"
+                yield provider.problem(("auth", kind), "auth-mismatch", message, suggestion, at_key=True)
+        if auth.caller_key is not None and rules.platform.content.callers:
+            message = "the callers in pointsman.yaml send keys of ours, which no provider may see"
+            suggestion = "name an api_key, or remove the callers"
+            yield provider.problem(("auth", "caller_key"), "auth-mismatch", message, suggestion, at_key=True)
+        if len(set(auth.secrets)) < len(auth.secrets):
+            message, suggestion = "the same key is named twice", "name each key once"
+            yield provider.problem(("auth",), "key-twice", message, suggestion, severity="warning")
 
 
 def _wrong_with(url: str) -> tuple[str, str] | None:

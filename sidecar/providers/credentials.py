@@ -1,6 +1,7 @@
 """A reference to a secret → the secret, read when it is needed. A file is read again when it changes."""
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 from schemas.bundle import Secret
@@ -22,6 +23,19 @@ class Credentials:
             return value
         assert secret.file is not None, "a secret names a variable or a file"
         return self._from_file(secret.file)
+
+    def read_those_there(self, secrets: Sequence[Secret]) -> dict[Secret, str]:
+        """Every key that can be read now. Raises CredentialRefused, for the first of them, when none can."""
+        keys: dict[Secret, str] = {}
+        refused: list[CredentialRefused] = []
+        for secret in secrets:
+            try:
+                keys[secret] = self.read(secret)
+            except CredentialRefused as error:
+                refused.append(error)
+        if not keys:
+            raise refused[0]
+        return keys
 
     def _from_file(self, name: str) -> str:
         try:

@@ -3,13 +3,18 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from schemas.bundle import DialectName
+from schemas.bundle import DialectName, Provider
+from sidecar.errors import CredentialRefused
 
 ShowKey = Callable[[str, Mapping[str, str]], tuple[str, str]]
 """Key and the request's other headers → header name and value."""
 
 ANTHROPIC_BEARER_SINCE = "2026-10-21"
 """From this API version on Anthropic's own SDKs show the key as a bearer token (anthropic-sdk-python 2.x)."""
+
+
+BARE_KEY_HEADERS = ("x-api-key", "x-goog-api-key", "api-key")
+"""In which callers' SDKs send a key without a scheme."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,11 +48,26 @@ API_FAMILIES: dict[DialectName, ApiFamily] = {
 }
 
 
-def request_headers(dialect: DialectName, headers: Mapping[str, str], key: str | None) -> dict[str, str]:
+def request_headers(endpoint: Provider, headers: Mapping[str, str], key: str | None) -> dict[str, str]:
     """Everything that goes to the provider; the provider's own static headers are already among `headers`."""
-    family = API_FAMILIES[dialect]
+    family = API_FAMILIES[endpoint.dialect]
     merged = {"content-type": "application/json", **family.default_headers, **headers}
     if key is not None:
-        name, value = family.show_key(key, merged)
+        name, value = family.show_key(key, merged) if endpoint.key_header is None else (endpoint.key_header, key)
         merged[name] = value
     return merged
+
+
+def take_key(headers: dict[str, str]) -> str:
+    """The caller's own key, in whichever form its SDK sent it; its headers are taken out of `headers`.
+
+    Raises:
+        CredentialRefused: there is none.
+    """
+    bare = [headers.pop(name, "") for name in BARE_KEY_HEADERS]
+    scheme, _, rest = headers.pop("authorization", "").partition(" ")
+    bearer = rest.strip() if scheme.lower() == "bearer" else ""
+    key = next((key for key in (*bare, bearer) if key), None)
+    if key is None:
+        raise CredentialRefused("this provider takes the caller's own key, and the call carries none")
+    return key

@@ -1,14 +1,21 @@
 """The upstream client over `aiohttp.ClientSession`. Network failures become our error classes, by a table."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 import aiohttp
+from yarl import URL
 
+from schemas.bundle import Secret
 from schemas.version import VERSION
+from sidecar.clock import SYSTEM_CLOCK
 from sidecar.errors import ConnectionLost, StreamCut, Unreachable, UpstreamError
+from sidecar.ports import Clock
 from sidecar.providers.credentials import Credentials
-from sidecar.providers.endpoints import request_headers
+from sidecar.providers.endpoints import request_headers, take_key
+from sidecar.providers.identities import Identities
+from sidecar.providers.keys import DEAD, KEY_STATUSES, NOT_FOR_THIS_MODEL, KeyRing
+from sidecar.providers.layouts import placed
 from sidecar.routing.snapshot import Target
 
 KEEPALIVE_SECONDS = 75.0
@@ -88,8 +95,11 @@ class HttpAnswer:
 class HttpUpstream:
     """One session, one pool, for the life of the process: connections outlive reloads."""
 
-    def __init__(self, credentials: Credentials, *, trust_env: bool = False) -> None:
+    def __init__(self, credentials: Credentials, *, trust_env: bool = False, clock: Clock = SYSTEM_CLOCK) -> None:
         self._credentials = credentials
+        self._clock = clock
+        self._ring = KeyRing()
+        self._identities = Identities(clock)
         self._time_outs: dict[float, aiohttp.ClientTimeout] = {}
         self._session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=KEEPALIVE_SECONDS, ttl_dns_cache=60),
@@ -103,12 +113,68 @@ class HttpUpstream:
         self, target: Target, path: str, headers: Mapping[str, str], body: bytes, connect_seconds: float
     ) -> HttpAnswer:
         endpoint = target.endpoint
-        key = None if endpoint.api_key is None else self._credentials.read(endpoint.api_key)
+        place = placed(target, path, body)
+        # Written as it will stand on the wire: that is what gets signed.
+        try:
+            url = URL(endpoint.base_url + place.path)
+        except ValueError as error:
+            raise failure_of(error, target) from error
+        plain = {**endpoint.headers, **headers}
+
+        async def post(shown: Mapping[str, str]) -> HttpAnswer:
+            return await self._post(target, url, shown, place.body, connect_seconds)
+
+        async def post_with(key: str) -> HttpAnswer:
+            return await post(request_headers(endpoint, plain, key))
+
+        if endpoint.api_keys:
+            return await self._post_in_turn(target, endpoint.api_keys, post_with)
+        if endpoint.api_key is not None:
+            return await post_with(self._credentials.read(endpoint.api_key))
+        if endpoint.caller_key:
+            return await post_with(take_key(plain))
+        bare = request_headers(endpoint, plain, None)
+        if endpoint.identity is None:
+            return await post(bare)
+        proof = await self._identities.proof(endpoint.identity, "POST", str(url), bare, place.body)
+        answer = await post({**bare, **proof})
+        if answer.status in (DEAD, NOT_FOR_THIS_MODEL):
+            self._identities.note_refusal(endpoint.identity)
+        return answer
+
+    async def _post_in_turn(
+        self, target: Target, secrets: Sequence[Secret], post: Callable[[str], Awaitable[HttpAnswer]]
+    ) -> HttpAnswer:
+        """The first key that is not refused or throttled; each is asked at most once, and the last answer stands."""
+        keys = self._credentials.read_those_there(secrets)
+        provider, model, now = target.provider, target.name, self._clock.monotonic()
+        answer: HttpAnswer | None = None
+        for secret in self._ring.in_turn(provider, tuple(keys)):
+            key = keys[secret]
+            if self._ring.is_resting(provider, secret, key, model, now):
+                continue
+            if answer is not None:
+                answer.close()
+            answer = await post(key)
+            self._ring.note(provider, secret, key, model, answer.status, answer.headers, self._clock.monotonic())
+            if answer.status not in KEY_STATUSES:
+                break
+        if answer is None:
+            raise self._ring.refusal(provider, keys, model, now)
+        return answer
+
+    def keys_resting(self) -> Mapping[str, int]:
+        """Provider to how many of its keys rest."""
+        return self._ring.resting(self._clock.monotonic())
+
+    async def _post(
+        self, target: Target, url: URL, headers: Mapping[str, str], body: bytes, connect_seconds: float
+    ) -> HttpAnswer:
         try:
             response = await self._session.post(
-                endpoint.base_url + path,
+                url,
                 data=body,
-                headers=request_headers(target.dialect, {**endpoint.headers, **headers}, key),
+                headers=headers,
                 timeout=self._time_out(connect_seconds),
                 allow_redirects=False,
             )

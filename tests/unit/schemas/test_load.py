@@ -3,9 +3,24 @@
 from datetime import date
 from decimal import Decimal
 
+import msgspec
 import pytest
 
-from schemas.bundle import Bundle, Hours, TokenRange, When, encode_bundle
+from schemas.bundle import (
+    AwsIdentity,
+    Bundle,
+    BundleRefused,
+    EntraIdentity,
+    GoogleIdentity,
+    Hours,
+    Identity,
+    Provider,
+    Secret,
+    TokenRange,
+    When,
+    decode_bundle,
+    encode_bundle,
+)
 from schemas.load import Loaded, folder_revision, load
 from schemas.problems import has_errors
 
@@ -45,6 +60,45 @@ provider: other
 dialect: openai
 base_url: http://127.0.0.1:8000/v1
 data: {regions: [eu], zero_retention: true}
+""",
+    "providers/several.yaml": """
+provider: several
+dialect: openai
+base_url: https://several.example/v1
+auth: {api_keys: [{env: ONE_KEY}, {file: /run/two}]}
+""",
+    "providers/azure-key.yaml": """
+provider: azure-key
+dialect: openai
+base_url: https://r.openai.azure.com/openai
+auth: {azure: {api_keys: [{env: ONE_KEY}, {env: TWO_KEY}]}}
+layout: azure-deployments
+api_version: 2024-10-21
+""",
+    "providers/azure-entra.yaml": """
+provider: azure-entra
+dialect: openai
+base_url: https://r.openai.azure.com/openai/v1
+auth: {azure: {entra: true}}
+""",
+    "providers/vertex-default.yaml": """
+provider: vertex-default
+dialect: anthropic
+base_url: https://us-east5-aiplatform.googleapis.com/v1/projects/p/locations/us-east5
+auth: {google: {}}
+layout: vertex
+""",
+    "providers/vertex-file.yaml": """
+provider: vertex-file
+dialect: openai
+base_url: https://us-east5-aiplatform.googleapis.com/v1/projects/p/locations/us-east5/endpoints/openapi
+auth: {google: {file: /run/account.json}}
+""",
+    "providers/signed.yaml": """
+provider: signed
+dialect: openai
+base_url: https://bedrock-runtime.us-west-2.amazonaws.com/openai/v1
+auth: {aws: {region: us-west-2, profile: models}}
 """,
     "models/claude-sonnet-4.6.yaml": """
 model: claude-sonnet-4.6
@@ -222,6 +276,41 @@ def test_providers_keep_references_to_secrets_only(bundle: Bundle) -> None:
     assert bedrock.api_key is not None
     assert (bedrock.api_key.file, bedrock.headers) == ("/var/run/secrets/bedrock", {"x-team": "platform"})
     assert (other.api_key, other.regions, other.zero_retention) == (None, ("eu",), True)
+    azure = bundle.providers["azure-key"]
+    assert (azure.api_keys, azure.key_header) == ((Secret(env="ONE_KEY"), Secret(env="TWO_KEY")), "api-key")
+    assert (azure.layout, azure.api_version) == ("azure-deployments", "2024-10-21")
+    assert (bundle.providers["vertex-default"].layout, bundle.providers["vertex-file"].layout) == ("vertex", None)
+    several = bundle.providers["several"]
+    assert (several.api_key, several.api_keys) == (None, (Secret(env="ONE_KEY"), Secret(file="/run/two")))
+
+
+@pytest.mark.parametrize(
+    ("name", "identity"),
+    [
+        ("anthropic", None),
+        ("azure-key", None),
+        ("azure-entra", EntraIdentity()),
+        ("vertex-default", GoogleIdentity()),
+        ("vertex-file", GoogleIdentity(file="/run/account.json")),
+        ("signed", AwsIdentity(region="us-west-2", profile="models")),
+    ],
+)
+def test_cloud_identities_arrive_as_they_were_written(bundle: Bundle, name: str, identity: Identity | None) -> None:
+    assert bundle.providers[name].identity == identity
+    assert decode_bundle(encode_bundle(bundle)).providers[name].identity == identity
+
+
+def test_a_bundle_that_would_pass_on_keys_of_our_own_callers_is_refused(bundle: Bundle) -> None:
+    forged = msgspec.structs.replace(
+        bundle,
+        providers={
+            **bundle.providers,
+            "open": Provider(dialect="openai", base_url="https://o.example", caller_key=True),
+        },
+    )
+    assert forged.callers
+    with pytest.raises(BundleRefused, match="keys of our own callers"):
+        decode_bundle(encode_bundle(forged))
 
 
 def test_callers_are_known_by_the_hash_of_their_key(bundle: Bundle) -> None:

@@ -475,3 +475,12 @@ RESPONSE = {
     ],
     "usage": {"input_tokens": 10, "output_tokens": 2, "total_tokens": 12},
 }
+
+
+async def test_the_callers_own_key_goes_to_a_provider_that_takes_it_and_to_no_other() -> None:
+    providers = {"one": bundles.provider(caller_key=True), "two": bundles.provider()}
+    core = Core(status(500), GOOD, providers=providers, retry=Retry(max_attempts=4, same_target=0))
+    await core.run(headers={"authorization": "Bearer callers-own", "x-api-key": "callers-other"})
+    asked, fallback = core.upstream.sent
+    assert (asked.headers["authorization"], asked.headers["x-api-key"]) == ("Bearer callers-own", "callers-other")
+    assert "callers" not in str(fallback.headers)

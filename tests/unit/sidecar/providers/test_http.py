@@ -12,6 +12,7 @@ from sidecar.providers.http import HttpUpstream, failure_of
 from sidecar.routing.snapshot import Target
 from tests.fakes import core_bundles as bundles
 from tests.fakes import core_wire as wire
+from tests.fakes.provider import providing
 from tests.fakes.upstream import Play, serving
 
 
@@ -81,4 +82,27 @@ async def test_what_is_failed_from_outside_is_raised_by_the_read_that_waits_or_c
         with pytest.raises(StreamCut, match="from outside"):
             await answer.chunk()
         answer.close()
+        await upstream.close()
+
+
+async def test_the_callers_key_is_shown_as_this_provider_wants_it() -> None:
+    async with providing() as fake:
+        upstream = HttpUpstream(Credentials())
+        where = target(fake.url, caller_key=True, dialect="anthropic")
+        (await upstream.send(where, "/v1/messages", {"authorization": "Bearer callers-own"}, b"{}", 1.0)).close()
+        assert fake.values("x-api-key") == ["callers-own"]
+        assert fake.values("authorization") == [None]
+        await upstream.close()
+
+
+async def test_azures_deployment_urls_and_key_header_stand_on_the_wire(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SOME_KEY", "azure-key")
+    azure = {"key_header": "api-key", "layout": "azure-deployments", "api_version": "2024-10-21"}
+    async with providing() as fake:
+        upstream = HttpUpstream(Credentials())
+        where = target(f"{fake.url}/openai", api_key=Secret(env="SOME_KEY"), **azure)
+        (await upstream.send(where, "/chat/completions", {}, b"{}", 1.0)).close()
+        (received,) = fake.received
+        assert received.path == "/openai/deployments/one-name/chat/completions?api-version=2024-10-21"
+        assert (received.headers["api-key"], received.headers.get("authorization")) == ("azure-key", None)
         await upstream.close()
