@@ -15,19 +15,10 @@ from sidecar.dialects.openai_responses.usage import decode_usage
 from sidecar.errors import GatewayError, MalformedAnswer, UpstreamError
 from sidecar.sse import BOM, EventTooLong, SseSplitter, encode_event, event_end, marked_events, parse_events
 
-_MARKS = tuple(
-    re.compile(re.escape(mark))
-    for mark in (
-        b"response.completed",
-        b"response.incomplete",
-        b"response.failed",
-        b"response.cancelled",
-        b'"error"',
-        DONE,
-    )
-)
-"""One stands in every event that holds usage, a finish reason, an error or the end mark. The whole answer stands in the
-first three, and is parsed once, at the end."""
+_MARKS = tuple(re.compile(re.escape(mark)) for mark in (b'"response"', b'"error"', DONE))
+"""One stands in every event that holds usage, a finish reason, an error or the end mark. Inside a JSON string a quote is
+escaped, so no text holds one of the first two. The whole answer stands in the last event, and is parsed once.
+"""
 
 
 class _UsageBytes(msgspec.Struct, frozen=True):
