@@ -43,7 +43,10 @@ class Target:
 
     def price_on(self, day: str) -> Price | None:
         """The price in force on an ISO day; None when none is known."""
-        return next((price for price in self.prices if price.since <= day), None)
+        for price in self.prices:
+            if price.since <= day:
+                return price
+        return None
 
 
 @dataclass(frozen=True, slots=True)

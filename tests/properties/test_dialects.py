@@ -398,8 +398,8 @@ WIRE_WORDS = st.sampled_from(
         "base64", "data", "document", "thinking", "signature", "output_config", "format", "json_schema", "schema",
         "choices", "message", "usage", "input_tokens", "output_tokens", "finish_reason", "stop_reason", "end_turn",
         "index", "delta", "stream", "metadata", "tool_calls", "arguments", "image_url", "response_format", "stop",
-        "input_text", "output_text", "output", "summary", "encrypted_content", "reasoning", "function_call", "function_call_output",
-        "call_id",
+        "input_text", "output_text", "output", "summary", "encrypted_content", "reasoning", "function_call",
+        "function_call_output", "call_id",
         "item", "response", "status", "error", "response.output_item.added", "response.output_item.done",
         "response.completed", "response.output_text.delta", "response.function_call_arguments.delta", "output_index",
     ]
