@@ -159,10 +159,11 @@ def test_an_answer_that_failed_before_its_first_word_comes_from_the_next_target(
 
 
 def test_what_lives_at_a_provider_goes_only_where_its_dialect_is_spoken(client: openai.OpenAI) -> None:
-    raw = client.responses.with_raw_response.create(model="chat-first", input="And?", previous_response_id="resp_of_old")
+    earlier = {"input": "And?", "previous_response_id": "resp_of_old"}
+    raw = client.responses.with_raw_response.create(model="chat-first", **earlier)
     assert raw.headers["x-pointsman-model"] == "text-plain"
     with pytest.raises(openai.UnprocessableEntityError, match="an earlier answer by its id") as caught:
-        client.responses.create(model="chat-alone", input="And?", previous_response_id="resp_of_old")
+        client.responses.create(model="chat-alone", **earlier)
     assert caught.value.code == "cannot_carry"
 
 
