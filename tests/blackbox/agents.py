@@ -213,7 +213,7 @@ class ResponsesAgent:
         text, reasoning, number, last = "", "", -1, None
         for event in raw.parse():
             number, last = number + 1, event
-            assert event.sequence_number == number
+            assert getattr(event, "sequence_number", number) in (number, None)  # llama.cpp does not number its events
             if event.type == "response.output_text.delta":
                 text += event.delta
             elif event.type == "response.reasoning_summary_text.delta":
@@ -273,7 +273,7 @@ class ResponsesAgent:
                 output_tokens=usage.output_tokens,
                 cache_read_tokens=usage.input_tokens_details.cached_tokens,
                 cache_write_tokens=usage.input_tokens_details.cache_write_tokens or 0,
-                reasoning_tokens=usage.output_tokens_details.reasoning_tokens,
+                reasoning_tokens=usage.output_tokens_details.reasoning_tokens if usage.output_tokens_details else 0,
             ),
             cost_usd=cost,
             headers=headers,

@@ -14,13 +14,17 @@ import pytest
 from controller.demo import local_models
 from schemas.bundle import Price, Timeouts
 from schemas.record import Usage
-from tests.blackbox.agents import Agent, AnthropicAgent, Heard, OpenAIAgent
+from tests.blackbox.agents import Agent, AnthropicAgent, Heard, OpenAIAgent, ResponsesAgent
 from tests.fakes import bundles, wire
 from tests.fakes.processes import Child, eventually
 from tests.fakes.sidecar import SidecarProcess, StartSidecar
 
 PRICE = Price(since="2026-01-01", input=Decimal("0.10"), output=Decimal("0.40"), cache_read=Decimal("0.01"))
-SHORT = {"openai": {"max_completion_tokens": 24, "seed": 1}, "anthropic": {"max_tokens": 24}}
+SHORT = {
+    "openai": {"max_completion_tokens": 24, "seed": 1},
+    "openai-responses": {"max_output_tokens": 24},
+    "anthropic": {"max_tokens": 24},
+}
 SCHEMA = {
     "type": "object",
     "properties": {"colour": {"enum": ["red", "green", "blue"]}, "is_warm": {"type": "boolean"}},
@@ -46,9 +50,18 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 def sidecar(start_sidecar: StartSidecar, model: str) -> SidecarProcess:
     patient = Timeouts(deadline=120.0, first_token=60.0, stream_idle=60.0)
     rules = bundles.bundle(
-        {"local": bundles.provider("openai", model.removesuffix("/v1"))},
-        {"smollm2": bundles.model("local", name="smollm2", price=PRICE, context_window=2048, max_output_tokens=1024)},
-        {"small-talk": bundles.use_case("smollm2", timeouts=patient)},
+        {
+            "local": bundles.provider("openai", model.removesuffix("/v1")),
+            "local-responses": bundles.provider("openai-responses", model),
+        },
+        {
+            name: bundles.model(at, name="smollm2", price=PRICE, context_window=2048, max_output_tokens=1024)
+            for name, at in (("smollm2", "local"), ("smollm2-responses", "local-responses"))
+        },
+        {
+            "small-talk": bundles.use_case("smollm2", timeouts=patient),
+            "small-talk-responses": bundles.use_case("smollm2-responses", timeouts=patient),
+        },
     )
     return start_sidecar(rules)
 
@@ -84,6 +97,23 @@ def test_it_answers_the_same_plain_and_streamed(agent: Agent) -> None:
         plain.usage.output_tokens,
     )
     assert 0 < plain.usage.output_tokens <= 24
+
+
+@pytest.mark.parametrize("kind", [OpenAIAgent, ResponsesAgent, AnthropicAgent])
+def test_its_responses_api_answers_every_agent(sidecar: SidecarProcess, kind: Any) -> None:
+    """Its own way too: its events have no index and no number."""
+    agent = kind(sidecar.url)
+    with agent.client:
+        heard = [
+            ask("small-talk-responses", "Say hello.", extra_body={"temperature": 0}, **SHORT[agent.dialect])
+            for ask in (agent.plain, agent.streamed)
+        ]
+    assert heard[0].text == heard[1].text != ""
+    for one in heard:
+        assert one.usage.input_tokens > 5
+        assert 0 < one.usage.output_tokens <= 24
+        assert one.cost_usd == price_of(one.usage)
+        assert sidecar.record(one.request_id).usage == one.usage
 
 
 @pytest.mark.parametrize("how", ["plain", "streamed"])

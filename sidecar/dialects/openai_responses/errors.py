@@ -22,9 +22,14 @@ __all__ = ["WireError", "decode_error", "encode_error", "error_object", "failure
 class WireError(msgspec.Struct, frozen=True):
     """`response.error`, and the `error` event of a stream."""
 
-    code: str | None = None
+    code: str | int | None = None
+    """A number is the status that llama.cpp would have answered with."""
     message: str | None = None
     type: str | None = None
+
+    @property
+    def word(self) -> str:
+        return self.code if isinstance(self.code, str) else self.type or ""
 
 
 _BY_CODE: dict[str, type[UpstreamError]] = {
@@ -58,16 +63,12 @@ _BY_CODE: dict[str, type[UpstreamError]] = {
 def failure_of(error: WireError | None) -> UpstreamError:
     """An answer that its provider gave up under status 200. A code that we do not know says nothing of the caller."""
     error = error or WireError()
-    kind = _BY_CODE.get(error.code or error.type or "", StreamFailed)
+    kind = _BY_CODE.get(error.word, StreamFailed)
     said = redact(error.message) if error.message else "no reason given"
     if issubclass(kind, Rejected):
         return kind(said)
-    word = error.code or error.type
-    return kind(
-        f"the provider broke the answer off: {redact(word)}: {said}"
-        if word
-        else f"the provider broke the answer off: {said}"
-    )
+    why = f"{redact(error.word)}: {said}" if error.word else said
+    return kind(f"the provider broke the answer off: {why}")
 
 
 def error_object(error: GatewayError, request_id: str) -> dict[str, object]:

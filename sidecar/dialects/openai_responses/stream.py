@@ -116,7 +116,6 @@ def cut_or_malformed(*, events_seen: bool, bytes_seen: bool) -> UpstreamError:
     return StreamCut("the provider's stream ended before the answer was whole")
 
 
-LIFECYCLE = frozenset({"response.created", "response.queued", "response.in_progress"})
 FINAL = frozenset({"response.completed", "response.incomplete"})
 """Finish reason, usage and end mark in one."""
 
@@ -126,8 +125,8 @@ class _ItemState:
 
     __slots__ = ("call", "has_arguments", "is_done", "parts")
 
-    def __init__(self, call: int | None = None) -> None:
-        self.call = call
+    def __init__(self) -> None:
+        self.call: int | None = None
         self.has_arguments = False
         self.is_done = False
         self.parts: set[tuple[str, int]] = set()

@@ -15,19 +15,10 @@ from sidecar.dialects.openai_responses.usage import decode_usage
 from sidecar.errors import GatewayError, MalformedAnswer, UpstreamError
 from sidecar.sse import BOM, EventTooLong, SseSplitter, encode_event, event_end, marked_events, parse_events
 
-_MARKS = tuple(
-    re.compile(re.escape(mark))
-    for mark in (
-        b"response.completed",
-        b"response.incomplete",
-        b"response.failed",
-        b"response.cancelled",
-        b'"error"',
-        DONE,
-    )
-)
-"""One stands in every event that holds usage, a finish reason, an error or the end mark. The whole answer stands in the
-first three, and is parsed once, at the end."""
+_MARKS = tuple(re.compile(re.escape(mark)) for mark in (b'"response"', b'"error"', DONE))
+"""One stands in every event that holds usage, a finish reason, an error or the end mark. In a JSON string a quote is
+escaped, so no text holds one of the first two. The whole answer stands in the last event, and is parsed once.
+"""
 
 
 class _UsageBytes(msgspec.Struct, frozen=True):
@@ -50,13 +41,9 @@ class _PricedResponse(msgspec.Struct, frozen=True):
     response: _Priced | None = None
 
 
-class _Numbered(msgspec.Struct, frozen=True):
-    sequence_number: int = -1
-
-
 _USAGE_BYTES = msgspec.json.Decoder(_ResponseBytes)
 _PRICED = msgspec.json.Decoder(_PricedResponse)
-_NUMBERED = msgspec.json.Decoder(_Numbered)
+_NUMBER = re.compile(rb'"sequence_number"\s*:\s*(\d{1,15})')
 
 
 class ResponsesTap:
@@ -101,10 +88,7 @@ class ResponsesTap:
         return encode_failure(self._head, self._next_number(), error, request_id)
 
     def _next_number(self) -> int:
-        numbers = [-1]
-        for event in parse_events(self._last):
-            numbers.append(_NUMBERED.decode(event.data).sequence_number)
-        return max(numbers) + 1
+        return max((int(number) for number in _NUMBER.findall(self._last)), default=-1) + 1
 
     def _hand_on(self, whole: bytes) -> bytes:
         out = b"".join(self._read(whole))

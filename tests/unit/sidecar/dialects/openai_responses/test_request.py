@@ -16,6 +16,7 @@ from sidecar.canonical.request import (
     ToolCall,
 )
 from sidecar.dialects.anthropic import ANTHROPIC
+from sidecar.dialects.openai_chat import OPENAI_CHAT
 from sidecar.dialects.openai_responses import OPENAI_RESPONSES
 from sidecar.dialects.signatures import mark_responses
 from sidecar.errors import CannotCarry, MalformedRequest
@@ -124,8 +125,6 @@ def test_a_function_is_strict_only_where_the_caller_said_so() -> None:
     """The API takes a function that does not say to be strict, and the other dialects do not."""
     tool = {"name": "f", "parameters": {"type": "object"}}
     chat = {"model": "m", "messages": [{"role": "user", "content": "Hi"}], "tools": [{"function": tool}]}
-    from sidecar.dialects.openai_chat import OPENAI_CHAT
-
     request = OPENAI_CHAT.decode_request(OPENAI_CHAT.open(json.dumps(chat).encode()))
     sent = json.loads(OPENAI_RESPONSES.encode_request(request, "t", 100).body)
     assert sent["tools"][0]["strict"] is False

@@ -25,7 +25,16 @@ from sidecar.canonical.events import (
 )
 from sidecar.canonical.request import Reasoning, Refusal, Text, ToolCall
 from sidecar.dialects.openai_responses import OPENAI_RESPONSES
-from sidecar.errors import ContextTooLong, MalformedAnswer, NotReady, Rejected, StreamFailed, StreamStalled, Throttled
+from sidecar.errors import (
+    ContextTooLong,
+    MalformedAnswer,
+    NotReady,
+    Rejected,
+    ServerFault,
+    StreamFailed,
+    StreamStalled,
+    Throttled,
+)
 
 MESSAGE = {"type": "message", "id": "msg_1", "role": "assistant", "content": []}
 CALL = {"type": "function_call", "id": "fc_1", "call_id": "call_1", "name": "f", "arguments": ""}
@@ -124,8 +133,8 @@ def test_what_a_server_did_not_stream_is_not_lost(sent: list[bytes], expected: t
         (event("error", code="rate_limit_exceeded", message="m"), Throttled),
         (event("error", error={"code": "context_length_exceeded", "message": "m"}), ContextTooLong),
         (event("error", error="overloaded"), StreamFailed),
-        (event("error", code=7), MalformedAnswer),
-        (b'data: {"error":{"message":"m","type":"server_error","code":500}}\n\n', MalformedAnswer),
+        (event("error", code={}), MalformedAnswer),
+        (b'data: {"error":{"message":"m","type":"server_error","code":500}}\n\n', ServerFault),
         (b'data: {"error":{"message":"m"}}\n\n', StreamFailed),
         (event("response.failed", response={"error": {"code": "invalid_prompt", "message": "m"}}), Rejected),
         (event("response.failed", response=None), StreamFailed),

@@ -86,12 +86,18 @@ def fed_up_to(mark: bytes) -> tuple[Tap, bytes]:
 
 def test_a_failure_goes_on_from_what_has_passed() -> None:
     tap, passed = fed_up_to(b"event: response.output_text.done")
-    assert tap.feed(b"event: response.outp") == b""
+    tap.feed(b"event: response.outp")
     failed = json.loads(tap.encode_failure(StreamStalled("silence"), "req-1").split(b"data: ")[1])
     assert failed["type"] == "response.failed"
     assert failed["sequence_number"] == passed.count(b"event: ")
     assert failed["response"]["id"] == "resp_1"
     assert failed["response"]["error"] == {"code": "stream_stalled", "message": "silence", "request_id": "req-1"}
+
+
+def test_what_passed_last_need_not_be_readable() -> None:
+    tap, _ = fed_up_to(b"event: response.output_text.done")
+    tap.feed(b"data: {no json at all\n\n")
+    assert json.loads(tap.encode_failure(StreamStalled("silence"), "").split(b"data: ")[1])["type"] == "response.failed"
 
 
 def test_before_a_response_it_is_an_error() -> None:
