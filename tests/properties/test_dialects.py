@@ -168,7 +168,7 @@ def requests(draw: st.DrawFn, dialect: str) -> ChatRequest:
     messages.append(Message("user", tuple(draw(user))))
     for _ in range(draw(st.integers(0, 2))):
         calls = draw(st.lists(CALL, max_size=2))
-        said: list[AnyPart] = [] if dialect == "openai" else draw(st.lists(thoughts, max_size=2))
+        said: list[AnyPart] = [] if dialect in ("openai", "gemini") else draw(st.lists(thoughts, max_size=2))
         said += draw(st.lists(text, min_size=0 if calls else 1, max_size=1))
         messages.append(Message("assistant", (*said, *calls)))
         answers = [
@@ -226,7 +226,7 @@ def requests(draw: st.DrawFn, dialect: str) -> ChatRequest:
     elif not is_anthropic:
         efforts = st.sampled_from(["none", "minimal", "low", "medium", "high", "xhigh"])
         reasoning = draw(st.none() | st.builds(ReasoningRequest, effort=efforts))
-    label = NAME if dialect == "openai" else st.none()
+    label = st.none() if is_anthropic or is_gemini else NAME
     has_parallel = choice is not None and choice.mode != "none" and not is_gemini
     tiers = {"anthropic": ["auto", "standard_only"], "gemini": ["default", "flex", "priority"]}
     return ChatRequest(
