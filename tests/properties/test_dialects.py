@@ -373,7 +373,7 @@ def test_a_stream_in_any_order_is_one_that_its_dialect_reads(dialect: Dialect, e
     sent, got = collect(events), collect(decoded)
     assert said(got) == said(sent)
     assert got.usage == sent.usage
-    if dialect.name != "openai":
+    if dialect.name not in ("openai", "gemini"):  # which have no marks between two texts
         assert msgspec.structs.replace(got, created=None) == sent
 
 
