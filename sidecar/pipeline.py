@@ -329,7 +329,7 @@ class Pipeline:
             idle_seconds=timeouts.stream_idle,
             deadline=deadline,
             settle=settle,
-            encode_error=lambda error: call.inbound.dialect.encode_stream_error(error, call.inbound.id),
+            encode_error=lambda error: tap.encode_failure(error, call.inbound.id),
         )
 
     def _end(

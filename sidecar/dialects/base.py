@@ -93,6 +93,10 @@ class StreamEncoder(Protocol):
         """`Failed` is encoded as the dialect's own error event, and no end mark follows it, ever."""
         ...
 
+    def encode_failure(self, error: GatewayError, request_id: str) -> bytes:
+        """As in `Tap`."""
+        ...
+
 
 class Tap(Protocol):
     """Stands in a stream that passes through: bytes in, whole events out as they came, and reads what the books need.
@@ -118,6 +122,11 @@ class Tap(Protocol):
 
     def finish(self) -> bytes:
         """The bytes have ended: what is left. Sets `failed` to StreamCut when no finish reason was seen."""
+        ...
+
+    def encode_failure(self, error: GatewayError, request_id: str) -> bytes:
+        """Our error as the caller's dialect says it at this point of this stream, with our code in it. No end mark
+        follows, and nothing else."""
         ...
 
 
@@ -153,8 +162,6 @@ class Dialect:
     in all its forms; anything like a key in the provider's message is masked."""
     encode_error: Callable[[GatewayError, str], bytes]
     """Our error in this dialect's own error shape, with our code in it, for a plain answer; the request id."""
-    encode_stream_error: Callable[[GatewayError, str], bytes]
-    """The same as the dialect's error event inside a stream that has begun. No end mark follows."""
 
     encode_models: Callable[[Iterable[tuple[str, str]], int], bytes]
     """`GET /v1/models`: (id, owner) pairs and a Unix time for the field that must name one."""

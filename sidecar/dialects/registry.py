@@ -6,5 +6,10 @@ from schemas.bundle import DialectName
 from sidecar.dialects.anthropic import ANTHROPIC
 from sidecar.dialects.base import Dialect
 from sidecar.dialects.openai_chat import OPENAI_CHAT
+from sidecar.dialects.openai_responses import OPENAI_RESPONSES
 
-DIALECTS: Mapping[DialectName, Dialect] = {"anthropic": ANTHROPIC, "openai": OPENAI_CHAT}
+DIALECTS: Mapping[DialectName, Dialect] = {
+    "anthropic": ANTHROPIC,
+    "openai": OPENAI_CHAT,
+    "openai-responses": OPENAI_RESPONSES,
+}

@@ -3,7 +3,7 @@
 from schemas.record import Usage
 from sidecar.canonical.events import CONTENT_EVENTS, AnyEvent, Ended, Failed, Finished, Started, UsageReported
 from sidecar.dialects.base import StreamDecoder, StreamEncoder
-from sidecar.errors import UpstreamError
+from sidecar.errors import GatewayError, UpstreamError
 
 
 class Translator:
@@ -29,6 +29,9 @@ class Translator:
         if self.finished and not self.ended and not any(isinstance(event, Ended | Failed) for event in events):
             events.append(Ended())  # a finish reason is success, even where the end mark never came
         return self._pass_on(events)
+
+    def encode_failure(self, error: GatewayError, request_id: str) -> bytes:
+        return self._encoder.encode_failure(error, request_id)
 
     def _pass_on(self, events: list[AnyEvent]) -> bytes:
         for place, event in enumerate(events):

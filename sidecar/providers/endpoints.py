@@ -31,6 +31,7 @@ def _anthropic(key: str, headers: Mapping[str, str]) -> tuple[str, str]:
 
 API_FAMILIES: dict[DialectName, ApiFamily] = {
     "openai": ApiFamily(_bearer, {}),
+    "openai-responses": ApiFamily(_bearer, {}),
     # The version that our translation speaks; under newer ones sampling knobs are refused.
     "anthropic": ApiFamily(_anthropic, {"anthropic-version": "2023-06-01"}),
 }

@@ -35,7 +35,11 @@ from sidecar.telemetry.recent import RecentCalls
 
 OPENAI, ANTHROPIC = DIALECTS["openai"], DIALECTS["anthropic"]
 
-CALL_PATHS: Mapping[str, Dialect] = {"/v1/chat/completions": OPENAI, "/v1/messages": ANTHROPIC}
+CALL_PATHS: Mapping[str, Dialect] = {
+    "/v1/chat/completions": OPENAI,
+    "/v1/responses": DIALECTS["openai-responses"],
+    "/v1/messages": ANTHROPIC,
+}
 
 SHUTTING_DOWN = "this sidecar is shutting down, and the time that open calls had is over"
 REQUEST_ID = web.RequestKey("request_id", str)

@@ -193,6 +193,111 @@ class OpenAIAgent:
         )
 
 
+class ResponsesAgent:
+    """The same SDK by its other API."""
+
+    dialect = "openai-responses"
+    path = "/v1/responses"
+    end_mark = b"response.completed"
+
+    def __init__(self, url: str, key: str = NO_KEY, **options: Any) -> None:
+        self.client = openai.OpenAI(base_url=f"{url}/v1", api_key=key, **options)
+
+    def plain(self, model: str, question: str, wish: str = "text", **more: Any) -> Heard:
+        raw = self.client.responses.with_raw_response.create(**self._request(model, question, wish, more))
+        answer, cost = raw.parse(), raw.headers.get("x-pointsman-cost-usd")
+        return self._heard(answer, None if cost is None else Decimal(cost), raw.headers)
+
+    def streamed(self, model: str, question: str, wish: str = "text", **more: Any) -> Heard:
+        raw = self.client.responses.with_raw_response.create(**self._request(model, question, wish, more), stream=True)
+        text, reasoning, number, last = "", "", -1, None
+        for event in raw.parse():
+            number, last = number + 1, event
+            assert event.sequence_number == number
+            if event.type == "response.output_text.delta":
+                text += event.delta
+            elif event.type == "response.reasoning_summary_text.delta":
+                reasoning += event.delta
+        if last is None or last.type not in ("response.completed", "response.incomplete"):
+            raise AssertionError(f"the stream ended with {last}")
+        cost = (last.response.usage.model_extra or {}).get("cost_usd")
+        heard = self._heard(last.response, None if cost is None else Decimal(str(cost)), raw.headers)
+        assert (heard.text, heard.reasoning) == (text, reasoning)
+        return heard
+
+    def leave_early(self, model: str, question: str) -> tuple[str, str]:
+        request = self._request(model, question, "text", {})
+        with self.client.responses.with_streaming_response.create(**request, stream=True) as raw:
+            for event in raw.parse():
+                if event.type == "response.output_text.delta":
+                    return raw.headers["x-pointsman-request-id"], event.delta
+        raise AssertionError("the stream held no text")
+
+    def answer_tools(self, model: str, question: str, heard: Heard, result: str, *, stream: bool) -> Heard:
+        results = [{"type": "function_call_output", "call_id": call.id, "output": result} for call in heard.calls]
+        items = [{"role": "user", "content": question}, *heard.turn, *results]
+        method = self.streamed if stream else self.plain
+        return method(model, question, "tool", input=items)
+
+    def body(self, model: str, question: str, *, stream: bool) -> dict[str, Any]:
+        return {**self._request(model, question, "text", {}), "stream": stream}
+
+    def _request(self, model: str, question: str, wish: str, more: dict[str, Any]) -> dict[str, Any]:
+        content: Any = question
+        if wish == "image":
+            url = f"data:image/png;base64,{PIXEL}"
+            image = {"type": "input_image", "image_url": url, "detail": "auto"}
+            content = [{"type": "input_text", "text": question}, image]
+        schema = {"type": "json_schema", "name": "forecast", "schema": WEATHER, "strict": True}
+        knobs: dict[str, dict[str, Any]] = {
+            "tool": {"tools": [{"type": "function", "name": "weather", "parameters": WEATHER, "strict": True}]},
+            "schema": {"text": {"format": schema}},
+            "reasoning": {"reasoning": {"effort": "low"}},
+        }
+        if "messages" in more:
+            more = {name: value for name, value in more.items() if name != "messages"} | {
+                "input": [message | {"content": _as_input(message["content"])} for message in more["messages"]]
+            }
+        limit = {"max_output_tokens": MAX_TOKENS}
+        return {"model": model, "input": [{"role": "user", "content": content}], **limit, **knobs.get(wish, {}), **more}
+
+    def _heard(self, answer: Any, cost: Decimal | None, headers: Any) -> Heard:
+        calls = [item for item in answer.output if item.type == "function_call"]
+        thoughts = [item for item in answer.output if item.type == "reasoning"]
+        usage = answer.usage
+        return Heard(
+            text=answer.output_text,
+            finish=self._finish(answer, calls),
+            usage=Usage(
+                input_tokens=usage.input_tokens,
+                output_tokens=usage.output_tokens,
+                cache_read_tokens=usage.input_tokens_details.cached_tokens,
+                cache_write_tokens=usage.input_tokens_details.cache_write_tokens or 0,
+                reasoning_tokens=usage.output_tokens_details.reasoning_tokens,
+            ),
+            cost_usd=cost,
+            headers=headers,
+            calls=tuple(Called(call.call_id, call.name, json.loads(call.arguments)) for call in calls),
+            reasoning="".join(part.text for item in thoughts for part in item.summary),
+            turn=[item.to_dict() for item in answer.output],
+        )
+
+    def _finish(self, answer: Any, calls: list[Any]) -> str:
+        if answer.status == "incomplete":
+            reasons = {"max_output_tokens": "length", "content_filter": "refused"}
+            return reasons[answer.incomplete_details.reason]
+        return "tools" if calls else "done"
+
+
+def _as_input(parts: Any) -> Any:
+    """Chat's text parts, and the marks on them, by this API's names."""
+    return [
+        {"type": "input_text", "text": part["text"]}
+        | ({"prompt_cache_breakpoint": {"mode": "explicit"}} if "cache_control" in part else {})
+        for part in parts
+    ]
+
+
 class AnthropicAgent:
     dialect = "anthropic"
     path = "/v1/messages"

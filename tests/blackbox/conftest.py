@@ -1,6 +1,7 @@
-"""Every crossing of dialects through one sidecar process: both official SDKs against a provider of either dialect."""
+"""Every crossing of dialects through one sidecar process: the official SDKs against a provider of either dialect."""
 
 from collections.abc import Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass
 from decimal import Decimal
 
@@ -8,7 +9,7 @@ import pytest
 
 from schemas.bundle import Price
 from schemas.record import CallRecord, Usage
-from tests.blackbox.agents import Agent, AnthropicAgent, OpenAIAgent
+from tests.blackbox.agents import Agent, AnthropicAgent, OpenAIAgent, ResponsesAgent
 from tests.fakes import bundles
 from tests.fakes.sidecar import SidecarProcess, StartSidecar
 from tests.fakes.simulator import SimulatorProcess, StartSimulator
@@ -75,12 +76,14 @@ def crossing_sidecar(start_sidecar: StartSidecar, provider: SimulatorProcess) ->
 
 @pytest.fixture(scope="module")
 def agents(crossing_sidecar: SidecarProcess) -> Iterator[dict[str, Agent]]:
-    openai_agent, anthropic_agent = OpenAIAgent(crossing_sidecar.url), AnthropicAgent(crossing_sidecar.url)
-    with openai_agent.client, anthropic_agent.client:
-        yield {"openai": openai_agent, "anthropic": anthropic_agent}
+    made = [kind(crossing_sidecar.url) for kind in (OpenAIAgent, ResponsesAgent, AnthropicAgent)]
+    with ExitStack() as clients:
+        for agent in made:
+            clients.enter_context(agent.client)
+        yield {agent.dialect: agent for agent in made}
 
 
-@pytest.fixture(params=["openai", "anthropic"])
+@pytest.fixture(params=["openai", "openai-responses", "anthropic"])
 def agent(request: pytest.FixtureRequest, agents: dict[str, Agent]) -> Agent:
     return agents[request.param]
 
@@ -89,7 +92,7 @@ def agent(request: pytest.FixtureRequest, agents: dict[str, Agent]) -> Agent:
 def crossing(
     request: pytest.FixtureRequest, agent: Agent, crossing_sidecar: SidecarProcess, provider: SimulatorProcess
 ) -> Crossing:
-    """All four, one after the other, each without faults and with an empty journal."""
+    """All of them, one after the other, each without faults and with an empty journal."""
     provider.clear()
     agent.plain(request.param, "Are you there?")  # closes the breaker that an earlier test's faults have fed
     provider.clear()

@@ -11,7 +11,7 @@ from tests.blackbox.conftest import Crossing
 from tests.fakes import wire
 from tests.fakes.sidecar import SidecarProcess
 
-SDKS: dict[str, Any] = {"openai": openai, "anthropic": anthropic}
+SDKS: dict[str, Any] = {"openai": openai, "openai-responses": openai, "anthropic": anthropic}
 QUESTION = "What time is it?"
 HOWS = pytest.mark.parametrize("how", ["plain", "streamed"])
 
@@ -26,7 +26,7 @@ def refused(crossing: Crossing, how: str, model: str | None = None) -> Any:
 
 def code_in(error: Any, dialect: str) -> str:
     """Our word, where each SDK's users look for one."""
-    return str(error.code if dialect == "openai" else error.body["error"]["code"])
+    return str(error.code if dialect != "anthropic" else error.body["error"]["code"])
 
 
 @HOWS

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 import msgspec
 
 from sidecar.dialects.anthropic.envelope import forward, open_envelope
-from sidecar.dialects.anthropic.errors import decode_error, encode_error, encode_stream_error
+from sidecar.dialects.anthropic.errors import decode_error, encode_error
 from sidecar.dialects.anthropic.request import decode_request, encode_request
 from sidecar.dialects.anthropic.response import decode_response, encode_response, read_answer
 from sidecar.dialects.anthropic.stream import AnthropicDecoder, AnthropicEncoder
@@ -50,7 +50,6 @@ ANTHROPIC = Dialect(
     new_encoder=AnthropicEncoder,
     decode_error=decode_error,
     encode_error=encode_error,
-    encode_stream_error=encode_stream_error,
     encode_models=encode_models,
     path=lambda _model, _stream: "/v1/messages",
     forwarded_headers=frozenset({"anthropic-version", "anthropic-beta"}),

@@ -19,6 +19,7 @@ from sidecar.canonical.request import (
     ToolCall,
     ToolResult,
 )
+from sidecar.dialects.signatures import responses_item
 from sidecar.errors import CannotCarry
 
 DEFAULT_TTL = "5m"
@@ -297,8 +298,9 @@ def encode_part(part: AnyPart, dropped: list[str]) -> Block | None:
                 is_error=part.is_error,
                 cache_control=mark,
             )
-        case Reasoning(signature=None):
-            # A thinking block must come back as it was signed; without a signature the API refuses the request.
+        case Reasoning(signature=signature) if signature is None or responses_item(signature) is not None:
+            # A thinking block must come back as it was signed; without a signature, or with another vendor's, the API
+            # refuses the request.
             dropped.append("messages.reasoning")
             return None
         case Reasoning(text=text, signature=signature):

@@ -21,6 +21,7 @@ from sidecar.dialects.anthropic.fields import (
 )
 from sidecar.dialects.base import BODY_ALONE, Envelope, InPath
 from sidecar.dialects.estimate import estimate_tokens
+from sidecar.dialects.signatures import RESPONSES_MARK, responses_item
 from sidecar.errors import MalformedRequest
 
 
@@ -129,15 +130,15 @@ def _metadata(fields: Mapping[str, msgspec.Raw]) -> dict[str, str]:
 
 
 _MODEL_FIELD = re.compile(rb'"model"[ \t\r\n]*:[ \t\r\n]*')
-_UNSIGNED_HINT = re.compile(rb'"signature"[ \t\r\n]*:[ \t\r\n]*""')
+_UNSIGNED_HINT = re.compile(rb'"signature"[ \t\r\n]*:[ \t\r\n]*"(?:"|%b)' % RESPONSES_MARK.encode())
 
 
 def forward(envelope: Envelope, model: str) -> bytes:
     """Replaces the name of the model where it stands. Where the body says `"model"` more than once, only reading tells
     which one is the field: then the fields are written anew, each with its own bytes.
 
-    Thinking without a signature is left out. It comes from an answer of another vendor, which this conversation went to
-    before; Anthropic refuses a request for it.
+    Thinking without a signature of Anthropic's is left out. It comes from an answer of another vendor, which this
+    conversation went to before; Anthropic refuses a request for it.
     """
     named = msgspec.json.encode(model)
     body = envelope.body
@@ -169,4 +170,9 @@ def _is_unsigned(block: msgspec.Raw) -> bool:
     if _UNSIGNED_HINT.search(block) is None:
         return False
     thought = read_value("messages.content", block, _THOUGHT)
-    return thought.type == "thinking" and thought.signature == ""
+    signature = thought.signature
+    return (
+        thought.type == "thinking"
+        and isinstance(signature, str)
+        and (not signature or responses_item(signature) is not None)
+    )

@@ -12,6 +12,7 @@ from sidecar.canonical.request import AnyPart, Reasoning, Refusal
 from sidecar.canonical.response import ChatResponse, Choice, FinishReason
 from sidecar.dialects.anthropic.blocks import BadBlock, Block, ThinkingBlock, decode_content, encode_part, parse
 from sidecar.dialects.base import PlainAnswer
+from sidecar.dialects.cost import encode_cost
 from sidecar.errors import CannotCarry, MalformedAnswer
 
 FINISHES: dict[str, FinishReason] = {
@@ -92,11 +93,6 @@ def encode_usage(usage: Usage | None, cost: Decimal | None = None) -> UsageOut:
         output_tokens_details=OutputDetails(usage.reasoning_tokens) if usage.reasoning_tokens else None,
         cost_usd=None if cost is None else msgspec.Raw(encode_cost(cost)),
     )
-
-
-def encode_cost(cost: Decimal) -> bytes:
-    """A JSON number with every digit that the sum has."""
-    return format(cost, "f").encode()
 
 
 class _Books(msgspec.Struct, frozen=True, tag_field="type", tag="message"):

@@ -33,7 +33,7 @@ from sidecar.dialects.anthropic.response import (
 )
 from sidecar.dialects.base import PriceOf
 from sidecar.dialects.redact import redact
-from sidecar.errors import MalformedAnswer, StreamCut, StreamFailed
+from sidecar.errors import GatewayError, MalformedAnswer, StreamCut, StreamFailed
 from sidecar.sse import EventTooLong, SseDecoder
 
 
@@ -332,6 +332,10 @@ class AnthropicEncoder:
         self._out.clear()
         return out
 
+    def encode_failure(self, error: GatewayError, request_id: str) -> bytes:
+        self._closed = True
+        return encode_stream_error(error, request_id)
+
     def _on(self, event: AnyEvent) -> None:
         match event:
             case TextDelta(text=text) | RefusalDelta(text=text):
@@ -366,8 +370,7 @@ class AnthropicEncoder:
             case Ended():
                 self._stop()
             case Failed(error=error):
-                self._closed = True
-                self._out.append(encode_stream_error(error, ""))
+                self._out.append(self.encode_failure(error, ""))
 
     def _start(self, event: Started) -> None:
         # The API names its input before the answer begins. Other dialects count at the end, so this is an estimate,

@@ -6,10 +6,12 @@ from decimal import Decimal
 import msgspec
 
 from schemas.record import Usage
-from sidecar.dialects.anthropic.response import WireUsage, encode_cost
+from sidecar.dialects.anthropic.errors import encode_stream_error
+from sidecar.dialects.anthropic.response import WireUsage
 from sidecar.dialects.anthropic.stream import Chunk, decode_chunk, end_failure, stream_failure
 from sidecar.dialects.base import PriceOf
-from sidecar.errors import MalformedAnswer, StreamCut, UpstreamError
+from sidecar.dialects.cost import encode_cost
+from sidecar.errors import GatewayError, MalformedAnswer, StreamCut, UpstreamError
 from sidecar.sse import EventTooLong, SseSplitter, encode_event, event_end, marked_events, parse_events
 
 _NOTABLE = (re.compile(rb"message_"), re.compile(rb"error"))
@@ -56,6 +58,9 @@ class AnthropicTap:
         # An event whose lines are whole counts, as it does for who decodes; a line cut in two would spoil what follows.
         out = self._look(rest) if rest.endswith((b"\n", b"\r")) else rest
         return out if self.finished else self._cut()
+
+    def encode_failure(self, error: GatewayError, request_id: str) -> bytes:
+        return encode_stream_error(error, request_id)
 
     def _cut(self) -> bytes:
         if self.failed is None:

@@ -2,7 +2,7 @@
 
 from sidecar.dialects.base import Dialect, PriceOf, StreamEncoder
 from sidecar.dialects.openai_chat.envelope import forward, open_envelope
-from sidecar.dialects.openai_chat.errors import decode_error, encode_error, encode_stream_error
+from sidecar.dialects.openai_chat.errors import decode_error, encode_error
 from sidecar.dialects.openai_chat.models import encode_models
 from sidecar.dialects.openai_chat.request import decode_request, encode_request
 from sidecar.dialects.openai_chat.response import decode_response, encode_response, read_answer
@@ -29,7 +29,6 @@ OPENAI_CHAT = Dialect(
     new_encoder=_new_encoder,
     decode_error=decode_error,
     encode_error=encode_error,
-    encode_stream_error=encode_stream_error,
     encode_models=encode_models,
     path=lambda _model, _stream: "/chat/completions",
     # Not openai-organization and openai-project: they belong to the credential, and an agent's would not fit ours.

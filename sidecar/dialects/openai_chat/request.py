@@ -26,6 +26,7 @@ from sidecar.canonical.request import (
     ToolResult,
 )
 from sidecar.dialects.base import Encoded, Envelope
+from sidecar.dialects.data_url import data_url, split_data_url
 from sidecar.dialects.openai_chat.response import encode_tool_call
 from sidecar.errors import CannotCarry, MalformedRequest
 
@@ -393,7 +394,7 @@ def _decode_image(part: _Part) -> Image | None:
     url, detail = part.image_url.url, part.image_url.detail
     if not url.startswith("data:"):
         return Image(url=url, detail=detail, cache_ttl=_ttl(part))
-    inline = _split_data_url(url)
+    inline = split_data_url(url)
     return inline and Image(data=inline[1], media_type=inline[0], detail=detail, cache_ttl=_ttl(part))
 
 
@@ -410,7 +411,7 @@ def _decode_file(part: _Part) -> File | None:
         return File(file_id=file.file_id, name=file.filename, cache_ttl=_ttl(part))
     media_type, data = None, file.file_data
     if data.startswith("data:"):
-        inline = _split_data_url(data)
+        inline = split_data_url(data)
         if inline is None:
             return None
         media_type, data = inline
@@ -424,14 +425,6 @@ _PARTS: Mapping[str, Callable[[_Part], AnyPart | None]] = {
     "file": _decode_file,
     "refusal": _decode_refusal,
 }
-
-
-def _split_data_url(url: str) -> tuple[str, str] | None:
-    """Media type and base64 (RFC 2397); None where the data is not base64."""
-    head, comma, data = url.removeprefix("data:").partition(",")
-    if not comma or not head.endswith(";base64"):
-        return None
-    return head.split(";", 1)[0] or "text/plain", data
 
 
 # --- canonical to chat ----------------------------------------------------------------------------------------------
@@ -609,9 +602,7 @@ def _encode_user_part(part: AnyPart) -> dict[str, object]:
         case Audio(format=format_) if format_ in _AUDIO_FORMATS:
             return {"type": "input_audio", "input_audio": {"data": part.data, "format": format_}}
         case File(data=str(data)):
-            file: dict[str, object] = {
-                "file_data": f"data:{part.media_type};base64,{data}" if part.media_type else data
-            }
+            file: dict[str, object] = {"file_data": data_url(part.media_type, data)}
             if part.name is not None:
                 file["filename"] = part.name
             return {"type": "file", "file": file}

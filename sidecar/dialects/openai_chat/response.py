@@ -192,7 +192,7 @@ def _encode_message(parts: Iterable[AnyPart]) -> dict[str, object]:
             case Text():
                 texts.append(part.text)
             case Reasoning():
-                reasoning.append(part.text)
+                reasoning += [part.text] if part.text else []
             case RedactedReasoning():  # readable by its own vendor only, and by nobody through this dialect
                 pass
             case Refusal():

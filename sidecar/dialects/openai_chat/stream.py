@@ -25,7 +25,7 @@ from sidecar.dialects.base import PriceOf
 from sidecar.dialects.openai_chat.errors import encode_stream_error
 from sidecar.dialects.openai_chat.response import call_id, decode_finish, encode_finish, message_of
 from sidecar.dialects.openai_chat.usage import WireUsage, decode_usage, encode_usage
-from sidecar.errors import MalformedAnswer, StreamCut, StreamFailed, UpstreamError
+from sidecar.errors import GatewayError, MalformedAnswer, StreamCut, StreamFailed, UpstreamError
 from sidecar.sse import EventTooLong, SseDecoder, SseEvent, encode_event
 
 DONE = b"[DONE]"
@@ -242,6 +242,10 @@ class ChatStreamEncoder:
     def encode(self, events: Iterable[AnyEvent]) -> bytes:
         return b"".join(self._encode(event) for event in events if not self._closed)
 
+    def encode_failure(self, error: GatewayError, request_id: str) -> bytes:
+        self._closed = True
+        return encode_stream_error(error, request_id)
+
     def _encode(self, event: AnyEvent) -> bytes:
         match event:
             case TextDelta():
@@ -267,8 +271,7 @@ class ChatStreamEncoder:
             case Ended():
                 return self._end()
             case Failed():
-                self._closed = True
-                return encode_stream_error(event.error, "")
+                return self.encode_failure(event.error, "")
             case PartEnded() | ReasoningSigned() | ReasoningRedacted():
                 return b""  # chat has no marks between parts, and no thinking that only its vendor can read
 

@@ -6,6 +6,8 @@ import msgspec
 
 from schemas.record import Usage
 from sidecar.dialects.base import PriceOf
+from sidecar.dialects.cost import encode_cost
+from sidecar.dialects.openai_chat.errors import encode_stream_error
 from sidecar.dialects.openai_chat.response import decode_finish
 from sidecar.dialects.openai_chat.stream import (
     DONE,
@@ -15,8 +17,8 @@ from sidecar.dialects.openai_chat.stream import (
     cut_or_malformed,
     parse_chunk,
 )
-from sidecar.dialects.openai_chat.usage import decode_usage, encode_cost
-from sidecar.errors import MalformedAnswer, UpstreamError
+from sidecar.dialects.openai_chat.usage import decode_usage
+from sidecar.errors import GatewayError, MalformedAnswer, UpstreamError
 from sidecar.sse import BOM, EventTooLong, SseSplitter, event_end, marked_events, parse_events
 
 # Inside a JSON string a quote is escaped, so an answer's text never holds one of the three with its quotes.
@@ -63,6 +65,9 @@ class ChatTap:
         if self.failed is None and not self.finished:
             self.failed = cut_or_malformed(events_seen=self._events_seen, bytes_seen=self._bytes_seen)
         return out
+
+    def encode_failure(self, error: GatewayError, request_id: str) -> bytes:
+        return encode_stream_error(error, request_id)
 
     def _rest(self, rest: bytes) -> bytes:
         """Half a line is nothing that an SDK could read, and an error event may have to follow it."""

@@ -5,6 +5,7 @@ from decimal import Decimal
 import msgspec
 
 from schemas.record import Usage
+from sidecar.dialects.cost import encode_cost
 
 
 class PromptDetails(msgspec.Struct, omit_defaults=True):
@@ -78,8 +79,3 @@ def encode_usage(usage: Usage, cost_usd: Decimal | None = None) -> bytes:
             cost_usd=msgspec.UNSET if cost_usd is None else msgspec.Raw(encode_cost(cost_usd)),
         )
     )
-
-
-def encode_cost(cost_usd: Decimal) -> bytes:
-    """A JSON number, exact and without an exponent: `0.000123`. The same in every dialect's `cost_usd`."""
-    return format(cost_usd, "f").encode()

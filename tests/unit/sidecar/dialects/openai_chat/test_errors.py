@@ -165,7 +165,7 @@ def test_the_official_sdk_raises_our_error_with_its_code() -> None:
 
 
 def test_the_official_sdk_raises_an_error_inside_a_stream() -> None:
-    body = OPENAI_CHAT.encode_stream_error(StreamStalled("silence for 30 s"), "req-1")
+    body = OPENAI_CHAT.new_tap(True, lambda _usage: None).encode_failure(StreamStalled("silence for 30 s"), "req-1")
     assert b"[DONE]" not in body
     with client_of(200, body, "text/event-stream") as client:
         stream = client.chat.completions.create(

@@ -11,8 +11,8 @@ from schemas.record import Usage
 from sidecar.canonical.request import RedactedReasoning, Refusal, Text, ToolCall
 from sidecar.canonical.response import ChatResponse, Choice, FinishReason
 from sidecar.dialects.base import PlainAnswer
+from sidecar.dialects.cost import encode_cost
 from sidecar.dialects.openai_chat import OPENAI_CHAT
-from sidecar.dialects.openai_chat.usage import encode_cost
 from sidecar.errors import MalformedAnswer
 
 
