@@ -47,6 +47,7 @@ from sidecar.ports import CallObserver, Clock, RecordSink, Upstream, UpstreamAns
 from sidecar.routing.facts import Facts
 from sidecar.routing.fallback import Step, backoff_seconds, step_after
 from sidecar.routing.health import Health
+from sidecar.routing.owners import Owners
 from sidecar.routing.plan import Plan, Planned, plan, plan_pinned
 from sidecar.routing.snapshot import UseCase
 from sidecar.routing.usecase import select_use_case
@@ -94,6 +95,7 @@ class Pipeline:
         self._sink = sink
         self._observers = observers
         self._spend = SpendBook()
+        self._owners = Owners()
         self._default_use_case = default_use_case
         self._default_agent = default_agent
 
@@ -142,7 +144,7 @@ class Pipeline:
             metadata=envelope.metadata,
         )
         at_text = at.isoformat(timespec="milliseconds").replace("+00:00", "Z")
-        return Call(inbound, envelope, self._plan(inbound, use_case, facts, at), agent, at_text)
+        return Call(inbound, envelope, self._plan(inbound, use_case, facts, at, envelope.continues), agent, at_text)
 
     def plan_for(self, use_case: UseCase, facts: Facts, at: datetime) -> Plan:
         """What would happen to such a call now."""
@@ -154,13 +156,16 @@ class Pipeline:
             at=at,
         )
 
-    def _plan(self, inbound: Inbound, use_case: UseCase, facts: Facts, at: datetime) -> Plan:
+    def _plan(self, inbound: Inbound, use_case: UseCase, facts: Facts, at: datetime, continues: str | None) -> Plan:
         wanted = inbound.headers.get("x-pointsman-target")
-        if wanted is None:
-            return self.plan_for(use_case, facts, at)
-        if inbound.snapshot.callers and not (inbound.caller and inbound.caller.pin):
-            raise NotAllowed("x-pointsman-target needs a caller that is granted pin in pointsman.yaml")
-        return plan_pinned(inbound.snapshot, use_case, wanted)
+        if wanted is not None:
+            if inbound.snapshot.callers and not (inbound.caller and inbound.caller.pin):
+                raise NotAllowed("x-pointsman-target needs a caller that is granted pin in pointsman.yaml")
+            return plan_pinned(inbound.snapshot, use_case, wanted)
+        owner = self._owners.of(continues)
+        if owner is not None:
+            return plan_pinned(inbound.snapshot, use_case, owner, "state_owner")
+        return self.plan_for(use_case, facts, at)
 
     async def _try_targets(self, call: Call) -> PlainReply | StreamReply:
         steps, retry = call.plan.steps, call.plan.use_case.retry
@@ -292,6 +297,7 @@ class Pipeline:
             if response.created is None:
                 response = msgspec.structs.replace(response, created=int(call.inbound.arrived))
             read, out = PlainAnswer(response.model, response.usage), dialect.encode_response(response)
+        self._owners.note(read.state_id, target.key)
         usage = read.usage or estimated_usage(call, target)
         record = self._end(call, planned, Outcome(OK, status, usage, read.usage is None), began, status)
         headers = self._headers(call, planned, len(call.attempts))
@@ -313,6 +319,7 @@ class Pipeline:
         target, timeouts = planned.target, call.plan.use_case.timeouts
 
         def settle(word: str, events_seen: int) -> None:
+            self._owners.note(tap.state_id, target.key)
             is_counted = tap.finished and tap.usage is not None
             usage = tap.usage if is_counted else usage_so_far(call, target, tap.usage, events_seen)
             outcome = Outcome(word, answer.status, usage, not is_counted, first_token)

@@ -24,7 +24,7 @@ MILLION = Decimal(1_000_000)
 class Planned:
     target: Target
     reason: str
-    """`primary`, `fallback`, `rules[0]`, `cost_ceiling.per_day`, `pinned`."""
+    """`primary`, `fallback`, `rules[0]`, `cost_ceiling.per_day`, `pinned`, `state_owner`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +94,7 @@ def _finished(use_case: UseCase, planned: list[Planned], skipped: list[Skipped])
     return Plan(use_case, tuple(planned), tuple(first.values()))
 
 
-def plan_pinned(snapshot: Snapshot, use_case: UseCase, wanted: str) -> Plan:
+def plan_pinned(snapshot: Snapshot, use_case: UseCase, wanted: str, reason: str = "pinned") -> Plan:
     """`<model>` or `<model>@<provider>`: that target only, no fallback.
 
     Raises:
@@ -106,12 +106,12 @@ def plan_pinned(snapshot: Snapshot, use_case: UseCase, wanted: str) -> Plan:
     found = next((door for door in doors if not at_sign or door.provider == provider), None)
     if found is None:
         known = ", ".join(sorted(door.key for door in doors) or sorted(snapshot.targets)[:10])
-        raise UnknownTarget(f'x-pointsman-target names "{wanted}", which the rules do not have; known: {known}')
+        raise UnknownTarget(f'{reason}: the rules do not have "{wanted}"; known: {known}')
     if found.dialect not in SERVED_DIALECTS:
-        raise UnknownTarget(f'x-pointsman-target names "{wanted}", but this version does not call {found.dialect} yet')
+        raise UnknownTarget(f'{reason}: this version does not call {found.dialect} yet, which "{wanted}" speaks')
     if (bar := data_bar(found, use_case.requires)) is not None:
         raise NotAllowed(f'{found.key} may not have the data of use case "{use_case.name}": {bar}')
-    return Plan(use_case, (Planned(found, "pinned"),), ())
+    return Plan(use_case, (Planned(found, reason),), ())
 
 
 PER_REQUEST = "cost_ceiling.per_request"
