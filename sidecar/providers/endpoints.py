@@ -34,6 +34,8 @@ API_FAMILIES: dict[DialectName, ApiFamily] = {
     "openai-responses": ApiFamily(_bearer, {}),
     # The version that our translation speaks; under newer ones sampling knobs are refused.
     "anthropic": ApiFamily(_anthropic, {"anthropic-version": "2023-06-01"}),
+    # Bedrock's own API keys; a signature is made elsewhere.
+    "bedrock": ApiFamily(_bearer, {}),
 }
 
 
