@@ -203,7 +203,8 @@ class ResponsesStreamDecoder:
             if not state.has_arguments:
                 self._on_arguments(state, chunk.arguments, out)
         elif kind == "response.output_item.done":
-            self._on_item_done(self._item(chunk), ITEM.decode(chunk.item), out)
+            item = ITEM.decode(chunk.item)
+            self._on_item_done(self._item(chunk, item), item, out)
         elif kind in FINAL:
             self._end(chunk.response or Response(), out)
 
@@ -211,9 +212,13 @@ class ResponsesStreamDecoder:
         self._started = True
         out.append(Started(id=response.id, model=response.model, created=created_of(response)))
 
-    def _item(self, chunk: Chunk) -> _ItemState:
-        """By its index, which holds where a gateway gives every event another id."""
-        key = chunk.item_id or "" if chunk.output_index is None else chunk.output_index
+    def _item(self, chunk: Chunk, item: OutputItem | None = None) -> _ItemState:
+        """By its index, which holds where a gateway gives every event another id. llama.cpp names no index, and an item
+        by its own id or by that of its call.
+        """
+        key: int | str | None = chunk.output_index
+        if key is None:
+            key = chunk.item_id or ("" if item is None else item.id or item.call_id or "")
         state = self._items.get(key)
         if state is None:
             state = self._items[key] = _ItemState()
@@ -223,9 +228,7 @@ class ResponsesStreamDecoder:
         if kind not in ("message", "reasoning", "function_call"):
             raise foreign_item(kind)
         item = ITEM.decode(chunk.item)
-        if chunk.output_index is None and chunk.item_id is None:
-            chunk = msgspec.structs.replace(chunk, item_id=item.id)
-        state = self._item(chunk)
+        state = self._item(chunk, item)
         if kind == "function_call":
             self._begin_call(state, item, out)
 

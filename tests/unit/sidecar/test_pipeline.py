@@ -1,6 +1,7 @@
 """One call's core: which targets are tried after which error, what is booked, and what is left open: nothing."""
 
 import asyncio
+import json
 from decimal import Decimal
 from typing import Any
 
@@ -440,3 +441,37 @@ async def test_money_of_a_call_that_failed_after_its_first_byte_counts_against_t
 )
 def test_the_caller_sees_the_provider_s_status_only_where_it_can_act_on_it(error: UpstreamError, expected: int) -> None:
     assert status_of(error) == expected
+
+
+async def test_a_conversation_that_its_provider_holds_goes_on_where_it_began() -> None:
+    """Alpha is down when it begins, so beta answers and owns it; alpha is back when it goes on."""
+
+    def asked(**more: str) -> bytes:
+        return json.dumps({"model": "chat", "input": "Hello", **more}).encode()
+
+    answer = Script((json.dumps(RESPONSE).encode(),))
+    providers = {name: bundles.provider(dialect="openai-responses") for name in ("one", "two")}
+    core = Core(lost(Unreachable("down")), answer, answer, answer, providers=providers)
+    for more in ({}, {"previous_response_id": "resp_1"}, {"previous_response_id": "resp_of_another_sidecar"}):
+        await core.run(asked(**more), dialect="openai-responses")
+    assert core.upstream.models == ["alpha@one", "beta@two", "beta@two", "alpha@one"]
+    assert [record.reason for record in core.sink.booked] == ["unreachable", "state_owner", "primary"]
+
+
+RESPONSE = {
+    "id": "resp_1",
+    "object": "response",
+    "created_at": 1,
+    "model": "m",
+    "status": "completed",
+    "output": [
+        {
+            "type": "message",
+            "id": "msg_1",
+            "role": "assistant",
+            "status": "completed",
+            "content": [{"type": "output_text", "text": "Hi", "annotations": []}],
+        }
+    ],
+    "usage": {"input_tokens": 10, "output_tokens": 2, "total_tokens": 12},
+}

@@ -1,0 +1,186 @@
+"""What each dialect can say of a chat request: `sidecar/dialects/CARRIES.md`, made from what our code does.
+
+After a change: `UPDATE_GOLDEN=1 python -m pytest tests/test_carries.py`, and read the difference.
+"""
+
+import os
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+import sidecar.dialects
+from sidecar.canonical.request import (
+    AnyPart,
+    Audio,
+    ChatRequest,
+    File,
+    Image,
+    Message,
+    OutputFormat,
+    Reasoning,
+    ReasoningRequest,
+    RedactedReasoning,
+    Refusal,
+    Text,
+    Tool,
+    ToolCall,
+    ToolChoice,
+    ToolResult,
+)
+from sidecar.dialects.base import Dialect, InPath
+from sidecar.dialects.registry import DIALECTS
+from sidecar.errors import CallerError, CannotCarry
+
+PAGE = Path(sidecar.dialects.__file__).with_name("CARRIES.md")
+TARGET = "the-target"
+BASE = ChatRequest(model=TARGET, messages=(Message("user", (Text(text="Hello"),)),), max_output_tokens=100)
+
+Feature = Callable[[ChatRequest], ChatRequest]
+
+TOOL = Tool(
+    name="weather", description="Of a city.", parameters={"type": "object", "properties": {"city": {"type": "string"}}}
+)
+CALL = ToolCall(id="call_1", name="weather", arguments='{"city":"Paris"}')
+SCHEMA: Mapping[str, object] = {
+    "type": "object",
+    "properties": {"city": {"type": "string"}},
+    "required": ["city"],
+    "additionalProperties": False,
+}
+
+
+def field(**changes: Any) -> Feature:
+    return lambda request: msgspec.structs.replace(request, **changes)
+
+
+def with_tool(**changes: Any) -> Feature:
+    return field(tools=(TOOL,), **changes)
+
+
+def turns(*messages: Message) -> Feature:
+    """The messages stand before the request's own."""
+    return lambda request: msgspec.structs.replace(request, messages=(*messages, *request.messages))
+
+
+def asked(*parts: AnyPart) -> Feature:
+    return turns(Message("user", parts), Message("assistant", (Text(text="Yes."),)))
+
+
+def said(*parts: AnyPart) -> Feature:
+    return turns(Message("user", (Text(text="Well?"),)), Message("assistant", parts))
+
+
+def used_tool(*results: Any, is_error: bool = False) -> Feature:
+    result = ToolResult(call_id="call_1", parts=results, is_error=is_error)
+    talk = turns(Message("user", (Text(text="Weather?"),)), Message("assistant", (CALL,)), Message("tool", (result,)))
+    return lambda request: with_tool()(talk(request))
+
+
+FEATURES: Mapping[str, Feature] = {
+    "system turn": turns(Message("system", (Text(text="Be brief."),))),
+    "developer turn": turns(Message("developer", (Text(text="Be brief."),))),
+    "system turn inside the conversation": turns(
+        Message("user", (Text(text="Hi"),)), Message("system", (Text(text="Be brief."),))
+    ),
+    "who speaks (`name`)": turns(
+        Message("user", (Text(text="Hi"),), name="ann"), Message("assistant", (Text(text="Yes."),))
+    ),
+    "image, inline": asked(Image(data="aGk=", media_type="image/png")),
+    "image, URL": asked(Image(url="https://example.com/a.png")),
+    "image detail": asked(Image(url="https://example.com/a.png", detail="low")),
+    "PDF, inline": asked(File(data="aGk=", media_type="application/pdf", name="a.pdf")),
+    "PDF, URL": asked(File(url="https://example.com/a.pdf", media_type="application/pdf")),
+    "file that a provider keeps": asked(File(file_id="file-1")),
+    "text document": asked(File(text="words", media_type="text/plain", name="a.txt")),
+    "audio": asked(Audio(data="aGk=", format="wav")),
+    "prompt-cache mark": asked(Text(text="Long.", cache_ttl="5m")),
+    "tools": with_tool(),
+    "strict tool": lambda request: field(tools=(msgspec.structs.replace(TOOL, strict=True),))(request),
+    "tool choice: none": with_tool(tool_choice=ToolChoice("none")),
+    "tool choice: required": with_tool(tool_choice=ToolChoice("required")),
+    "tool choice: one tool": with_tool(tool_choice=ToolChoice("one", "weather")),
+    "no parallel tool calls": with_tool(parallel_tool_calls=False),
+    "tool call and its result": used_tool(Text(text="22 degrees")),
+    "tool result with an image": used_tool(Text(text="See"), Image(data="aGk=", media_type="image/png")),
+    "tool result that is an error": used_tool(Text(text="No such city"), is_error=True),
+    "earlier reasoning, signed": said(Reasoning(text="Hm.", signature="c2ln"), Text(text="Yes.")),
+    "earlier reasoning, unsigned": said(Reasoning(text="Hm."), Text(text="Yes.")),
+    "earlier reasoning, redacted": said(RedactedReasoning(data="c2VjcmV0"), Text(text="Yes.")),
+    "earlier refusal": said(Refusal(text="No.")),
+    "JSON mode": field(output=OutputFormat(mode="json")),
+    "JSON schema output": field(output=OutputFormat(mode="json_schema", schema=SCHEMA, name="place", strict=True)),
+    "reasoning effort": field(reasoning=ReasoningRequest(effort="low")),
+    "reasoning budget": field(reasoning=ReasoningRequest(budget_tokens=2_000), max_output_tokens=4_000),
+    "reasoning off": field(reasoning=ReasoningRequest(disabled=True)),
+    "temperature": field(temperature=0.5),
+    "temperature above 1": field(temperature=1.5),
+    "top_p": field(top_p=0.5),
+    "top_k": field(top_k=10),
+    "stop sequences": field(stop=("END",)),
+    "seed": field(seed=7),
+    "presence penalty": field(presence_penalty=0.5),
+    "frequency penalty": field(frequency_penalty=0.5),
+    "logprobs": field(logprobs=2),
+    "several choices": field(choices=2),
+    "user id": field(user="u-1"),
+    "metadata": field(metadata={"team": "a"}),
+    "service tier": field(service_tier="auto"),
+    "unknown fields": field(extra={"made_up": True}),
+}  # fmt: skip
+
+
+def verdict(dialect: Dialect, feature: Feature) -> str:
+    try:
+        encoded = dialect.encode_request(feature(BASE), TARGET, 64_000)
+    except CannotCarry:
+        return "**refused**"
+    if encoded.dropped:
+        return "dropped"
+    try:
+        read, plain = (decoded(dialect, request) for request in (feature(BASE), BASE))
+    except CallerError:
+        return "mapped"
+    return "carried" if read == feature(plain) else "mapped"
+
+
+def decoded(dialect: Dialect, request: ChatRequest) -> ChatRequest:
+    encoded = dialect.encode_request(request, TARGET, 64_000)
+    return dialect.decode_request(dialect.open(encoded.body, InPath(model=TARGET)))
+
+
+def page() -> str:
+    names = list(DIALECTS)
+    rows = [
+        f"| {title} | {' | '.join(verdict(DIALECTS[name], feature) for name in names)} |"
+        for title, feature in FEATURES.items()
+    ]
+    return "\n".join(
+        (
+            "# What each dialect can say",
+            "",
+            "For a call that crosses dialects, by the dialect of its target. Between two of the same dialect the body",
+            "passes through as it is. Made by `tests/test_carries.py` from what the code does.",
+            "",
+            "- **carried**: said in the target's own words, and read back it is the same.",
+            "- **mapped**: said as near as the target's dialect can; nothing of the content is lost.",
+            "- **dropped**: a knob that the target lacks; the answer names it in `x-pointsman-dropped`.",
+            "- **refused**: content that the target has no place for; the call goes on to the next target.",
+            "",
+            f"| in a request | {' | '.join(names)} |",
+            f"|---|{'---|' * len(names)}",
+            *rows,
+            "",
+        )
+    )
+
+
+def test_the_page_says_what_the_code_does() -> None:
+    if "UPDATE_GOLDEN" in os.environ:
+        PAGE.write_text(page(), encoding="utf-8")
+    assert PAGE.read_text(encoding="utf-8") == page()
+
+
+def test_every_dialect_carries_a_plain_conversation() -> None:
+    assert {verdict(dialect, lambda request: request) for dialect in DIALECTS.values()} == {"carried"}
