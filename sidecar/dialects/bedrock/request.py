@@ -183,10 +183,13 @@ def _encode_turns(turns: Sequence[Message], notes: Notes) -> list[_Turn]:
             messages.append((role, blocks))
     if not messages or messages[0][0] != "user":
         raise CannotCarry("a conversation that the user does not begin")
-    for _, blocks in messages:
-        if any(block.document is not None for block in blocks) and all(block.text is None for block in blocks):
-            raise CannotCarry("a document without any text beside it")
-    return [_Turn(role, blocks) for role, blocks in messages]
+    return [_Turn(role, [*blocks, *_beside_documents(blocks)]) for role, blocks in messages]
+
+
+def _beside_documents(blocks: Sequence[Block]) -> list[Block]:
+    """Converse refuses a document with no text in its message: then its name, which the model reads anyway, is that."""
+    names = [block.document.name for block in blocks if block.document is not None]
+    return [Block(text=names[0])] if names and all(block.text is None for block in blocks) else []
 
 
 def _encode_inference(request: ChatRequest, largest: int, notes: Notes) -> _Inference | None:
