@@ -42,7 +42,19 @@ def text_header(value: str) -> bytes:
 
 def encode_frame(headers: Mapping[str, bytes], payload: bytes) -> bytes:
     """Header values are given with their type and length already before them."""
-    encoded = b"".join(bytes([len(name.encode())]) + name.encode() + value for name, value in headers.items())
-    prelude = struct.pack("!II", len(encoded) + len(payload) + 16, len(encoded))
-    frame = prelude + struct.pack("!I", crc32(prelude)) + encoded + payload
+    return encode_raw(b"".join(header_name(name) + value for name, value in headers.items()), payload)
+
+
+def header_name(name: str) -> bytes:
+    return bytes([len(name.encode())]) + name.encode()
+
+
+def encode_raw(headers: bytes, payload: bytes) -> bytes:
+    """A frame whose lengths and checksums are right, whatever its headers are."""
+    frame = encode_prelude(len(headers) + len(payload) + 16, len(headers)) + headers + payload
     return frame + struct.pack("!I", crc32(frame))
+
+
+def encode_prelude(total: int, headers: int) -> bytes:
+    prelude = struct.pack("!II", total, headers)
+    return prelude + struct.pack("!I", crc32(prelude))
