@@ -6,11 +6,13 @@ from schemas.bundle import DialectName
 from sidecar.dialects.anthropic import ANTHROPIC
 from sidecar.dialects.base import Dialect, TargetDialect
 from sidecar.dialects.bedrock import BEDROCK
+from sidecar.dialects.gemini import GEMINI
 from sidecar.dialects.openai_chat import OPENAI_CHAT
 from sidecar.dialects.openai_responses import OPENAI_RESPONSES
 
 DIALECTS: Mapping[DialectName, Dialect] = {
     "anthropic": ANTHROPIC,
+    "gemini": GEMINI,
     "openai": OPENAI_CHAT,
     "openai-responses": OPENAI_RESPONSES,
 }

@@ -11,6 +11,7 @@ from sidecar.providers.endpoints import ANTHROPIC_BEARER_SINCE, API_FAMILIES, re
     ("dialect", "headers", "key", "expected"),
     [
         ("openai", {}, "k", {"authorization": "Bearer k"}),
+        ("gemini", {}, "k", {"x-goog-api-key": "k"}),
         ("openai", {"x-more": "1"}, None, {"x-more": "1"}),
         ("anthropic", {}, "k", {"anthropic-version": "2023-06-01", "x-api-key": "k"}),
         ("anthropic", {"anthropic-version": "2024-01-01"}, "k", {"anthropic-version": "2024-01-01", "x-api-key": "k"}),

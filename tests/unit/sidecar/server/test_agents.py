@@ -24,6 +24,7 @@ from tests.fakes.core import Core
 from tests.fakes.ports import PARK, Script
 
 CALL = "/v1/chat/completions"
+GEMINI_CALL = b'{"contents":[{"parts":[{"text":"Hello"}]}]}'
 Client = TestClient  # type: ignore[type-arg]
 
 
@@ -77,19 +78,63 @@ async def client(tmp_path: Path) -> AsyncIterator[Client]:
         ("GET", "/pointsman/calls/nothing", {}, 404, "unknown_path"),
     ],
 )
-@pytest.mark.parametrize("dialect", ["openai", "anthropic"])
+@pytest.mark.parametrize("dialect", ["openai", "anthropic", "gemini"])
 async def test_every_refusal_is_said_in_the_caller_s_dialect(
     client: Client, method: str, path: str, options: dict[str, Any], status: int, code: str, dialect: str
 ) -> None:
     headers = dict(options.get("headers", {}))
     if dialect == "anthropic":
         headers["anthropic-version"] = "2023-06-01"
+    if dialect == "gemini":
+        headers["x-goog-api-key"] = "some-key"
     answer = await client.request(method, path, **{**options, "headers": headers})
     body = await answer.json()
     assert answer.status == status
     assert answer.headers["x-pointsman-request-id"].startswith("pm-")
     assert code in json.dumps(body)
     assert ("type" in body) is (dialect == "anthropic")
+    assert ("details" in body["error"] and "status" in body["error"]) is (dialect == "gemini")
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "data", "status", "code"),
+    [
+        ("POST", "/v1beta/models/chat:generateContent", b"{", 400, "malformed_request"),
+        ("POST", "/v1beta/models/chat:generateContent", b"{}", 400, "malformed_request"),
+        ("POST", "/v1beta/models/chat:streamGenerateContent", GEMINI_CALL, 400, "malformed_request"),
+        ("POST", "/v1beta/models/chat:streamGenerateContent?alt=json", GEMINI_CALL, 400, "malformed_request"),
+        ("POST", "/v1/models/nobody:generateContent", GEMINI_CALL, 404, "unknown_use_case"),
+        ("GET", "/v1beta/models/chat:generateContent", None, 405, "wrong_method"),
+        ("POST", "/v1beta/models/chat:countTokens", GEMINI_CALL, 404, "unknown_path"),
+    ],
+)
+async def test_the_path_of_a_gemini_call_says_which_dialect_its_refusal_is_in(
+    client: Client, method: str, path: str, data: bytes | None, status: int, code: str
+) -> None:
+    answer = await client.request(method, path, data=data)
+    error = (await answer.json())["error"]
+    assert (answer.status, error["code"], error["details"][0]["reason"]) == (status, status, code)
+
+
+async def test_the_path_of_a_gemini_call_names_its_model(client: Client) -> None:
+    answer = await client.post("/v1beta/models/chat:generateContent", data=GEMINI_CALL)
+    body = await answer.json()
+    assert (answer.status, answer.headers["x-pointsman-use-case"]) == (200, "chat")
+    assert body["candidates"][0]["finishReason"] == "STOP"
+
+
+async def test_models_are_listed_in_the_shape_that_is_asked_for(client: Client) -> None:
+    for path, headers in (("/v1beta/models", {}), ("/v1/models", {"x-goog-api-key": "k"})):
+        listed = await (await client.get(path, headers=headers)).json()
+        assert [model["name"] for model in listed["models"]] == ["models/chat"]
+    assert "data" in await (await client.get("/v1/models")).json()
+
+
+async def test_explain_takes_a_gemini_call_as_it_would_be_sent(client: Client) -> None:
+    path = "/v1beta/models/chat:streamGenerateContent?alt=sse"
+    asked = {"path": path, "headers": {}, "body": json.loads(GEMINI_CALL)}
+    explained = await (await client.post("/pointsman/explain", json=asked)).json()
+    assert explained["use_case"] == "chat"
 
 
 async def test_a_body_of_unknown_length_is_held_to_the_limit_too(client: Client) -> None:

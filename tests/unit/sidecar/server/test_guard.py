@@ -41,10 +41,20 @@ def test_a_page_of_a_browser_is_not(headers: dict[str, str]) -> None:
         {"authorization": "Bearer secret"},
         {"authorization": "bearer  secret "},
         {"x-api-key": "secret", "authorization": "Bearer other"},
+        {"x-goog-api-key": "secret"},
+        {"x-goog-api-key": "secret", "authorization": "Bearer other"},
     ],
 )
 def test_a_known_key_is_its_caller_s(headers: dict[str, str]) -> None:
     assert caller_of(headers, RULES) is BOT
+
+
+@pytest.mark.parametrize(
+    ("headers", "in_query"),
+    [({}, "secret"), ({"authorization": "Basic other"}, "secret"), ({"x-goog-api-key": "secret"}, "other")],
+)
+def test_a_key_in_the_query_counts_where_no_header_has_one(headers: dict[str, str], in_query: str) -> None:
+    assert caller_of(headers, RULES, in_query) is BOT
 
 
 @pytest.mark.parametrize(
