@@ -25,8 +25,9 @@ from sidecar.accounting.books import (
 from sidecar.accounting.pricing import cost_of
 from sidecar.accounting.spend import SpendBook
 from sidecar.call import Call, CallFailed, Inbound, Outcome, PlainReply, StreamReply
+from sidecar.canonical.events import Started
 from sidecar.dialects.base import Encoded, PlainAnswer, Tap
-from sidecar.dialects.registry import DIALECTS
+from sidecar.dialects.registry import TARGETS
 from sidecar.dialects.translator import Translator
 from sidecar.errors import (
     CallerError,
@@ -240,13 +241,13 @@ class Pipeline:
             async with asyncio.timeout(min(left, patience)):
                 answer = await self._upstream.send(
                     target,
-                    DIALECTS[target.dialect].path(target.name, call.envelope.stream),
+                    TARGETS[target.dialect].path(target.name, call.envelope.stream),
                     self._upstream_headers(call, planned),
                     encoded.body,
                     timeouts.connect,
                 )
                 if answer.status >= 300:
-                    raise DIALECTS[target.dialect].decode_error(answer.status, answer.headers, await answer.read())
+                    raise TARGETS[target.dialect].decode_error(answer.status, answer.headers, await answer.read())
                 if not call.envelope.stream:
                     return self._plain(call, planned, answer.status, await answer.read(), began)
                 tap = self._tap(call, planned)
@@ -266,7 +267,7 @@ class Pipeline:
         if target.dialect == dialect.name:
             return Encoded(dialect.forward(call.envelope, target.name))
         request = dialect.decode_request(call.envelope)
-        return DIALECTS[target.dialect].encode_request(request, target.name, target.max_output_tokens)
+        return TARGETS[target.dialect].encode_request(request, target.name, target.max_output_tokens)
 
     def _upstream_headers(self, call: Call, planned: Planned) -> dict[str, str]:
         headers = {"x-pointsman-request-id": f"{call.inbound.id}.{len(call.attempts)}"}
@@ -288,9 +289,9 @@ class Pipeline:
         if target.dialect == dialect.name:
             return dialect.new_tap(envelope.wants_usage, price_of)
         return Translator(
-            DIALECTS[target.dialect].new_decoder(),
+            TARGETS[target.dialect].new_decoder(),
             dialect.new_encoder(envelope.wants_usage, price_of, envelope.input_tokens),
-            int(call.inbound.arrived),
+            Started(call.inbound.id, target.name, int(call.inbound.arrived)),
         )
 
     def _plain(self, call: Call, planned: Planned, status: int, body: bytes, began: float) -> PlainReply:
@@ -298,9 +299,13 @@ class Pipeline:
         if target.dialect == dialect.name:
             read, out = dialect.read_answer(body), body
         else:
-            response = DIALECTS[target.dialect].decode_response(body)
-            if response.created is None:
-                response = msgspec.structs.replace(response, created=int(call.inbound.arrived))
+            response = TARGETS[target.dialect].decode_response(body)
+            response = msgspec.structs.replace(
+                response,
+                id=response.id or call.inbound.id,
+                model=response.model or target.name,
+                created=int(call.inbound.arrived) if response.created is None else response.created,
+            )
             read, out = PlainAnswer(response.model, response.usage), dialect.encode_response(response)
         self._owners.note(read.state_id, target.key)
         usage = read.usage or estimated_usage(call, target)

@@ -29,8 +29,8 @@ from sidecar.canonical.request import (
     ToolChoice,
     ToolResult,
 )
-from sidecar.dialects.base import Dialect, InPath
-from sidecar.dialects.registry import DIALECTS
+from sidecar.dialects.base import Dialect, InPath, TargetDialect
+from sidecar.dialects.registry import DIALECTS, TARGETS
 from sidecar.errors import CallerError, CannotCarry
 
 PAGE = Path(sidecar.dialects.__file__).with_name("CARRIES.md")
@@ -131,13 +131,15 @@ FEATURES: Mapping[str, Feature] = {
 }  # fmt: skip
 
 
-def verdict(dialect: Dialect, feature: Feature) -> str:
+def verdict(dialect: TargetDialect, feature: Feature) -> str:
     try:
         encoded = dialect.encode_request(feature(BASE), TARGET, 64_000)
     except CannotCarry:
         return "**refused**"
     if encoded.dropped:
         return "dropped"
+    if not isinstance(dialect, Dialect):
+        return "mapped"  # a request in a dialect that agents do not speak is never read back
     try:
         read, plain = (decoded(dialect, request) for request in (feature(BASE), BASE))
     except CallerError:
@@ -151,9 +153,9 @@ def decoded(dialect: Dialect, request: ChatRequest) -> ChatRequest:
 
 
 def page() -> str:
-    names = list(DIALECTS)
+    names = list(TARGETS)
     rows = [
-        f"| {title} | {' | '.join(verdict(DIALECTS[name], feature) for name in names)} |"
+        f"| {title} | {' | '.join(verdict(TARGETS[name], feature) for name in names)} |"
         for title, feature in FEATURES.items()
     ]
     return "\n".join(

@@ -17,9 +17,10 @@ import pytest
 
 from schemas.record import Usage
 from sidecar.canonical.events import AnyEvent, Ended, Failed, UsageReported, collect
-from sidecar.dialects.base import Dialect, Envelope, InPath
-from sidecar.dialects.registry import DIALECTS
+from sidecar.dialects.base import Dialect, Envelope, InPath, TargetDialect
+from sidecar.dialects.registry import DIALECTS, TARGETS
 from sidecar.errors import GatewayError, UpstreamError, code_of
+from tests.fakes.eventstream import wire_of
 
 GOLDEN = Path(__file__).parent / "golden"
 UPDATE = "UPDATE_GOLDEN" in os.environ
@@ -35,19 +36,23 @@ def price(usage: Usage) -> Decimal:
     return Decimal("0.000003") * usage.input_tokens + Decimal("0.000015") * usage.output_tokens
 
 
-def cases(kind: str, suffix: str) -> list[object]:
-    return list(_cases(kind, suffix))
+def cases(kind: str, *suffixes: str) -> list[object]:
+    return list(_cases(kind, suffixes))
 
 
-def _cases(kind: str, suffix: str) -> Iterator[object]:
-    for name in DIALECTS:
-        for path in sorted((GOLDEN / kind / name).glob(f"*{suffix}")):
-            if path.name.count(".") == 1:
-                yield pytest.param(path, DIALECTS[name], id=f"{name}-{path.stem}")
+def _cases(kind: str, suffixes: Sequence[str]) -> Iterator[object]:
+    for name in TARGETS:
+        for path in sorted((GOLDEN / kind / name).glob("*")):
+            if path.name.count(".") == 1 and path.suffix in suffixes:
+                yield pytest.param(path, TARGETS[name], id=f"{name}-{path.stem}")
 
 
-def others(dialect: Dialect) -> list[Dialect]:
+def callers_but(dialect: TargetDialect) -> list[Dialect]:
     return [other for other in DIALECTS.values() if other is not dialect]
+
+
+def targets_but(dialect: TargetDialect) -> list[TargetDialect]:
+    return [other for other in TARGETS.values() if other is not dialect]
 
 
 def expect(path: Path, actual: object) -> None:
@@ -99,48 +104,54 @@ def test_request_passes_on_with_nothing_changed_but_the_model(path: Path, dialec
 
 @pytest.mark.parametrize(("path", "dialect"), cases("requests", ".json"))
 def test_request_in_another_dialect(path: Path, dialect: Dialect) -> None:
-    for other in others(dialect):
+    for other in targets_but(dialect):
         expect(beside(path, f"to_{other.name}.json"), request_to(other, dialect, path))
 
 
-def request_to(other: Dialect, dialect: Dialect, path: Path) -> dict[str, object]:
+def request_to(other: TargetDialect, dialect: Dialect, path: Path) -> dict[str, object]:
     try:
         request = dialect.decode_request(opened(dialect, path))
         encoded = other.encode_request(request, TARGET, MAX_OUTPUT_TOKENS)
     except GatewayError as error:
         return refusal(error)
-    other.open(encoded.body, InPath(TARGET, request.stream))
+    if isinstance(other, Dialect):
+        other.open(encoded.body, InPath(TARGET, request.stream))
     return {"body": json.loads(encoded.body), "dropped": encoded.dropped}
 
 
 @pytest.mark.parametrize(("path", "dialect"), cases("responses", ".json"))
-def test_answer_in_another_dialect(path: Path, dialect: Dialect) -> None:
-    for other in others(dialect):
+def test_answer_in_another_dialect(path: Path, dialect: TargetDialect) -> None:
+    for other in callers_but(dialect):
         expect(beside(path, f"to_{other.name}.json"), answer_to(other, dialect, path.read_bytes()))
 
 
-def answer_to(other: Dialect, dialect: Dialect, body: bytes) -> object:
+def answer_to(other: Dialect, dialect: TargetDialect, body: bytes) -> object:
     try:
         encoded = other.encode_response(dialect.decode_response(body))
     except GatewayError as error:
         return refusal(error)
-    assert other.read_answer(encoded).usage == dialect.read_answer(body).usage
+    assert other.read_answer(encoded).usage == usage_of(dialect, body)
     return json.loads(encoded)
 
 
 @pytest.mark.parametrize(("path", "dialect"), cases("responses", ".json"))
-def test_usage_of_an_answer(path: Path, dialect: Dialect) -> None:
+def test_usage_of_an_answer(path: Path, dialect: TargetDialect) -> None:
     try:
-        answer = dialect.read_answer(path.read_bytes())
+        usage = usage_of(dialect, path.read_bytes())
     except UpstreamError as error:
         return expect(beside(path, "usage.json"), refusal(error))
-    return expect(beside(path, "usage.json"), built(answer.usage))
+    return expect(beside(path, "usage.json"), built(usage))
 
 
-@pytest.mark.parametrize(("path", "dialect"), cases("streams", ".sse"))
-def test_stream_in_another_dialect(path: Path, dialect: Dialect) -> None:
-    events = decode(dialect, path.read_bytes())
-    for other in others(dialect):
+def usage_of(dialect: TargetDialect, body: bytes) -> Usage | None:
+    """As the books get it: from an answer that passes through, or from one that is translated."""
+    return (dialect.read_answer(body) if isinstance(dialect, Dialect) else dialect.decode_response(body)).usage
+
+
+@pytest.mark.parametrize(("path", "dialect"), cases("streams", ".sse", ".frames"))
+def test_stream_in_another_dialect(path: Path, dialect: TargetDialect) -> None:
+    events = decode(dialect, wire_of(path))
+    for other in callers_but(dialect):
         encoder = other.new_encoder(True, price, INPUT_ESTIMATE)
         # One event at a time, as they come.
         encoded = b"".join(encoder.encode([event]) for event in events)
@@ -154,13 +165,18 @@ def test_stream_in_another_dialect(path: Path, dialect: Dialect) -> None:
             assert read[0] == ("ok" if word == "ok" else "stream_failed")
 
 
-@pytest.mark.parametrize(("path", "dialect"), cases("streams", ".sse"))
-def test_usage_and_outcome_of_a_stream(path: Path, dialect: Dialect) -> None:
+@pytest.mark.parametrize(("path", "dialect"), cases("streams", ".sse", ".frames"))
+def test_usage_and_outcome_of_a_stream(path: Path, dialect: TargetDialect) -> None:
     """The tap of a stream that passes through and the decoder of one that does not agree, byte by byte fed or whole."""
-    sent = path.read_bytes()
+    sent = wire_of(path)
     word, usage = outcome(decode(dialect, sent))
     expect(beside(path, "usage.json"), built(usage))
     for pieces in ([sent], [bytes([byte]) for byte in sent]):
+        decoder = dialect.new_decoder()
+        events = [event for piece in pieces for event in decoder.feed(piece)]
+        assert outcome(events + decoder.finish()) == (word, usage)
+        if not isinstance(dialect, Dialect):
+            continue
         tap = dialect.new_tap(True, price)
         passed = b"".join(tap.feed(piece) for piece in pieces) + tap.finish()
         assert (tap.usage, tap.failed.code if tap.failed else "ok") == (usage, word)
@@ -169,7 +185,7 @@ def test_usage_and_outcome_of_a_stream(path: Path, dialect: Dialect) -> None:
 
 
 @pytest.mark.parametrize(("path", "dialect"), cases("errors", ".http"))
-def test_error(path: Path, dialect: Dialect) -> None:
+def test_error(path: Path, dialect: TargetDialect) -> None:
     head, _, body = path.read_bytes().partition(b"\n\n")
     first, *lines = head.decode().split("\n")
     headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
@@ -187,8 +203,15 @@ def test_error(path: Path, dialect: Dialect) -> None:
     expect(beside(path, "error.json"), expected)
 
 
-@pytest.mark.parametrize("kind", ["requests", "responses", "streams", "errors"])
-@pytest.mark.parametrize("name", DIALECTS)
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [
+        (name, kind)
+        for name in TARGETS
+        for kind in ("requests", "responses", "streams", "errors")
+        if name in DIALECTS or kind != "requests"  # which agents do not send in the dialect of targets alone
+    ],
+)
 def test_every_input_has_its_source(name: str, kind: str) -> None:
     """A transcript from nowhere proves nothing."""
     folder = GOLDEN / kind / name
@@ -196,7 +219,7 @@ def test_every_input_has_its_source(name: str, kind: str) -> None:
     assert named == {path.name for path in folder.iterdir() if path.name.count(".") == 1} - {"SOURCES.md"}
 
 
-def decode(dialect: Dialect, sent: bytes) -> list[AnyEvent]:
+def decode(dialect: TargetDialect, sent: bytes) -> list[AnyEvent]:
     decoder = dialect.new_decoder()
     return decoder.feed(sent) + decoder.finish()
 

@@ -130,9 +130,29 @@ class Tap(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class Dialect:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TargetDialect:
+    """What calling a target takes."""
+
     name: DialectName
+
+    encode_request: Callable[[ChatRequest, str, int], Encoded]
+    """Request, the target's name of the model, the model's largest output in tokens (for a dialect that must name one).
+    Raises CannotCarry."""
+    decode_response: Callable[[bytes], ChatResponse]
+    """Id and model are empty where the answer names none. Raises MalformedAnswer."""
+    new_decoder: Callable[[], StreamDecoder]
+    decode_error: Callable[[int, Mapping[str, str], bytes], UpstreamError]
+    """Status, headers (lower-case names), body of a refusal, to the class that decides what happens next. Retry-After
+    in all its forms; anything like a key in the provider's message is masked."""
+    path: Callable[[str, bool], str]
+    """The target's name of the model, and whether it is to stream, to the path (and query) that is appended to a
+    provider's `base_url`, which is what the vendor's own SDK takes."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Dialect(TargetDialect):
+    """A dialect that agents call in too."""
 
     open: Opener
     forward: Callable[[Envelope, str], bytes]
@@ -140,35 +160,23 @@ class Dialect:
     stream always asks for usage; the tap takes it out again where the caller did not ask."""
     decode_request: Callable[[Envelope], ChatRequest]
     """Raises MalformedRequest."""
-    encode_request: Callable[[ChatRequest, str, int], Encoded]
-    """Request, the target's name of the model, the model's largest output in tokens (for a dialect that must name one).
-    Raises CannotCarry."""
 
     read_answer: Callable[[bytes], PlainAnswer]
     """A plain answer that passes through. Raises MalformedAnswer when the bytes are not one."""
-    decode_response: Callable[[bytes], ChatResponse]
-    """Raises MalformedAnswer."""
     encode_response: Callable[[ChatResponse], bytes]
 
     new_tap: Callable[[bool, PriceOf], Tap]
     """Whether the caller wants usage; how to price the final usage object's `cost_usd`."""
-    new_decoder: Callable[[], StreamDecoder]
     new_encoder: Callable[[bool, PriceOf, int], StreamEncoder]
     """Whether the caller wants usage; how to price it; the estimate of input tokens, for a dialect that names input
     before the provider has counted it."""
 
-    decode_error: Callable[[int, Mapping[str, str], bytes], UpstreamError]
-    """Status, headers (lower-case names), body of a refusal, to the class that decides what happens next. Retry-After
-    in all its forms; anything like a key in the provider's message is masked."""
     encode_error: Callable[[GatewayError, str], bytes]
     """Our error in this dialect's own error shape, with our code in it, for a plain answer; the request id."""
 
     encode_models: Callable[[Iterable[tuple[str, str]], int], bytes]
     """`GET /v1/models`: (id, owner) pairs and a Unix time for the field that must name one."""
 
-    path: Callable[[str, bool], str]
-    """The target's name of the model, and whether it is to stream, to the path (and query) that is appended to a
-    provider's `base_url`, which is what the vendor's own SDK takes."""
     stream_content_type: str = "text/event-stream; charset=utf-8"
     forwarded_headers: frozenset[str] = frozenset()
     """Caller's request headers (lower case) that mean something to a provider of the same dialect."""

@@ -9,11 +9,11 @@ from sidecar.errors import GatewayError, UpstreamError
 class Translator:
     """Stands where a `Tap` stands. A failure is reported, not encoded: the pipeline decides what the caller sees."""
 
-    def __init__(self, decoder: StreamDecoder, encoder: StreamEncoder, created: int) -> None:
-        """`created` (Unix seconds) stands where the provider's dialect does not say when and the caller's must."""
+    def __init__(self, decoder: StreamDecoder, encoder: StreamEncoder, unsaid: Started) -> None:
+        """Id, model and time of `unsaid` stand where the provider's dialect says none and the caller's must."""
         self._decoder = decoder
         self._encoder = encoder
-        self._created = created
+        self._unsaid = unsaid
         self.content_seen = False
         self.finished = False
         self.ended = False
@@ -39,8 +39,8 @@ class Translator:
                 self.content_seen = True
             if isinstance(event, UsageReported):
                 self.usage = event.usage
-            elif isinstance(event, Started) and event.created is None:
-                events[place] = Started(event.id, event.model, self._created)
+            elif isinstance(event, Started):
+                events[place] = self._completed(event)
             elif isinstance(event, Finished):
                 self.finished = True
             elif isinstance(event, Ended):
@@ -49,3 +49,8 @@ class Translator:
                 self.failed = event.error
                 return self._encoder.encode(events[:place])
         return self._encoder.encode(events)
+
+    def _completed(self, started: Started) -> Started:
+        unsaid = self._unsaid
+        created = unsaid.created if started.created is None else started.created
+        return Started(started.id or unsaid.id, started.model or unsaid.model, created)

@@ -45,6 +45,8 @@ API_FAMILIES: dict[DialectName, ApiFamily] = {
     "anthropic": ApiFamily(_anthropic, {"anthropic-version": "2023-06-01"}),
     # Google takes the key in the query too, where it would end in logs.
     "gemini": ApiFamily(_gemini, {}),
+    # Bedrock's own API keys; a signature is made elsewhere.
+    "bedrock": ApiFamily(_bearer, {}),
 }
 
 

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 import pytest
 
 from schemas.bundle import SERVED_DIALECTS, Bundle, Model, Provider, Served, UseCase
-from sidecar.dialects.registry import DIALECTS
+from sidecar.dialects.registry import TARGETS
 from sidecar.errors import UnknownTarget
 from sidecar.routing.facts import Facts
 from sidecar.routing.plan import NOTHING_SPENT, plan, plan_pinned
@@ -15,7 +15,7 @@ NOW = datetime(2026, 11, 23, tzinfo=UTC)
 
 
 def test_the_served_dialects_are_those_that_the_sidecar_has() -> None:
-    assert set(DIALECTS) == SERVED_DIALECTS
+    assert set(TARGETS) == SERVED_DIALECTS
 
 
 def test_a_target_of_another_dialect_is_skipped_and_cannot_be_pinned() -> None:
@@ -23,7 +23,7 @@ def test_a_target_of_another_dialect_is_skipped_and_cannot_be_pinned() -> None:
         schema="1.0",
         revision="x",
         providers={
-            "one": Provider(dialect="bedrock", base_url="https://one.example"),
+            "one": Provider(dialect="a-later-one", base_url="https://one.example"),  # type: ignore[arg-type]
             "two": Provider(dialect="openai", base_url="https://two.example/v1"),
         },
         models={
@@ -40,5 +40,5 @@ def test_a_target_of_another_dialect_is_skipped_and_cannot_be_pinned() -> None:
     made = plan(snapshot.use_cases["chat"], Facts(), resting={}, spend=NOTHING_SPENT, at=NOW)
     assert [step.target.provider for step in made.steps] == ["two"]
     assert [(item.provider, item.reason) for item in made.skipped] == [("one", "dialect")]
-    with pytest.raises(UnknownTarget, match="does not call bedrock yet"):
+    with pytest.raises(UnknownTarget, match="does not call a-later-one yet"):
         plan_pinned(snapshot, snapshot.use_cases["chat"], "alpha@one")
