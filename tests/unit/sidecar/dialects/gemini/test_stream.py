@@ -198,7 +198,9 @@ def test_a_calls_id_is_its_own_or_one_that_no_other_call_has_and_the_same_each_t
 
 def test_usage_that_comes_after_the_finish_reason_is_in_what_the_caller_gets() -> None:
     usage = b'data: {"usageMetadata":{"promptTokenCount":3,"candidatesTokenCount":2}}\n\n'
-    translator = Translator(GEMINI.new_decoder(), GEMINI.new_encoder(True, lambda _: COST, 0), created=1)
+    translator = Translator(
+        GEMINI.new_decoder(), GEMINI.new_encoder(True, lambda _: COST, 0), Started("id", "model", 1)
+    )
     out = translator.feed(document([{"text": "Hi"}], "STOP")) + translator.feed(usage) + translator.finish()
     assert translator.usage == Usage(input_tokens=3, output_tokens=2)
     assert b'"cost_usd":0.0000012' in out
