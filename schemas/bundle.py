@@ -19,7 +19,7 @@ MAX_BUNDLE_BYTES = 16 << 20
 """Compiler and sidecar share this bound: a bundle beyond it is a mistake, not a rule set."""
 
 DialectName = Literal["openai", "openai-responses", "anthropic", "gemini", "bedrock"]
-SERVED_DIALECTS: frozenset[DialectName] = frozenset({"openai", "anthropic"})
+SERVED_DIALECTS: frozenset[DialectName] = frozenset({"openai", "anthropic", "gemini"})
 """What this version's sidecar can call. A target of another dialect is skipped, and `check` says so."""
 Capability = Literal["tools", "vision", "files", "audio", "json_schema", "reasoning", "prompt_cache", "embeddings"]
 Name = Annotated[str, msgspec.Meta(min_length=1, max_length=128)]

@@ -17,7 +17,7 @@ import pytest
 
 from schemas.record import Usage
 from sidecar.canonical.events import AnyEvent, Ended, Failed, UsageReported, collect
-from sidecar.dialects.base import Dialect
+from sidecar.dialects.base import Dialect, Envelope, InPath
 from sidecar.dialects.registry import DIALECTS
 from sidecar.errors import GatewayError, UpstreamError, code_of
 
@@ -26,6 +26,7 @@ UPDATE = "UPDATE_GOLDEN" in os.environ
 
 TARGET = "the-target"
 MAX_OUTPUT_TOKENS = 64_000
+IN_PATH = "a-use-case"
 INPUT_ESTIMATE = 1_000
 REQUEST_ID = "req_golden"
 
@@ -69,12 +70,18 @@ def refusal(error: GatewayError) -> dict[str, object]:
     return {"refused": {"code": code_of(error), "message": error.message}}
 
 
+def opened(dialect: Dialect, path: Path) -> Envelope:
+    """A dialect that says model and streaming in its path has them in its file's name: `stream…` is streamed."""
+    return dialect.open(path.read_bytes(), InPath(IN_PATH, path.stem.startswith("stream")))
+
+
 @pytest.mark.parametrize(("path", "dialect"), cases("requests", ".json"))
 def test_request_passes_on_with_nothing_changed_but_the_model(path: Path, dialect: Dialect) -> None:
-    body = path.read_bytes()
-    envelope = dialect.open(body)
+    envelope = opened(dialect, path)
     forwarded = json.loads(dialect.forward(envelope, TARGET))
-    sent = json.loads(body) | {"model": TARGET}
+    sent = json.loads(envelope.body)
+    if dialect.name != "gemini":
+        sent["model"] = TARGET
     if envelope.stream and dialect.name == "openai":
         # A chat stream always asks for usage; the tap takes it out again.
         sent["stream_options"] = sent.get("stream_options", {}) | {"include_usage": True}
@@ -93,15 +100,16 @@ def test_request_passes_on_with_nothing_changed_but_the_model(path: Path, dialec
 @pytest.mark.parametrize(("path", "dialect"), cases("requests", ".json"))
 def test_request_in_another_dialect(path: Path, dialect: Dialect) -> None:
     for other in others(dialect):
-        expect(beside(path, f"to_{other.name}.json"), request_to(other, dialect, path.read_bytes()))
+        expect(beside(path, f"to_{other.name}.json"), request_to(other, dialect, path))
 
 
-def request_to(other: Dialect, dialect: Dialect, body: bytes) -> dict[str, object]:
+def request_to(other: Dialect, dialect: Dialect, path: Path) -> dict[str, object]:
     try:
-        encoded = other.encode_request(dialect.decode_request(dialect.open(body)), TARGET, MAX_OUTPUT_TOKENS)
+        request = dialect.decode_request(opened(dialect, path))
+        encoded = other.encode_request(request, TARGET, MAX_OUTPUT_TOKENS)
     except GatewayError as error:
         return refusal(error)
-    other.open(encoded.body)
+    other.open(encoded.body, InPath(TARGET, request.stream))
     return {"body": json.loads(encoded.body), "dropped": encoded.dropped}
 
 

@@ -29,10 +29,16 @@ def _anthropic(key: str, headers: Mapping[str, str]) -> tuple[str, str]:
     return "x-api-key", key
 
 
+def _gemini(key: str, _headers: Mapping[str, str]) -> tuple[str, str]:
+    return "x-goog-api-key", key
+
+
 API_FAMILIES: dict[DialectName, ApiFamily] = {
     "openai": ApiFamily(_bearer, {}),
     # The version that our translation speaks; under newer ones sampling knobs are refused.
     "anthropic": ApiFamily(_anthropic, {"anthropic-version": "2023-06-01"}),
+    # Google takes the key in the query too, where it would end in logs.
+    "gemini": ApiFamily(_gemini, {}),
 }
 
 

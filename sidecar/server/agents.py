@@ -10,8 +10,10 @@ import msgspec
 from aiohttp import web
 from aiohttp.web_protocol import RequestPayloadError
 
+from schemas.bundle import Caller
 from sidecar.call import CallFailed, Inbound, PlainReply, StreamReply
-from sidecar.dialects.base import Dialect
+from sidecar.dialects.base import BODY_ALONE, Dialect, InPath
+from sidecar.dialects.gemini.paths import parse_path
 from sidecar.dialects.registry import DIALECTS
 from sidecar.errors import (
     BodyTooLarge,
@@ -33,9 +35,22 @@ from sidecar.server.guard import caller_of, refuse_foreigners, refuse_unreadable
 from sidecar.telemetry.metrics import Metrics
 from sidecar.telemetry.recent import RecentCalls
 
-OPENAI, ANTHROPIC = DIALECTS["openai"], DIALECTS["anthropic"]
+OPENAI, ANTHROPIC, GEMINI = DIALECTS["openai"], DIALECTS["anthropic"], DIALECTS["gemini"]
 
-CALL_PATHS: Mapping[str, Dialect] = {"/v1/chat/completions": OPENAI, "/v1/messages": ANTHROPIC}
+CALL_PATHS: Mapping[str, Dialect] = {
+    "/v1/chat/completions": OPENAI,
+    "/v1/messages": ANTHROPIC,
+    "/v1beta/models/{model}:generateContent": GEMINI,
+    "/v1beta/models/{model}:streamGenerateContent": GEMINI,
+    "/v1/models/{model}:generateContent": GEMINI,
+    "/v1/models/{model}:streamGenerateContent": GEMINI,
+}
+"""`{model}` may hold slashes: a use case's alias may be any name."""
+
+MODELS_PATHS = ("/v1/models", "/v1beta/models")
+
+GOOGLE_HEADERS = ("x-goog-api-key", "x-goog-api-client")
+"""Google's SDKs send both; a caller of its REST API at least the first, or its key in the query."""
 
 SHUTTING_DOWN = "this sidecar is shutting down, and the time that open calls had is over"
 REQUEST_ID = web.RequestKey("request_id", str)
@@ -85,8 +100,9 @@ class AgentPort:
     def app(self) -> web.Application:
         app = web.Application(client_max_size=self._max_body_bytes, middlewares=[self._edge])
         for path, dialect in CALL_PATHS.items():
-            app.router.add_post(path, self._answering(dialect))
-        app.router.add_get("/v1/models", self._models)
+            app.router.add_post(path.replace("{model}", "{model:.+}"), self._answering(dialect))
+        for path in MODELS_PATHS:
+            app.router.add_get(path, self._models)
         app.router.add_post("/pointsman/explain", self._explain)
         app.router.add_get("/pointsman/calls/{id}", self._recent_call)
         return app
@@ -171,11 +187,12 @@ class AgentPort:
     async def _inbound(self, request: web.Request, dialect: Dialect) -> Inbound:
         arrived, started = self._clock.now(), self._clock.monotonic()
         snapshot = self._snapshot()
-        caller = caller_of(request.headers, snapshot)
+        caller = _caller_of(request, snapshot)
+        in_path = _in_path(request)
         if (request.content_length or 0) > self._max_body_bytes:
             raise _too_large(self._max_body_bytes)
         body = await _body_of(request)
-        return Inbound(request[REQUEST_ID], dialect, body, request.headers, snapshot, caller, arrived, started)
+        return Inbound(request[REQUEST_ID], dialect, body, request.headers, snapshot, caller, arrived, started, in_path)
 
     def _snapshot(self) -> Snapshot:
         if self._store.current is None:
@@ -186,7 +203,7 @@ class AgentPort:
     async def _models(self, request: web.Request) -> web.StreamResponse:
         """The use cases that this caller may ask for, each as a model."""
         snapshot = self._snapshot()
-        caller = caller_of(request.headers, snapshot)
+        caller = _caller_of(request, snapshot)
         names = [
             (name, use_case.owner)
             for name, use_case in sorted(snapshot.use_cases.items())
@@ -201,21 +218,22 @@ class AgentPort:
         `{"use_case", "facts"}`, or a request as it would be sent: `{"path", "headers", "body"}`.
         """
         snapshot = self._snapshot()
-        caller = caller_of(request.headers, snapshot)
+        caller = _caller_of(request, snapshot)
         try:
             asked = msgspec.json.decode(await _body_of(request), type=_Question)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise MalformedRequest(f"explain takes a JSON object: {error}") from error
         body = bytes(asked.body)
         if body:
-            dialect = CALL_PATHS.get(asked.path)
+            path = asked.path.partition("?")[0]
+            in_path = parse_path(path)
+            dialect = CALL_PATHS.get(path) if in_path is None else GEMINI
             if dialect is None:
-                raise MalformedRequest(f'path must be one of {", ".join(CALL_PATHS)}, not "{asked.path}"')
+                raise MalformedRequest(f'path must be one of {", ".join(CALL_PATHS)}, not "{path}"')
             headers = {name.lower(): value for name, value in asked.headers.items()}
-            now = self._clock.now()
-            plan = self._pipeline.open(
-                Inbound(request[REQUEST_ID], dialect, body, headers, snapshot, caller, now, self._clock.monotonic())
-            ).plan
+            now, started = self._clock.now(), self._clock.monotonic()
+            whole = (dialect, body, headers, snapshot, caller, now, started, in_path or BODY_ALONE)
+            plan = self._pipeline.open(Inbound(request[REQUEST_ID], *whole)).plan
         else:
             use_case = snapshot.use_cases.get(asked.use_case)
             if use_case is None:
@@ -229,7 +247,7 @@ class AgentPort:
         return web.Response(body=msgspec.json.encode(explained(plan)), content_type="application/json")
 
     async def _recent_call(self, request: web.Request) -> web.StreamResponse:
-        caller = caller_of(request.headers, self._snapshot())
+        caller = _caller_of(request, self._snapshot())
         record = self._recent.get(request.match_info["id"])
         if record is None or (caller is not None and record.caller != caller.name):
             raise UnknownPath("no recent call of yours has this id")
@@ -257,11 +275,27 @@ async def _body_of(request: web.Request) -> bytes:
         raise MalformedRequest("the body cannot be read: it is not encoded as its headers say") from error
 
 
+def _caller_of(request: web.Request, snapshot: Snapshot) -> Caller | None:
+    return caller_of(request.headers, snapshot, request.query.get("key", ""))
+
+
+def _in_path(request: web.Request) -> InPath:
+    """Raises MalformedRequest: a stream that is asked for as something else than server-sent events."""
+    in_path = parse_path(request.rel_url.raw_path)
+    if in_path is None:
+        return BODY_ALONE
+    if in_path.stream and request.query.get("alt") != "sse":
+        raise MalformedRequest("streamGenerateContent is served as server-sent events: add ?alt=sse, as the SDKs do")
+    return in_path
+
+
 def _dialect_of(request: web.Request) -> Dialect:
     """Whose words an answer is in where the path alone does not say."""
+    if request.path.startswith("/v1beta/") or parse_path(request.rel_url.raw_path) is not None:
+        return GEMINI
     if request.path.startswith("/v1/messages") or "anthropic-version" in request.headers:
         return ANTHROPIC
-    return OPENAI
+    return GEMINI if any(name in request.headers for name in GOOGLE_HEADERS) else OPENAI
 
 
 def _too_large(limit: int) -> BodyTooLarge:
@@ -274,5 +308,7 @@ def _our_own(http: web.HTTPException, request: web.Request, max_body_bytes: int)
     if isinstance(http, web.HTTPMethodNotAllowed):
         return WrongMethod(f"{request.path} takes {', '.join(sorted(http.allowed_methods))}, not {request.method}")
     if isinstance(http, web.HTTPNotFound):
-        return UnknownPath(f"nothing is served at {request.path}; agents call {', '.join(CALL_PATHS)}, /v1/models")
+        return UnknownPath(
+            f"nothing is served at {request.path}; agents call {', '.join((*CALL_PATHS, *MODELS_PATHS))}"
+        )
     return MalformedRequest(http.reason)

@@ -27,24 +27,31 @@ def refuse_unreadable(headers: Mapping[str, str]) -> None:
                 raise MalformedRequest(f"the header {name} is not UTF-8") from error
 
 
-def caller_of(headers: Mapping[str, str], snapshot: Snapshot) -> Caller | None:
+KEY_HEADERS = ("x-api-key", "x-goog-api-key")
+"""Anthropic's and Google's own; a bearer token comes after them."""
+
+
+def caller_of(headers: Mapping[str, str], snapshot: Snapshot, key_in_query: str = "") -> Caller | None:
     """Whose key this is. None where the rules name no callers.
 
     The key's hash is looked up, so neither the time it takes nor the table tells anything about the keys.
+
+    Args:
+        key_in_query: Google's API takes `?key=` too; what a header says goes before it.
 
     Raises:
         Unauthenticated: the rules name callers and this key is none of theirs.
     """
     if not snapshot.callers:
         return None
-    key = headers.get("x-api-key", "")
+    key = next((key for name in KEY_HEADERS if (key := headers.get(name))), "")
     if not key:
         scheme, _, rest = headers.get("authorization", "").partition(" ")
-        key = rest.strip() if scheme.lower() == "bearer" else ""
+        key = (rest.strip() if scheme.lower() == "bearer" else "") or key_in_query
     caller = snapshot.callers.get(hashlib.sha256(key.encode()).hexdigest()) if key else None
     if caller is None:
         raise Unauthenticated(
-            "send a key that pointsman.yaml lists under callers, as x-api-key or Authorization: Bearer"
+            "send a key that pointsman.yaml lists under callers, as x-api-key, x-goog-api-key or Authorization: Bearer"
             if not key
             else "this key is not listed under callers in pointsman.yaml"
         )

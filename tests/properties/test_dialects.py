@@ -48,7 +48,7 @@ from sidecar.canonical.request import (
     ToolResult,
 )
 from sidecar.canonical.response import ChatResponse, Choice, FinishReason
-from sidecar.dialects.base import Dialect
+from sidecar.dialects.base import Dialect, InPath
 from sidecar.dialects.registry import DIALECTS
 from sidecar.errors import CannotCarry, MalformedAnswer, MalformedRequest, StreamStalled
 
@@ -141,6 +141,7 @@ SCHEMAS = st.dictionaries(NAME, st.just({"type": "string"}), max_size=3).map(
     lambda properties: {"type": "object", "properties": properties, "additionalProperties": False}
 )
 PDF = st.builds(File, data=st.just("JVBERi0="), media_type=st.just("application/pdf"), name=st.none() | NAME)
+NAMELESS_PDF = st.builds(File, data=st.just("JVBERi0="), media_type=st.just("application/pdf"))
 PNG = st.builds(Image, data=st.just("iVBORw0="), media_type=st.just("image/png"))
 LINKED = st.builds(Image, url=st.just("https://example.com/ant.jpg"))
 CALL = st.builds(ToolCall, id=NAME, name=NAME, arguments=ARGUMENTS)
@@ -149,10 +150,11 @@ CALL = st.builds(ToolCall, id=NAME, name=NAME, arguments=ARGUMENTS)
 @st.composite
 def requests(draw: st.DrawFn, dialect: str) -> ChatRequest:
     """A request of what the dialect has a place for, in the form that decoding gives."""
-    is_anthropic = dialect == "anthropic"
+    is_anthropic, is_gemini = dialect == "anthropic", dialect == "gemini"
     marks = st.sampled_from([None, "5m", "1h"]) if is_anthropic else st.none()
     text = st.builds(Text, text=TEXT, cache_ttl=marks)
-    user = st.lists(text | PNG | LINKED | PDF, min_size=1, max_size=3)
+    pdf = NAMELESS_PDF if is_gemini else PDF
+    user = st.lists(text | PNG | LINKED | pdf, min_size=1, max_size=3)
     results = text | PNG if is_anthropic else st.builds(Text, text=TEXT)
     thoughts = st.builds(Reasoning, text=TEXT, signature=TEXT) | st.builds(RedactedReasoning, data=TEXT)
 
@@ -168,15 +170,15 @@ def requests(draw: st.DrawFn, dialect: str) -> ChatRequest:
         answers = [
             ToolResult(
                 call_id=call.id,
-                parts=tuple(draw(st.lists(results, min_size=1, max_size=2))),
-                is_error=is_anthropic and draw(st.booleans()),
+                parts=tuple(draw(st.lists(results, min_size=1, max_size=1 if is_gemini else 2))),
+                is_error=(is_anthropic or is_gemini) and draw(st.booleans()),
             )
             for call in calls
         ]
         # Results of parallel calls are one message here, and one message each there.
         messages += (
             [Message("tool", tuple(answers))]
-            if answers and is_anthropic
+            if answers and (is_anthropic or is_gemini)
             else [Message("tool", (answer,)) for answer in answers]
         )
         if not answers or draw(st.booleans()):
@@ -190,7 +192,7 @@ def requests(draw: st.DrawFn, dialect: str) -> ChatRequest:
                     name=NAME,
                     description=st.none() | TEXT,
                     parameters=SCHEMAS,
-                    strict=st.none() | st.booleans(),
+                    strict=st.none() if is_gemini else st.none() | st.booleans(),
                     cache_ttl=marks,
                 ),
                 max_size=2,
@@ -209,11 +211,20 @@ def requests(draw: st.DrawFn, dialect: str) -> ChatRequest:
             | st.builds(ReasoningRequest, effort=efforts, budget_tokens=st.integers(1024, 4096))
             | st.builds(ReasoningRequest, effort=efforts, disabled=st.just(True))
         )
+    elif is_gemini:
+        efforts = st.sampled_from([None, "minimal", "low", "medium", "high"])
+        reasoning = draw(
+            st.none()
+            | st.builds(ReasoningRequest, effort=efforts)
+            | st.builds(ReasoningRequest, budget_tokens=st.integers(1, 4096))
+            | st.just(ReasoningRequest(disabled=True))
+        )
     elif not is_anthropic:
         efforts = st.sampled_from(["none", "minimal", "low", "medium", "high", "xhigh"])
         reasoning = draw(st.none() | st.builds(ReasoningRequest, effort=efforts))
-    label = st.none() if is_anthropic else NAME
-    has_parallel = choice is not None and choice.mode != "none"
+    label = NAME if dialect == "openai" else st.none()
+    has_parallel = choice is not None and choice.mode != "none" and not is_gemini
+    tiers = {"anthropic": ["auto", "standard_only"], "gemini": ["default", "flex", "priority"]}
     return ChatRequest(
         model=draw(NAME),
         messages=tuple(messages),
@@ -225,10 +236,10 @@ def requests(draw: st.DrawFn, dialect: str) -> ChatRequest:
         stream=draw(st.booleans()),
         max_output_tokens=draw(st.integers(1, 8_000)),
         temperature=temperature,
-        top_k=draw(st.none() | st.integers(1, 50)) if is_anthropic and reasoning is None else None,
+        top_k=draw(st.none() | st.integers(1, 50)) if is_gemini or (is_anthropic and reasoning is None) else None,
         stop=tuple(draw(st.lists(NAME, max_size=2))),
-        user=draw(st.none() | NAME),
-        service_tier=draw(st.sampled_from([None, "auto", "standard_only"])) if is_anthropic else None,
+        user=None if is_gemini else draw(st.none() | NAME),
+        service_tier=draw(st.sampled_from([None, *tiers.get(dialect, [])])),
         seed=None if is_anthropic else draw(st.none() | st.integers(0, 99)),
     )
 
@@ -241,7 +252,7 @@ def test_a_request_comes_back_as_it_went_out(name: str, data: st.DataObject) -> 
     request = data.draw(requests(name))
     encoded = dialect.encode_request(request, request.model, 8_000)
     assert encoded.dropped == ()
-    assert dialect.decode_request(dialect.open(encoded.body)) == request
+    assert dialect.decode_request(dialect.open(encoded.body, InPath(request.model, request.stream))) == request
 
 
 @pytest.mark.parametrize("name", DIALECTS)
@@ -254,10 +265,11 @@ def test_a_request_passes_on_with_its_own_bytes(name: str, data: st.DataObject) 
     body = dialect.encode_request(request, request.model, 8_000).body
     sent = json.loads(body) | {"other": {"model": request.model}}
     spaced = json.dumps(sent, indent=data.draw(st.none() | st.integers(0, 2))).encode()
-    forwarded = json.loads(dialect.forward(dialect.open(spaced), "another/model"))
+    envelope = dialect.open(spaced, InPath(request.model, request.stream))
+    forwarded = json.loads(dialect.forward(envelope, "another/model"))
     forwarded.pop("stream_options", None)
     sent.pop("stream_options", None)
-    assert forwarded == sent | {"model": "another/model"}
+    assert forwarded == (sent if name == "gemini" else sent | {"model": "another/model"})
 
 
 # Plain and streamed
@@ -393,6 +405,9 @@ WIRE_WORDS = st.sampled_from(
         "base64", "data", "document", "thinking", "signature", "output_config", "format", "json_schema", "schema",
         "choices", "message", "usage", "input_tokens", "output_tokens", "finish_reason", "stop_reason", "end_turn",
         "index", "delta", "stream", "metadata", "tool_calls", "arguments", "image_url", "response_format", "stop",
+        "contents", "parts", "model", "functionCall", "functionResponse", "args", "response", "inlineData", "mimeType",
+        "file_data", "fileUri", "thought", "thoughtSignature", "generationConfig", "thinkingConfig", "toolConfig",
+        "functionDeclarations", "parameters", "candidates", "finishReason", "STOP", "usageMetadata", "promptFeedback",
     ]
 )  # fmt: skip
 ANY_JSON = st.recursive(
@@ -410,10 +425,10 @@ def test_any_body_is_a_request_or_refused_as_malformed(
     dialect: Dialect, messages: object, extra: object, body: bytes
 ) -> None:
     more = extra if isinstance(extra, dict) else {}
-    near = json.dumps({**more, "model": "m", "max_tokens": 1, "messages": [messages]}).encode()
+    near = json.dumps({**more, "model": "m", "max_tokens": 1, "messages": [messages], "contents": [messages]}).encode()
     for sent in (body, near):
         with suppress(MalformedRequest, CannotCarry):
-            dialect.decode_request(dialect.open(sent))
+            dialect.decode_request(dialect.open(sent, InPath("m")))
 
 
 @EACH_DIALECT
@@ -422,7 +437,7 @@ def test_any_body_is_a_request_or_refused_as_malformed(
 def test_any_body_is_an_answer_or_refused_as_malformed(dialect: Dialect, content: object, body: bytes) -> None:
     usage = {"input_tokens": 1, "output_tokens": 1}
     head = {"type": "message", "id": "i", "model": "m", "stop_reason": "end_turn", "usage": usage}
-    near = json.dumps({**head, "content": content, "choices": content}).encode()
+    near = json.dumps({**head, "content": content, "choices": content, "candidates": content}).encode()
     for sent in (body, near):
         for read in (dialect.read_answer, dialect.decode_response):
             with suppress(MalformedAnswer):
@@ -447,7 +462,7 @@ def test_any_bytes_are_a_stream_that_ends_or_fails(dialect: Dialect, datas: list
 @pytest.mark.parametrize("body", [b"[" * 100_000, b'{"model":' * 50_000, b'{"a":"\xff"}', b'{"a":"\\ud800"}', b""])
 def test_hostile_bodies_are_refused_as_malformed(dialect: Dialect, body: bytes) -> None:
     with pytest.raises(MalformedRequest):
-        dialect.open(body)
+        dialect.open(body, InPath("m"))
     with pytest.raises(MalformedAnswer):
         dialect.decode_response(body)
     assert msgspec.json.decode(dialect.encode_error(MalformedRequest("no"), "req_1"))
