@@ -2,14 +2,15 @@
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any, Protocol
 
 from schemas.bundle import Caller
 from schemas.record import AttemptRecord, Usage
 from sidecar.dialects.base import BODY_ALONE, Dialect, Envelope, InPath
 from sidecar.errors import GatewayError
+from sidecar.operations import CHAT, Operation
 from sidecar.routing.plan import Plan
-from sidecar.routing.snapshot import Snapshot
+from sidecar.routing.snapshot import Snapshot, Target
 
 Write = Callable[[bytes], Awaitable[None]]
 """Hands bytes to the caller; waits while its window is full. Raises ConnectionError when it has left."""
@@ -20,7 +21,8 @@ class Inbound:
     """A request as the edge hands it over."""
 
     id: str
-    dialect: Dialect
+    dialect: Dialect[Any, Any]
+    """The caller's."""
     body: bytes
     headers: Mapping[str, str]
     """Lower-case look-ups work."""
@@ -32,6 +34,11 @@ class Inbound:
     started: float
     """Monotonic seconds."""
     in_path: InPath = BODY_ALONE
+    operation: Operation[Any, Any] = CHAT
+
+    def dialect_at(self, target: Target) -> Dialect[Any, Any]:
+        """What the target is asked in: the caller's own dialect where it speaks it."""
+        return self.dialect if target.dialect == self.dialect.name else self.operation.dialects[target.dialect]
 
 
 @dataclass(frozen=True, slots=True)

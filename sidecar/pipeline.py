@@ -9,8 +9,6 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from decimal import Decimal
 
-import msgspec
-
 from schemas.record import AttemptRecord, CallRecord, Usage
 from sidecar.accounting.books import (
     CLIENT_CLOSED,
@@ -26,7 +24,6 @@ from sidecar.accounting.pricing import cost_of
 from sidecar.accounting.spend import SpendBook
 from sidecar.call import Call, CallFailed, Inbound, Outcome, PlainReply, StreamReply
 from sidecar.dialects.base import Encoded, PlainAnswer, Tap
-from sidecar.dialects.registry import DIALECTS
 from sidecar.dialects.translator import Translator
 from sidecar.errors import (
     CallerError,
@@ -121,12 +118,14 @@ class Pipeline:
         """Bytes to plan, without calling anyone. Raises CallerError."""
         envelope = inbound.dialect.open(inbound.body, inbound.in_path)
         headers, caller = inbound.headers, inbound.caller
-        use_case = select_use_case(
-            inbound.snapshot,
-            named=headers.get("x-pointsman-use-case"),
-            model=envelope.model,
-            caller=caller,
-            default=self._default_use_case,
+        use_case = inbound.operation.scope(
+            select_use_case(
+                inbound.snapshot,
+                named=headers.get("x-pointsman-use-case"),
+                model=envelope.model,
+                caller=caller,
+                default=self._default_use_case,
+            )
         )
         agent = headers.get("x-pointsman-agent") or (caller.name if caller else self._default_agent)
         agent = agent[:MAX_AGENT_CHARACTERS]
@@ -160,7 +159,7 @@ class Pipeline:
             return self.plan_for(use_case, facts, at)
         if inbound.snapshot.callers and not (inbound.caller and inbound.caller.pin):
             raise NotAllowed("x-pointsman-target needs a caller that is granted pin in pointsman.yaml")
-        return plan_pinned(inbound.snapshot, use_case, wanted)
+        return plan_pinned(inbound.snapshot, use_case, wanted, inbound.operation.dialects)
 
     async def _try_targets(self, call: Call) -> PlainReply | StreamReply:
         steps, retry = call.plan.steps, call.plan.use_case.retry
@@ -232,13 +231,14 @@ class Pipeline:
             async with asyncio.timeout(min(left, patience)):
                 answer = await self._upstream.send(
                     target,
-                    DIALECTS[target.dialect].path(target.name, call.envelope.stream),
+                    call.inbound.dialect_at(target).path(target.name, call.envelope.stream),
                     self._upstream_headers(call, planned),
                     encoded.body,
                     timeouts.connect,
                 )
                 if answer.status >= 300:
-                    raise DIALECTS[target.dialect].decode_error(answer.status, answer.headers, await answer.read())
+                    spoken = call.inbound.dialect_at(target)
+                    raise spoken.decode_error(answer.status, answer.headers, await answer.read())
                 if not call.envelope.stream:
                     return self._plain(call, planned, answer.status, await answer.read(), began)
                 tap = self._tap(call, planned)
@@ -258,7 +258,7 @@ class Pipeline:
         if target.dialect == dialect.name:
             return Encoded(dialect.forward(call.envelope, target.name))
         request = dialect.decode_request(call.envelope)
-        return DIALECTS[target.dialect].encode_request(request, target.name, target.max_output_tokens)
+        return call.inbound.dialect_at(target).encode_request(request, target.name, target.max_output_tokens)
 
     def _upstream_headers(self, call: Call, planned: Planned) -> dict[str, str]:
         headers = {"x-pointsman-request-id": f"{call.inbound.id}.{len(call.attempts)}"}
@@ -278,7 +278,7 @@ class Pipeline:
         if target.dialect == dialect.name:
             return dialect.new_tap(envelope.wants_usage, price_of)
         return Translator(
-            DIALECTS[target.dialect].new_decoder(),
+            call.inbound.dialect_at(target).new_decoder(),
             dialect.new_encoder(envelope.wants_usage, price_of, envelope.input_tokens),
             int(call.inbound.arrived),
         )
@@ -288,10 +288,9 @@ class Pipeline:
         if target.dialect == dialect.name:
             read, out = dialect.read_answer(body), body
         else:
-            response = DIALECTS[target.dialect].decode_response(body)
-            if response.created is None:
-                response = msgspec.structs.replace(response, created=int(call.inbound.arrived))
-            read, out = PlainAnswer(response.model, response.usage), dialect.encode_response(response)
+            response = call.inbound.dialect_at(target).decode_response(body)
+            whole = call.inbound.operation.complete(response, call.envelope, int(call.inbound.arrived))
+            read, out = PlainAnswer(response.model, response.usage), dialect.encode_response(whole)
         usage = read.usage or estimated_usage(call, target)
         record = self._end(call, planned, Outcome(OK, status, usage, read.usage is None), began, status)
         headers = self._headers(call, planned, len(call.attempts))

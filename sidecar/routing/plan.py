@@ -4,12 +4,12 @@ A pure function of facts, snapshot, health and spend. It calls nobody, so it can
 rule tests, and replayed over recorded calls.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 
-from schemas.bundle import SERVED_DIALECTS, Price
+from schemas.bundle import SERVED_DIALECTS, DialectName, Price
 from sidecar.errors import NotAllowed, UnknownTarget
 from sidecar.routing.facts import Facts
 from sidecar.routing.snapshot import Ceiling, Chain, Skipped, Snapshot, Target, UseCase, data_bar
@@ -94,8 +94,13 @@ def _finished(use_case: UseCase, planned: list[Planned], skipped: list[Skipped])
     return Plan(use_case, tuple(planned), tuple(first.values()))
 
 
-def plan_pinned(snapshot: Snapshot, use_case: UseCase, wanted: str) -> Plan:
+def plan_pinned(
+    snapshot: Snapshot, use_case: UseCase, wanted: str, dialects: Collection[DialectName] = SERVED_DIALECTS
+) -> Plan:
     """`<model>` or `<model>@<provider>`: that target only, no fallback.
+
+    Args:
+        dialects: those that this kind of call can be made in.
 
     Raises:
         UnknownTarget: no such model, not at that provider, or in a dialect that is not served.
@@ -109,6 +114,8 @@ def plan_pinned(snapshot: Snapshot, use_case: UseCase, wanted: str) -> Plan:
         raise UnknownTarget(f'x-pointsman-target names "{wanted}", which the rules do not have; known: {known}')
     if found.dialect not in SERVED_DIALECTS:
         raise UnknownTarget(f'x-pointsman-target names "{wanted}", but this version does not call {found.dialect} yet')
+    if found.dialect not in dialects:
+        raise UnknownTarget(f'x-pointsman-target names "{wanted}", but {found.dialect} has no such kind of call')
     if (bar := data_bar(found, use_case.requires)) is not None:
         raise NotAllowed(f'{found.key} may not have the data of use case "{use_case.name}": {bar}')
     return Plan(use_case, (Planned(found, "pinned"),), ())
@@ -167,7 +174,9 @@ def _skip(
                 return resting[name]
     if ceiling is not None and ceiling.per_request is not None:
         price = target.price_on(at.date().isoformat())
-        output = facts.max_output_tokens or min(ASSUMED_OUTPUT_TOKENS, target.max_output_tokens)
+        output = facts.max_output_tokens
+        if output is None:
+            output = min(ASSUMED_OUTPUT_TOKENS, target.max_output_tokens)
         if price is not None and estimate_usd(price, facts.input_tokens, output) > ceiling.per_request:
             return PER_REQUEST
     return None

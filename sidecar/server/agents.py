@@ -4,7 +4,9 @@ import asyncio
 import logging
 import os
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Any
 
 import msgspec
 from aiohttp import web
@@ -12,7 +14,8 @@ from aiohttp.web_protocol import RequestPayloadError
 
 from schemas.bundle import Caller
 from sidecar.call import CallFailed, Inbound, PlainReply, StreamReply
-from sidecar.dialects.base import BODY_ALONE, Dialect, InPath
+from sidecar.dialects.base import BODY_ALONE, ChatDialect, Dialect, InPath
+from sidecar.dialects.embeddings import GEMINI_BATCH, GEMINI_ONE, OPENAI_EMBEDDINGS
 from sidecar.dialects.gemini.paths import parse_path
 from sidecar.dialects.registry import DIALECTS
 from sidecar.errors import (
@@ -25,6 +28,7 @@ from sidecar.errors import (
     WrongMethod,
     code_of,
 )
+from sidecar.operations import CHAT, EMBEDDINGS, Operation
 from sidecar.pipeline import Pipeline, error_headers, status_of
 from sidecar.ports import Clock
 from sidecar.routing.explain import explained
@@ -37,13 +41,31 @@ from sidecar.telemetry.recent import RecentCalls
 
 OPENAI, ANTHROPIC, GEMINI = DIALECTS["openai"], DIALECTS["anthropic"], DIALECTS["gemini"]
 
-CALL_PATHS: Mapping[str, Dialect] = {
-    "/v1/chat/completions": OPENAI,
-    "/v1/messages": ANTHROPIC,
-    "/v1beta/models/{model}:generateContent": GEMINI,
-    "/v1beta/models/{model}:streamGenerateContent": GEMINI,
-    "/v1/models/{model}:generateContent": GEMINI,
-    "/v1/models/{model}:streamGenerateContent": GEMINI,
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    """What is asked at a path, and in which dialect."""
+
+    dialect: Dialect[Any, Any]
+    operation: Operation[Any, Any] = CHAT
+
+
+GEMINI_METHODS: Mapping[str, Served] = {
+    "generateContent": Served(GEMINI),
+    "streamGenerateContent": Served(GEMINI),
+    "embedContent": Served(GEMINI_ONE, EMBEDDINGS),
+    "batchEmbedContents": Served(GEMINI_BATCH, EMBEDDINGS),
+}
+
+CALL_PATHS: Mapping[str, Served] = {
+    "/v1/chat/completions": Served(OPENAI),
+    "/v1/messages": Served(ANTHROPIC),
+    "/v1/embeddings": Served(OPENAI_EMBEDDINGS, EMBEDDINGS),
+    **{
+        f"/{version}/models/{{model}}:{method}": served
+        for version in ("v1beta", "v1")
+        for method, served in GEMINI_METHODS.items()
+    },
 }
 """`{model}` may hold slashes: a use case's alias may be any name."""
 
@@ -99,8 +121,8 @@ class AgentPort:
 
     def app(self) -> web.Application:
         app = web.Application(client_max_size=self._max_body_bytes, middlewares=[self._edge])
-        for path, dialect in CALL_PATHS.items():
-            app.router.add_post(path.replace("{model}", "{model:.+}"), self._answering(dialect))
+        for path, served in CALL_PATHS.items():
+            app.router.add_post(path.replace("{model}", "{model:.+}"), self._answering(served))
         for path in MODELS_PATHS:
             app.router.add_get(path, self._models)
         app.router.add_post("/pointsman/explain", self._explain)
@@ -139,13 +161,13 @@ class AgentPort:
             content_type="application/json",
         )
 
-    def _answering(self, dialect: Dialect) -> Handler:
+    def _answering(self, served: Served) -> Handler:
         async def answer(request: web.Request) -> web.StreamResponse:
             task = asyncio.current_task()
             assert task is not None
             self._open[task] = None
             try:
-                reply = await self._reply(request, dialect, task)
+                reply = await self._reply(request, served, task)
                 if isinstance(reply, PlainReply):
                     return web.Response(
                         status=reply.status, headers=reply.headers, body=reply.body, content_type="application/json"
@@ -174,17 +196,17 @@ class AgentPort:
         return answer
 
     async def _reply(
-        self, request: web.Request, dialect: Dialect, task: "asyncio.Task[object]"
+        self, request: web.Request, served: Served, task: "asyncio.Task[object]"
     ) -> PlainReply | StreamReply:
         try:
-            return await self._pipeline.run(await self._inbound(request, dialect))
+            return await self._pipeline.run(await self._inbound(request, served))
         except asyncio.CancelledError:
             if not self._pipeline.is_closing:
                 raise
             task.uncancel()
             raise NotReady(SHUTTING_DOWN) from None
 
-    async def _inbound(self, request: web.Request, dialect: Dialect) -> Inbound:
+    async def _inbound(self, request: web.Request, served: Served) -> Inbound:
         arrived, started = self._clock.now(), self._clock.monotonic()
         snapshot = self._snapshot()
         caller = _caller_of(request, snapshot)
@@ -192,7 +214,18 @@ class AgentPort:
         if (request.content_length or 0) > self._max_body_bytes:
             raise _too_large(self._max_body_bytes)
         body = await _body_of(request)
-        return Inbound(request[REQUEST_ID], dialect, body, request.headers, snapshot, caller, arrived, started, in_path)
+        return Inbound(
+            id=request[REQUEST_ID],
+            dialect=served.dialect,
+            body=body,
+            headers=request.headers,
+            snapshot=snapshot,
+            caller=caller,
+            arrived=arrived,
+            started=started,
+            in_path=in_path,
+            operation=served.operation,
+        )
 
     def _snapshot(self) -> Snapshot:
         if self._store.current is None:
@@ -227,13 +260,13 @@ class AgentPort:
         if body:
             path = asked.path.partition("?")[0]
             in_path = parse_path(path)
-            dialect = CALL_PATHS.get(path) if in_path is None else GEMINI
-            if dialect is None:
+            served = CALL_PATHS.get(path) if in_path is None else GEMINI_METHODS.get(in_path.method)
+            if served is None:
                 raise MalformedRequest(f'path must be one of {", ".join(CALL_PATHS)}, not "{path}"')
             headers = {name.lower(): value for name, value in asked.headers.items()}
             now, started = self._clock.now(), self._clock.monotonic()
-            whole = (dialect, body, headers, snapshot, caller, now, started, in_path or BODY_ALONE)
-            plan = self._pipeline.open(Inbound(request[REQUEST_ID], *whole)).plan
+            whole = (served.dialect, body, headers, snapshot, caller, now, started, in_path or BODY_ALONE)
+            plan = self._pipeline.open(Inbound(request[REQUEST_ID], *whole, served.operation)).plan
         else:
             use_case = snapshot.use_cases.get(asked.use_case)
             if use_case is None:
@@ -289,7 +322,7 @@ def _in_path(request: web.Request) -> InPath:
     return in_path
 
 
-def _dialect_of(request: web.Request) -> Dialect:
+def _dialect_of(request: web.Request) -> ChatDialect:
     """Whose words an answer is in where the path alone does not say."""
     if request.path.startswith("/v1beta/") or parse_path(request.rel_url.raw_path) is not None:
         return GEMINI

@@ -1,0 +1,52 @@
+"""What can be asked of a use case: chat, and what stands beside it. One value for each; the pipeline is the same.
+
+An operation says which dialects it is spoken in, which of a use case's targets may stand in for one another, and what
+a translated answer takes from its request.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Generic
+
+import msgspec
+
+from schemas.bundle import DialectName
+from sidecar.canonical.embeddings import EmbeddingsRequest, EmbeddingsResponse
+from sidecar.canonical.request import ChatRequest
+from sidecar.canonical.response import ChatResponse
+from sidecar.dialects import embeddings
+from sidecar.dialects.base import A, Dialect, Envelope, Q
+from sidecar.dialects.registry import DIALECTS
+from sidecar.routing.one_model import one_model
+from sidecar.routing.snapshot import UseCase
+
+
+@dataclass(frozen=True, slots=True)
+class Operation(Generic[Q, A]):
+    dialects: Mapping[DialectName, Dialect[Q, A]]
+    """What a target is asked in, by its provider's dialect; a target of another is skipped."""
+    scope: Callable[[UseCase], UseCase]
+    """The use case with the targets that this operation may choose from."""
+    complete: Callable[[A, Envelope, int], A]
+    """A translated answer with what its provider's dialect does not say: from the request, and the call's time in Unix
+    seconds."""
+
+
+def _every_target(use_case: UseCase) -> UseCase:
+    return use_case
+
+
+def _dated(response: ChatResponse, _envelope: Envelope, created: int) -> ChatResponse:
+    return response if response.created is not None else msgspec.structs.replace(response, created=created)
+
+
+CHAT: Operation[ChatRequest, ChatResponse] = Operation(dialects=DIALECTS, scope=_every_target, complete=_dated)
+
+
+def _embedding_targets(use_case: UseCase) -> UseCase:
+    return one_model(use_case, "embeddings", embeddings.EMBEDDINGS_DIALECTS)
+
+
+EMBEDDINGS: Operation[EmbeddingsRequest, EmbeddingsResponse] = Operation(
+    dialects=embeddings.EMBEDDINGS_DIALECTS, scope=_embedding_targets, complete=embeddings.complete
+)
