@@ -15,6 +15,7 @@ from schemas.hosts import allowed_hosts
 from schemas.status import SidecarState, SidecarStatus
 from schemas.version import VERSION
 from sidecar.clock import SystemClock
+from sidecar.counting import TokenCounter
 from sidecar.durable import write_durably
 from sidecar.pipeline import Pipeline
 from sidecar.providers.credentials import Credentials
@@ -73,6 +74,7 @@ class Sidecar:
         )
         self._agents = AgentPort(
             pipeline=self._pipeline,
+            counter=TokenCounter(self._pipeline, self._upstream),
             store=self._store,
             clock=self._clock,
             metrics=self._metrics,

@@ -40,6 +40,15 @@ class Inbound:
         """What the target is asked in: the caller's own dialect where it speaks it."""
         return self.dialect if target.dialect == self.dialect.name else self.operation.dialects[target.dialect]
 
+    def headers_to(self, target: Target, attempt: int) -> dict[str, str]:
+        """What a provider gets of the caller's headers: its own dialect's, and nothing that shows a key."""
+        headers = {"x-pointsman-request-id": f"{self.id}.{attempt}"}
+        if target.dialect == self.dialect.name:
+            for name in self.dialect.forwarded_headers:
+                if (value := self.headers.get(name)) is not None:
+                    headers[name] = value
+        return headers
+
 
 @dataclass(frozen=True, slots=True)
 class PlainReply:

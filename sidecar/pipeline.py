@@ -108,10 +108,10 @@ class Pipeline:
                 "its rule says to refuse until the window turns"
             )
             call.reason = call.plan.refusal
-            raise self._refuse(call, error)
+            raise self.refuse(call, error)
         if not call.plan.steps:
             keys = [f"{item.model}@{item.provider}" for item in call.plan.skipped]
-            raise self._refuse(call, nobody_fits(call.plan, self.health.seconds_left(keys, self.clock.monotonic())))
+            raise self.refuse(call, nobody_fits(call.plan, self.health.seconds_left(keys, self.clock.monotonic())))
         return await self._try_targets(call)
 
     def open(self, inbound: Inbound) -> Call:
@@ -168,7 +168,7 @@ class Pipeline:
         while True:
             planned = steps[place] if tries == 0 else Planned(steps[place].target, "retry")
             targets_left = len(steps) - place - 1
-            self._choose(call, planned)
+            self.choose(call, planned)
             began = self.clock.monotonic()
             try:
                 return await self._attempt(call, planned, began, deadline, targets_left)
@@ -179,12 +179,12 @@ class Pipeline:
                 error: GatewayError = failure
             except CallerError as refusal:
                 # Seen only in translation: the next target could not be asked that either.
-                raise self._refuse(call, refusal, planned) from refusal
+                raise self.refuse(call, refusal, planned) from refusal
             except Exception:
                 # A bug of ours; the edge logs it. What was begun is booked all the same.
-                self._end(call, planned, Outcome(GatewayError.code, GatewayError.status), began, None)
+                self.end(call, planned, Outcome(GatewayError.code, GatewayError.status), began, None)
                 raise
-            self._note_failure(call, planned, error, began)
+            self.note_failure(call, planned, error, began)
             tries += 1
             step = step_after(
                 error,
@@ -193,13 +193,13 @@ class Pipeline:
                 targets_left=targets_left,
             )
             if step is Step.STOP:
-                raise self._refuse(call, error, planned)
+                raise self.refuse(call, error, planned)
             if len(call.attempts) >= retry.max_attempts:
-                raise self._refuse(call, chain_spent(call, error), planned)
+                raise self.refuse(call, chain_spent(call, error), planned)
             if step is Step.NEXT_TARGET or not await self._wait(call, planned, error, tries, deadline):
                 place, tries = place + 1, 0
             if place == len(steps):
-                raise self._refuse(call, chain_spent(call, error), planned)
+                raise self.refuse(call, chain_spent(call, error), planned)
 
     async def _wait(self, call: Call, planned: Planned, error: GatewayError, tries: int, deadline: float) -> bool:
         """Wait before the same target again; False when the deadline does not leave the time."""
@@ -232,7 +232,7 @@ class Pipeline:
                 answer = await self._upstream.send(
                     target,
                     call.inbound.dialect_at(target).path(target.name, call.envelope.stream),
-                    self._upstream_headers(call, planned),
+                    call.inbound.headers_to(target, len(call.attempts)),
                     encoded.body,
                     timeouts.connect,
                 )
@@ -260,14 +260,6 @@ class Pipeline:
         request = dialect.decode_request(call.envelope)
         return call.inbound.dialect_at(target).encode_request(request, target.name, target.max_output_tokens)
 
-    def _upstream_headers(self, call: Call, planned: Planned) -> dict[str, str]:
-        headers = {"x-pointsman-request-id": f"{call.inbound.id}.{len(call.attempts)}"}
-        if planned.target.dialect == call.inbound.dialect.name:
-            for name in call.inbound.dialect.forwarded_headers:
-                if (value := call.inbound.headers.get(name)) is not None:
-                    headers[name] = value
-        return headers
-
     def _tap(self, call: Call, planned: Planned) -> Tap:
         target, dialect, envelope = planned.target, call.inbound.dialect, call.envelope
         price = target.price_on(call.day)
@@ -292,8 +284,8 @@ class Pipeline:
             whole = call.inbound.operation.complete(response, call.envelope, int(call.inbound.arrived))
             read, out = PlainAnswer(response.model, response.usage), dialect.encode_response(whole)
         usage = read.usage or estimated_usage(call, target)
-        record = self._end(call, planned, Outcome(OK, status, usage, read.usage is None), began, status)
-        headers = self._headers(call, planned, len(call.attempts))
+        record = self.end(call, planned, Outcome(OK, status, usage, read.usage is None), began, status)
+        headers = self.headers(call, planned, len(call.attempts))
         if record.cost_usd is not None:
             headers["x-pointsman-cost-usd"] = usd_text(record.cost_usd)
         return PlainReply(status, headers, out)
@@ -315,11 +307,11 @@ class Pipeline:
             is_counted = tap.finished and tap.usage is not None
             usage = tap.usage if is_counted else usage_so_far(call, target, tap.usage, events_seen)
             outcome = Outcome(word, answer.status, usage, not is_counted, first_token)
-            self._end(call, planned, outcome, began, answer.status)
+            self.end(call, planned, outcome, began, answer.status)
 
         return Stream(
             status=200,
-            headers=self._headers(call, planned, len(call.attempts) + 1),
+            headers=self.headers(call, planned, len(call.attempts) + 1),
             content_type=call.inbound.dialect.stream_content_type,
             clock=self.clock,
             answer=answer,
@@ -331,7 +323,7 @@ class Pipeline:
             encode_error=lambda error: call.inbound.dialect.encode_stream_error(error, call.inbound.id),
         )
 
-    def _end(
+    def end(
         self, call: Call, planned: Planned, outcome: Outcome, began: float, upstream_status: int | None
     ) -> CallRecord:
         """The answering attempt is over: note it, feed the breaker, book the call."""
@@ -362,7 +354,7 @@ class Pipeline:
             observer.observe(record)
         return record
 
-    def _note_failure(self, call: Call, planned: Planned, error: GatewayError, began: float) -> None:
+    def note_failure(self, call: Call, planned: Planned, error: GatewayError, began: float) -> None:
         target, now = planned.target, self.clock.monotonic()
         if error.code in UNHEALTHY:
             self.health.failed(target.key, now)
@@ -379,23 +371,23 @@ class Pipeline:
 
     def _note_departure(self, call: Call, planned: Planned, began: float) -> None:
         """Cancelled before an answer: its provider may bill what was asked, so the estimate is booked."""
-        self._end(call, planned, self._cut_short(estimated_usage(call, planned.target)), began, None)
+        self.end(call, planned, self._cut_short(estimated_usage(call, planned.target)), began, None)
 
     def _cut_short(self, usage: Usage | None = None) -> Outcome:
         """How a cancelled call ended: its caller left, or we are shutting down."""
         word, status = (NotReady.code, NotReady.status) if self.is_closing else (CLIENT_CLOSED, 0)
         return Outcome(word, status, usage, usage is not None)
 
-    def _refuse(self, call: Call, error: GatewayError, planned: Planned | None = None) -> CallFailed:
+    def refuse(self, call: Call, error: GatewayError, planned: Planned | None = None) -> CallFailed:
         """Book a call that gets no answer; the error for the edge to raise."""
         seconds = self.clock.monotonic() - call.inbound.started
         outcome = Outcome(code_of(error), status_of(error))
         self._book(final_record(call, self._sidecar, planned.target if planned else None, outcome, seconds), call)
-        headers = self._headers(call, planned, len(call.attempts))
+        headers = self.headers(call, planned, len(call.attempts))
         headers["x-should-retry"] = "false"
         return CallFailed(error, headers)
 
-    def _choose(self, call: Call, planned: Planned) -> None:
+    def choose(self, call: Call, planned: Planned) -> None:
         """Why this target: the plan's word, or what made the choice before it fall away."""
         if call.attempts:
             call.reason = call.attempts[-1].outcome
@@ -404,7 +396,7 @@ class Pipeline:
         else:
             call.reason = planned.reason
 
-    def _headers(self, call: Call, planned: Planned | None, attempts: int) -> dict[str, str]:
+    def headers(self, call: Call, planned: Planned | None, attempts: int) -> dict[str, str]:
         headers = {
             "x-pointsman-request-id": call.inbound.id,
             "x-pointsman-use-case": call.plan.use_case.name,

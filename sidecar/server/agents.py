@@ -14,7 +14,9 @@ from aiohttp.web_protocol import RequestPayloadError
 
 from schemas.bundle import Caller
 from sidecar.call import CallFailed, Inbound, PlainReply, StreamReply
+from sidecar.counting import TokenCounter
 from sidecar.dialects.base import BODY_ALONE, ChatDialect, Dialect, InPath
+from sidecar.dialects.counting import ANTHROPIC_COUNT, GEMINI_COUNT, Counting
 from sidecar.dialects.embeddings import GEMINI_BATCH, GEMINI_ONE, OPENAI_EMBEDDINGS
 from sidecar.dialects.gemini.paths import parse_path
 from sidecar.dialects.registry import DIALECTS
@@ -69,6 +71,12 @@ CALL_PATHS: Mapping[str, Served] = {
 }
 """`{model}` may hold slashes: a use case's alias may be any name."""
 
+COUNT_PATHS: Mapping[str, Counting] = {
+    "/v1/messages/count_tokens": ANTHROPIC_COUNT,
+    "/v1beta/models/{model}:countTokens": GEMINI_COUNT,
+    "/v1/models/{model}:countTokens": GEMINI_COUNT,
+}
+
 MODELS_PATHS = ("/v1/models", "/v1beta/models")
 
 GOOGLE_HEADERS = ("x-goog-api-key", "x-goog-api-client")
@@ -78,6 +86,7 @@ SHUTTING_DOWN = "this sidecar is shutting down, and the time that open calls had
 REQUEST_ID = web.RequestKey("request_id", str)
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+Answering = Callable[[web.Request], Awaitable[PlainReply | StreamReply]]
 
 log = logging.getLogger("pointsman.calls")
 
@@ -89,6 +98,7 @@ class AgentPort:
         self,
         *,
         pipeline: Pipeline,
+        counter: TokenCounter,
         store: RuleStore,
         clock: Clock,
         metrics: Metrics,
@@ -97,6 +107,7 @@ class AgentPort:
         max_body_bytes: int,
     ) -> None:
         self._pipeline = pipeline
+        self._counter = counter
         self._store = store
         self._clock = clock
         self._metrics = metrics
@@ -122,7 +133,9 @@ class AgentPort:
     def app(self) -> web.Application:
         app = web.Application(client_max_size=self._max_body_bytes, middlewares=[self._edge])
         for path, served in CALL_PATHS.items():
-            app.router.add_post(path.replace("{model}", "{model:.+}"), self._answering(served))
+            app.router.add_post(path.replace("{model}", "{model:.+}"), self._answering(self._run(served)))
+        for path, counting in COUNT_PATHS.items():
+            app.router.add_post(path.replace("{model}", "{model:.+}"), self._answering(self._count(counting)))
         for path in MODELS_PATHS:
             app.router.add_get(path, self._models)
         app.router.add_post("/pointsman/explain", self._explain)
@@ -161,13 +174,27 @@ class AgentPort:
             content_type="application/json",
         )
 
-    def _answering(self, served: Served) -> Handler:
+    def _run(self, served: Served) -> Answering:
+        async def run(request: web.Request) -> PlainReply | StreamReply:
+            return await self._pipeline.run(await self._inbound(request, served))
+
+        return run
+
+    def _count(self, counting: Counting) -> Answering:
+        served = Served(counting.dialect)
+
+        async def count(request: web.Request) -> PlainReply:
+            return await self._counter.count(await self._inbound(request, served), counting)
+
+        return count
+
+    def _answering(self, ask: Answering) -> Handler:
         async def answer(request: web.Request) -> web.StreamResponse:
             task = asyncio.current_task()
             assert task is not None
             self._open[task] = None
             try:
-                reply = await self._reply(request, served, task)
+                reply = await self._reply(request, ask, task)
                 if isinstance(reply, PlainReply):
                     return web.Response(
                         status=reply.status, headers=reply.headers, body=reply.body, content_type="application/json"
@@ -196,10 +223,10 @@ class AgentPort:
         return answer
 
     async def _reply(
-        self, request: web.Request, served: Served, task: "asyncio.Task[object]"
+        self, request: web.Request, ask: Answering, task: "asyncio.Task[object]"
     ) -> PlainReply | StreamReply:
         try:
-            return await self._pipeline.run(await self._inbound(request, served))
+            return await ask(request)
         except asyncio.CancelledError:
             if not self._pipeline.is_closing:
                 raise

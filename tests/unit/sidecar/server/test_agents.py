@@ -12,6 +12,7 @@ import pytest
 from aiohttp.test_utils import TestClient, TestServer
 
 from schemas.bundle import Caller, encode_bundle
+from sidecar.counting import TokenCounter
 from sidecar.rules.cache import LastGood
 from sidecar.rules.store import RuleStore
 from sidecar.rules.trust import LocalTrust
@@ -37,6 +38,7 @@ class Port:
             self.store.offer_local(encode_bundle(bundles.bundle(**rules)))
         self.agents = AgentPort(
             pipeline=core.pipeline,
+            counter=TokenCounter(core.pipeline, core.upstream),
             store=self.store,
             clock=core.clock,
             metrics=Metrics(),
