@@ -27,6 +27,7 @@ from sidecar.rules.store import RuleStore
 from sidecar.rules.trust import LocalTrust, Trust
 from sidecar.server.admin import admin_app
 from sidecar.server.agents import AgentPort
+from sidecar.server.passthrough import PassThrough
 from sidecar.server.unreadable import UnreadableRequests
 from sidecar.settings import Address, Settings, is_url
 from sidecar.spool.shipper import Shipper
@@ -75,6 +76,7 @@ class Sidecar:
         self._agents = AgentPort(
             pipeline=self._pipeline,
             counter=TokenCounter(self._pipeline, self._upstream),
+            passthrough=PassThrough(self._pipeline, self._upstream),
             store=self._store,
             clock=self._clock,
             metrics=self._metrics,

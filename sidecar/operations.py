@@ -15,9 +15,10 @@ from sidecar.canonical.embeddings import EmbeddingsRequest, EmbeddingsResponse
 from sidecar.canonical.request import ChatRequest
 from sidecar.canonical.response import ChatResponse
 from sidecar.dialects import embeddings
-from sidecar.dialects.base import A, Dialect, Envelope, Q
+from sidecar.dialects.base import A, ChatDialect, Dialect, Envelope, Q
+from sidecar.dialects.passing import OPENAI_PASSING
 from sidecar.dialects.registry import DIALECTS
-from sidecar.routing.one_model import one_model
+from sidecar.routing.scope import one_model, speaking
 from sidecar.routing.snapshot import UseCase
 
 
@@ -50,3 +51,15 @@ def _embedding_targets(use_case: UseCase) -> UseCase:
 EMBEDDINGS: Operation[EmbeddingsRequest, EmbeddingsResponse] = Operation(
     dialects=embeddings.EMBEDDINGS_DIALECTS, scope=_embedding_targets, complete=embeddings.complete
 )
+
+
+def _openai_targets(use_case: UseCase) -> UseCase:
+    return speaking(use_case, PASSING_DIALECTS)
+
+
+PASSING_DIALECTS: Mapping[DialectName, ChatDialect] = {"openai": OPENAI_PASSING}
+
+PASSING: Operation[ChatRequest, ChatResponse] = Operation(
+    dialects=PASSING_DIALECTS, scope=_openai_targets, complete=_dated
+)
+"""What is handed to a provider as it came; nothing is translated, so nothing is completed."""

@@ -13,6 +13,7 @@ from schemas.record import AttemptRecord, CallRecord, Usage
 from sidecar.accounting.books import (
     CLIENT_CLOSED,
     OK,
+    UNKNOWN_OUTCOME,
     cost_at,
     estimated_usage,
     final_record,
@@ -101,6 +102,10 @@ class Pipeline:
             GatewayError: refused before any use case was known.
             CallFailed: refused or failed later; carries the headers known by then. Its record is booked.
         """
+        return await self._try_targets(self.accept(inbound))
+
+    def accept(self, inbound: Inbound) -> Call:
+        """A call that has a target. Raises as `run`."""
         call = self.open(inbound)
         if call.plan.refusal is not None:
             error: GatewayError = CeilingSpent(
@@ -112,7 +117,7 @@ class Pipeline:
         if not call.plan.steps:
             keys = [f"{item.model}@{item.provider}" for item in call.plan.skipped]
             raise self.refuse(call, nobody_fits(call.plan, self.health.seconds_left(keys, self.clock.monotonic())))
-        return await self._try_targets(call)
+        return call
 
     def open(self, inbound: Inbound) -> Call:
         """Bytes to plan, without calling anyone. Raises CallerError."""
@@ -211,7 +216,7 @@ class Pipeline:
             await self.clock.sleep(seconds)
         except asyncio.CancelledError:
             seconds_in_all = self.clock.monotonic() - call.inbound.started
-            self._book(final_record(call, self._sidecar, planned.target, self._cut_short(), seconds_in_all), call)
+            self._book(final_record(call, self._sidecar, planned.target, self.cut_short(), seconds_in_all), call)
             raise
         return True
 
@@ -354,6 +359,11 @@ class Pipeline:
             observer.observe(record)
         return record
 
+    def begin_unpriced(self, call: Call, planned: Planned) -> None:
+        """What stands if this process dies before a call ends whose cost cannot be told from tokens."""
+        outcome = Outcome(UNKNOWN_OUTCOME, 0)
+        self._sink.begin(final_record(call, self._sidecar, planned.target, outcome, 0.0))
+
     def note_failure(self, call: Call, planned: Planned, error: GatewayError, began: float) -> None:
         target, now = planned.target, self.clock.monotonic()
         if error.code in UNHEALTHY:
@@ -371,9 +381,9 @@ class Pipeline:
 
     def _note_departure(self, call: Call, planned: Planned, began: float) -> None:
         """Cancelled before an answer: its provider may bill what was asked, so the estimate is booked."""
-        self.end(call, planned, self._cut_short(estimated_usage(call, planned.target)), began, None)
+        self.end(call, planned, self.cut_short(estimated_usage(call, planned.target)), began, None)
 
-    def _cut_short(self, usage: Usage | None = None) -> Outcome:
+    def cut_short(self, usage: Usage | None = None) -> Outcome:
         """How a cancelled call ended: its caller left, or we are shutting down."""
         word, status = (NotReady.code, NotReady.status) if self.is_closing else (CLIENT_CLOSED, 0)
         return Outcome(word, status, usage, usage is not None)

@@ -1,7 +1,7 @@
 """The upstream client over `aiohttp.ClientSession`. Network failures become our error classes, by a table."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import AsyncIterable, Mapping
 
 import aiohttp
 
@@ -108,6 +108,32 @@ class HttpUpstream:
             response = await self._session.post(
                 endpoint.base_url + path,
                 data=body,
+                headers=request_headers(target.dialect, {**endpoint.headers, **headers}, key),
+                timeout=self._time_out(connect_seconds),
+                allow_redirects=False,
+            )
+        except (aiohttp.ClientError, OSError, ValueError) as error:
+            if isinstance(error, asyncio.TimeoutError) and not isinstance(error, aiohttp.ClientError):
+                raise
+            raise failure_of(error, target) from error
+        return HttpAnswer(response)
+
+    async def relay(
+        self,
+        target: Target,
+        method: str,
+        path: str,
+        headers: Mapping[str, str],
+        body: bytes | AsyncIterable[bytes],
+        connect_seconds: float,
+    ) -> HttpAnswer:
+        endpoint = target.endpoint
+        key = None if endpoint.api_key is None else self._credentials.read(endpoint.api_key)
+        try:
+            response = await self._session.request(
+                method,
+                endpoint.base_url + path,
+                data=body or None,
                 headers=request_headers(target.dialect, {**endpoint.headers, **headers}, key),
                 timeout=self._time_out(connect_seconds),
                 allow_redirects=False,

@@ -19,6 +19,7 @@ from sidecar.dialects.base import BODY_ALONE, ChatDialect, Dialect, InPath
 from sidecar.dialects.counting import ANTHROPIC_COUNT, GEMINI_COUNT, Counting
 from sidecar.dialects.embeddings import GEMINI_BATCH, GEMINI_ONE, OPENAI_EMBEDDINGS
 from sidecar.dialects.gemini.paths import parse_path
+from sidecar.dialects.passing import OPENAI_PASSING
 from sidecar.dialects.registry import DIALECTS
 from sidecar.errors import (
     BodyTooLarge,
@@ -30,7 +31,7 @@ from sidecar.errors import (
     WrongMethod,
     code_of,
 )
-from sidecar.operations import CHAT, EMBEDDINGS, Operation
+from sidecar.operations import CHAT, EMBEDDINGS, PASSING, Operation
 from sidecar.pipeline import Pipeline, error_headers, status_of
 from sidecar.ports import Clock
 from sidecar.routing.explain import explained
@@ -38,6 +39,7 @@ from sidecar.routing.facts import parse_facts
 from sidecar.routing.snapshot import Snapshot
 from sidecar.rules.store import RuleStore
 from sidecar.server.guard import caller_of, refuse_foreigners, refuse_unreadable
+from sidecar.server.passthrough import ID, PASSED, Passed, PassThrough, is_json
 from sidecar.telemetry.metrics import Metrics
 from sidecar.telemetry.recent import RecentCalls
 
@@ -79,6 +81,14 @@ COUNT_PATHS: Mapping[str, Counting] = {
 
 MODELS_PATHS = ("/v1/models", "/v1beta/models")
 
+SERVED_PATHS = (
+    *CALL_PATHS,
+    *COUNT_PATHS,
+    *MODELS_PATHS,
+    *(passed.path.replace(ID, "{id}") for passed in PASSED),
+)
+"""As a caller reads them."""
+
 GOOGLE_HEADERS = ("x-goog-api-key", "x-goog-api-client")
 """Google's SDKs send both; a caller of its REST API at least the first, or its key in the query."""
 
@@ -86,6 +96,7 @@ SHUTTING_DOWN = "this sidecar is shutting down, and the time that open calls had
 REQUEST_ID = web.RequestKey("request_id", str)
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+ReadBody = Callable[[web.Request], Awaitable[bytes]]
 Answering = Callable[[web.Request], Awaitable[PlainReply | StreamReply]]
 
 log = logging.getLogger("pointsman.calls")
@@ -99,6 +110,7 @@ class AgentPort:
         *,
         pipeline: Pipeline,
         counter: TokenCounter,
+        passthrough: PassThrough,
         store: RuleStore,
         clock: Clock,
         metrics: Metrics,
@@ -108,6 +120,7 @@ class AgentPort:
     ) -> None:
         self._pipeline = pipeline
         self._counter = counter
+        self._passthrough = passthrough
         self._store = store
         self._clock = clock
         self._metrics = metrics
@@ -136,6 +149,8 @@ class AgentPort:
             app.router.add_post(path.replace("{model}", "{model:.+}"), self._answering(self._run(served)))
         for path, counting in COUNT_PATHS.items():
             app.router.add_post(path.replace("{model}", "{model:.+}"), self._answering(self._count(counting)))
+        for passed in PASSED:
+            app.router.add_route(passed.method, passed.path, self._passing(passed))
         for path in MODELS_PATHS:
             app.router.add_get(path, self._models)
         app.router.add_post("/pointsman/explain", self._explain)
@@ -222,6 +237,21 @@ class AgentPort:
 
         return answer
 
+    def _passing(self, passed: Passed) -> Handler:
+        served = Served(OPENAI_PASSING, PASSING)
+
+        async def pass_on(request: web.Request) -> web.StreamResponse:
+            task = asyncio.current_task()
+            assert task is not None
+            self._open[task] = None
+            try:
+                inbound = await self._inbound(request, served, self._json_body)
+                return await self._passthrough.answer(inbound, request, passed)
+            finally:
+                del self._open[task]
+
+        return pass_on
+
     async def _reply(
         self, request: web.Request, ask: Answering, task: "asyncio.Task[object]"
     ) -> PlainReply | StreamReply:
@@ -233,14 +263,13 @@ class AgentPort:
             task.uncancel()
             raise NotReady(SHUTTING_DOWN) from None
 
-    async def _inbound(self, request: web.Request, served: Served) -> Inbound:
+    async def _inbound(self, request: web.Request, served: Served, read: ReadBody | None = None) -> Inbound:
+        """`read` takes what of the body is needed; all of it unless told otherwise."""
         arrived, started = self._clock.now(), self._clock.monotonic()
         snapshot = self._snapshot()
         caller = _caller_of(request, snapshot)
         in_path = _in_path(request)
-        if (request.content_length or 0) > self._max_body_bytes:
-            raise _too_large(self._max_body_bytes)
-        body = await _body_of(request)
+        body = await (read or self._whole_body)(request)
         return Inbound(
             id=request[REQUEST_ID],
             dialect=served.dialect,
@@ -253,6 +282,15 @@ class AgentPort:
             in_path=in_path,
             operation=served.operation,
         )
+
+    async def _whole_body(self, request: web.Request) -> bytes:
+        if (request.content_length or 0) > self._max_body_bytes:
+            raise _too_large(self._max_body_bytes)
+        return await _body_of(request)
+
+    async def _json_body(self, request: web.Request) -> bytes:
+        """Empty where it is a form or a file, which may be of any size and is not held."""
+        return await self._whole_body(request) if is_json(request) else b""
 
     def _snapshot(self) -> Snapshot:
         if self._store.current is None:
@@ -368,7 +406,5 @@ def _our_own(http: web.HTTPException, request: web.Request, max_body_bytes: int)
     if isinstance(http, web.HTTPMethodNotAllowed):
         return WrongMethod(f"{request.path} takes {', '.join(sorted(http.allowed_methods))}, not {request.method}")
     if isinstance(http, web.HTTPNotFound):
-        return UnknownPath(
-            f"nothing is served at {request.path}; agents call {', '.join((*CALL_PATHS, *MODELS_PATHS))}"
-        )
+        return UnknownPath(f"nothing is served at {request.path}; agents call {', '.join(dict.fromkeys(SERVED_PATHS))}")
     return MalformedRequest(http.reason)

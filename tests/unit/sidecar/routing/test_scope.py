@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from schemas.bundle import Ceiling, Rule, TokenRange, When
-from sidecar.routing.one_model import OTHER_MODEL, one_model
+from sidecar.routing.scope import OTHER_MODEL, one_model
 from sidecar.routing.snapshot import Chain, UseCase
 from tests.fakes import core_bundles as bundles
 
