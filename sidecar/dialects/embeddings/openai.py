@@ -31,7 +31,6 @@ class _Request(msgspec.Struct, frozen=True):
 
 _REQUEST = msgspec.json.Decoder(_Request)
 _FIELDS = msgspec.json.Decoder(dict[str, msgspec.Raw])
-_ENCODING = msgspec.json.Decoder(Encoding | None)
 
 
 def open_envelope(body: bytes, in_path: InPath = BODY_ALONE) -> Envelope:
@@ -83,7 +82,7 @@ def _inputs(given: str | list[str | int | list[int]]) -> tuple[Input, ...]:
 def encoding_of(fields: Mapping[str, msgspec.Raw]) -> Encoding:
     """As asked for; decimal numbers where nothing is said, and in a dialect that knows nothing else."""
     raw = fields.get("encoding_format")
-    return "float" if raw is None else _ENCODING.decode(raw) or "float"
+    return "base64" if raw is not None and msgspec.json.decode(raw) == "base64" else "float"
 
 
 def decode_request(envelope: Envelope) -> EmbeddingsRequest:
