@@ -87,6 +87,17 @@ async def test_the_deadline_bounds_the_whole_call(tmp_path: Path) -> None:
     core.assert_nothing_left_open()
 
 
+async def test_the_first_bytes_arrive_while_the_provider_is_still_sending(tmp_path: Path) -> None:
+    core = Core(Script((b"first", PARK)))
+    async with Port(tmp_path, core, timeouts=Timeouts(deadline=0.2)) as client:
+        answer = await client.post(SPEECH, **ASK)
+        assert await answer.content.readany() == b"first"
+        with pytest.raises((aiohttp.ClientPayloadError, aiohttp.ClientConnectionError)):
+            await answer.content.read()
+    assert core.sink.only.outcome == "deadline_exceeded"
+    core.assert_nothing_left_open()
+
+
 async def test_a_compressed_body_is_sent_unpacked_and_without_its_old_length(tmp_path: Path) -> None:
     core = Core()
     headers = {"content-type": "audio/wav", "content-encoding": "gzip", "x-pointsman-use-case": "chat"}
