@@ -15,6 +15,7 @@ from schemas.hosts import allowed_hosts
 from schemas.status import SidecarState, SidecarStatus
 from schemas.version import VERSION
 from sidecar.clock import SystemClock
+from sidecar.counting import TokenCounter
 from sidecar.durable import write_durably
 from sidecar.pipeline import Pipeline
 from sidecar.providers.credentials import Credentials
@@ -26,6 +27,7 @@ from sidecar.rules.store import RuleStore
 from sidecar.rules.trust import LocalTrust, Trust
 from sidecar.server.admin import admin_app
 from sidecar.server.agents import AgentPort
+from sidecar.server.passthrough import PassThrough
 from sidecar.server.unreadable import UnreadableRequests
 from sidecar.settings import Address, Settings, is_url
 from sidecar.spool.shipper import Shipper
@@ -73,6 +75,8 @@ class Sidecar:
         )
         self._agents = AgentPort(
             pipeline=self._pipeline,
+            counter=TokenCounter(self._pipeline, self._upstream),
+            passthrough=PassThrough(self._pipeline, self._upstream),
             store=self._store,
             clock=self._clock,
             metrics=self._metrics,

@@ -2,14 +2,18 @@
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any, Protocol
 
 from schemas.bundle import Caller
 from schemas.record import AttemptRecord, Usage
-from sidecar.dialects.base import BODY_ALONE, Dialect, Envelope, InPath
+from sidecar.dialects.base import BODY_ALONE, Dialect, Envelope, InPath, TargetDialect
 from sidecar.errors import GatewayError
+from sidecar.operations import CHAT, Operation
 from sidecar.routing.plan import Plan
-from sidecar.routing.snapshot import Snapshot
+from sidecar.routing.snapshot import Snapshot, Target
+
+KEY_HEADERS = ("authorization", "x-api-key", "x-goog-api-key", "api-key")
+"""Handed on to a provider that takes the caller's own key, and to no other."""
 
 Write = Callable[[bytes], Awaitable[None]]
 """Hands bytes to the caller; waits while its window is full. Raises ConnectionError when it has left."""
@@ -20,7 +24,8 @@ class Inbound:
     """A request as the edge hands it over."""
 
     id: str
-    dialect: Dialect
+    dialect: Dialect[Any, Any]
+    """The caller's."""
     body: bytes
     headers: Mapping[str, str]
     """Lower-case look-ups work."""
@@ -32,6 +37,22 @@ class Inbound:
     started: float
     """Monotonic seconds."""
     in_path: InPath = BODY_ALONE
+    operation: Operation[Any, Any] = CHAT
+
+    def dialect_at(self, target: Target) -> TargetDialect[Any, Any]:
+        """What the target is asked in: the caller's own dialect where it speaks it."""
+        return self.dialect if target.dialect == self.dialect.name else self.operation.dialects[target.dialect]
+
+    def headers_to(self, target: Target, attempt: int) -> dict[str, str]:
+        """What a provider gets of the caller's headers: its own dialect's, and nothing that shows a key."""
+        headers = {"x-pointsman-request-id": f"{self.id}.{attempt}"}
+        if target.dialect == self.dialect.name:
+            for name in self.dialect.forwarded_headers:
+                if (value := self.headers.get(name)) is not None:
+                    headers[name] = value
+        if target.endpoint.caller_key:
+            headers |= {name: value for name in KEY_HEADERS if (value := self.headers.get(name)) is not None}
+        return headers
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,12 +9,11 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from decimal import Decimal
 
-import msgspec
-
 from schemas.record import AttemptRecord, CallRecord, Usage
 from sidecar.accounting.books import (
     CLIENT_CLOSED,
     OK,
+    UNKNOWN_OUTCOME,
     cost_at,
     estimated_usage,
     final_record,
@@ -27,7 +26,6 @@ from sidecar.accounting.spend import SpendBook
 from sidecar.call import Call, CallFailed, Inbound, Outcome, PlainReply, StreamReply
 from sidecar.canonical.events import Started
 from sidecar.dialects.base import Encoded, PlainAnswer, Tap
-from sidecar.dialects.registry import TARGETS
 from sidecar.dialects.translator import Translator
 from sidecar.errors import (
     CallerError,
@@ -69,9 +67,6 @@ UNHEALTHY = frozenset(
 )
 """Errors that count against a target's breaker: not the caller's mistakes, not 429, not a caller that left."""
 
-KEY_HEADERS = ("authorization", "x-api-key", "x-goog-api-key", "api-key")
-"""Handed on to a provider that takes the caller's own key, and to no other."""
-
 MAX_AGENT_CHARACTERS = 256
 """Of the name that an agent gives itself: the ledger takes no record with a much longer one."""
 
@@ -110,6 +105,10 @@ class Pipeline:
             GatewayError: refused before any use case was known.
             CallFailed: refused or failed later; carries the headers known by then. Its record is booked.
         """
+        return await self._try_targets(self.accept(inbound))
+
+    def accept(self, inbound: Inbound) -> Call:
+        """A call that has a target. Raises as `run`."""
         call = self.open(inbound)
         if call.plan.refusal is not None:
             error: GatewayError = CeilingSpent(
@@ -117,22 +116,24 @@ class Pipeline:
                 "its rule says to refuse until the window turns"
             )
             call.reason = call.plan.refusal
-            raise self._refuse(call, error)
+            raise self.refuse(call, error)
         if not call.plan.steps:
             keys = [f"{item.model}@{item.provider}" for item in call.plan.skipped]
-            raise self._refuse(call, nobody_fits(call.plan, self.health.seconds_left(keys, self.clock.monotonic())))
-        return await self._try_targets(call)
+            raise self.refuse(call, nobody_fits(call.plan, self.health.seconds_left(keys, self.clock.monotonic())))
+        return call
 
     def open(self, inbound: Inbound) -> Call:
         """Bytes to plan, without calling anyone. Raises CallerError."""
         envelope = inbound.dialect.open(inbound.body, inbound.in_path)
         headers, caller = inbound.headers, inbound.caller
-        use_case = select_use_case(
-            inbound.snapshot,
-            named=headers.get("x-pointsman-use-case"),
-            model=envelope.model,
-            caller=caller,
-            default=self._default_use_case,
+        use_case = inbound.operation.scope(
+            select_use_case(
+                inbound.snapshot,
+                named=headers.get("x-pointsman-use-case"),
+                model=envelope.model,
+                caller=caller,
+                default=self._default_use_case,
+            )
         )
         agent = headers.get("x-pointsman-agent") or (caller.name if caller else self._default_agent)
         agent = agent[:MAX_AGENT_CHARACTERS]
@@ -165,10 +166,10 @@ class Pipeline:
         if wanted is not None:
             if inbound.snapshot.callers and not (inbound.caller and inbound.caller.pin):
                 raise NotAllowed("x-pointsman-target needs a caller that is granted pin in pointsman.yaml")
-            return plan_pinned(inbound.snapshot, use_case, wanted)
+            return plan_pinned(inbound.snapshot, use_case, wanted, inbound.operation.dialects)
         owner = self._owners.of(continues)
         if owner is not None:
-            return plan_pinned(inbound.snapshot, use_case, owner, "state_owner")
+            return plan_pinned(inbound.snapshot, use_case, owner, inbound.operation.dialects, "state_owner")
         return self.plan_for(use_case, facts, at)
 
     async def _try_targets(self, call: Call) -> PlainReply | StreamReply:
@@ -178,7 +179,7 @@ class Pipeline:
         while True:
             planned = steps[place] if tries == 0 else Planned(steps[place].target, "retry")
             targets_left = len(steps) - place - 1
-            self._choose(call, planned)
+            self.choose(call, planned)
             began = self.clock.monotonic()
             try:
                 return await self._attempt(call, planned, began, deadline, targets_left)
@@ -189,12 +190,12 @@ class Pipeline:
                 error: GatewayError = failure
             except CallerError as refusal:
                 # Seen only in translation: the next target could not be asked that either.
-                raise self._refuse(call, refusal, planned) from refusal
+                raise self.refuse(call, refusal, planned) from refusal
             except Exception:
                 # A bug of ours; the edge logs it. What was begun is booked all the same.
-                self._end(call, planned, Outcome(GatewayError.code, GatewayError.status), began, None)
+                self.end(call, planned, Outcome(GatewayError.code, GatewayError.status), began, None)
                 raise
-            self._note_failure(call, planned, error, began)
+            self.note_failure(call, planned, error, began)
             tries += 1
             step = step_after(
                 error,
@@ -203,13 +204,13 @@ class Pipeline:
                 targets_left=targets_left,
             )
             if step is Step.STOP:
-                raise self._refuse(call, error, planned)
+                raise self.refuse(call, error, planned)
             if len(call.attempts) >= retry.max_attempts:
-                raise self._refuse(call, chain_spent(call, error), planned)
+                raise self.refuse(call, chain_spent(call, error), planned)
             if step is Step.NEXT_TARGET or not await self._wait(call, planned, error, tries, deadline):
                 place, tries = place + 1, 0
             if place == len(steps):
-                raise self._refuse(call, chain_spent(call, error), planned)
+                raise self.refuse(call, chain_spent(call, error), planned)
 
     async def _wait(self, call: Call, planned: Planned, error: GatewayError, tries: int, deadline: float) -> bool:
         """Wait before the same target again; False when the deadline does not leave the time."""
@@ -221,7 +222,7 @@ class Pipeline:
             await self.clock.sleep(seconds)
         except asyncio.CancelledError:
             seconds_in_all = self.clock.monotonic() - call.inbound.started
-            self._book(final_record(call, self._sidecar, planned.target, self._cut_short(), seconds_in_all), call)
+            self._book(final_record(call, self._sidecar, planned.target, self.cut_short(), seconds_in_all), call)
             raise
         return True
 
@@ -241,13 +242,14 @@ class Pipeline:
             async with asyncio.timeout(min(left, patience)):
                 answer = await self._upstream.send(
                     target,
-                    TARGETS[target.dialect].path(target.name, call.envelope.stream),
-                    self._upstream_headers(call, planned),
+                    call.inbound.dialect_at(target).path(target.name, call.envelope.stream),
+                    call.inbound.headers_to(target, len(call.attempts)),
                     encoded.body,
                     timeouts.connect,
                 )
                 if answer.status >= 300:
-                    raise TARGETS[target.dialect].decode_error(answer.status, answer.headers, await answer.read())
+                    spoken = call.inbound.dialect_at(target)
+                    raise spoken.decode_error(answer.status, answer.headers, await answer.read())
                 if not call.envelope.stream:
                     return self._plain(call, planned, answer.status, await answer.read(), began)
                 tap = self._tap(call, planned)
@@ -267,17 +269,7 @@ class Pipeline:
         if target.dialect == dialect.name:
             return Encoded(dialect.forward(call.envelope, target.name))
         request = dialect.decode_request(call.envelope)
-        return TARGETS[target.dialect].encode_request(request, target.name, target.max_output_tokens)
-
-    def _upstream_headers(self, call: Call, planned: Planned) -> dict[str, str]:
-        headers = {"x-pointsman-request-id": f"{call.inbound.id}.{len(call.attempts)}"}
-        if planned.target.dialect == call.inbound.dialect.name:
-            for name in call.inbound.dialect.forwarded_headers:
-                if (value := call.inbound.headers.get(name)) is not None:
-                    headers[name] = value
-        if planned.target.endpoint.caller_key:
-            headers |= {name: value for name in KEY_HEADERS if (value := call.inbound.headers.get(name)) is not None}
-        return headers
+        return call.inbound.dialect_at(target).encode_request(request, target.name, target.max_output_tokens)
 
     def _tap(self, call: Call, planned: Planned) -> Tap:
         target, dialect, envelope = planned.target, call.inbound.dialect, call.envelope
@@ -289,7 +281,7 @@ class Pipeline:
         if target.dialect == dialect.name:
             return dialect.new_tap(envelope.wants_usage, price_of)
         return Translator(
-            TARGETS[target.dialect].new_decoder(),
+            call.inbound.dialect_at(target).new_decoder(),
             dialect.new_encoder(envelope.wants_usage, price_of, envelope.input_tokens),
             Started(call.inbound.id, target.name, int(call.inbound.arrived)),
         )
@@ -299,18 +291,14 @@ class Pipeline:
         if target.dialect == dialect.name:
             read, out = dialect.read_answer(body), body
         else:
-            response = TARGETS[target.dialect].decode_response(body)
-            response = msgspec.structs.replace(
-                response,
-                id=response.id or call.inbound.id,
-                model=response.model or target.name,
-                created=int(call.inbound.arrived) if response.created is None else response.created,
-            )
-            read, out = PlainAnswer(response.model, response.usage), dialect.encode_response(response)
+            response = call.inbound.dialect_at(target).decode_response(body)
+            unsaid = Started(call.inbound.id, target.name, int(call.inbound.arrived))
+            whole = call.inbound.operation.complete(response, call.envelope, unsaid)
+            read, out = PlainAnswer(response.model, response.usage), dialect.encode_response(whole)
         self._owners.note(read.state_id, target.key)
         usage = read.usage or estimated_usage(call, target)
-        record = self._end(call, planned, Outcome(OK, status, usage, read.usage is None), began, status)
-        headers = self._headers(call, planned, len(call.attempts))
+        record = self.end(call, planned, Outcome(OK, status, usage, read.usage is None), began, status)
+        headers = self.headers(call, planned, len(call.attempts))
         if record.cost_usd is not None:
             headers["x-pointsman-cost-usd"] = usd_text(record.cost_usd)
         return PlainReply(status, headers, out)
@@ -333,11 +321,11 @@ class Pipeline:
             is_counted = tap.finished and tap.usage is not None
             usage = tap.usage if is_counted else usage_so_far(call, target, tap.usage, events_seen)
             outcome = Outcome(word, answer.status, usage, not is_counted, first_token)
-            self._end(call, planned, outcome, began, answer.status)
+            self.end(call, planned, outcome, began, answer.status)
 
         return Stream(
             status=200,
-            headers=self._headers(call, planned, len(call.attempts) + 1),
+            headers=self.headers(call, planned, len(call.attempts) + 1),
             content_type=call.inbound.dialect.stream_content_type,
             clock=self.clock,
             answer=answer,
@@ -349,7 +337,7 @@ class Pipeline:
             encode_error=lambda error: tap.encode_failure(error, call.inbound.id),
         )
 
-    def _end(
+    def end(
         self, call: Call, planned: Planned, outcome: Outcome, began: float, upstream_status: int | None
     ) -> CallRecord:
         """The answering attempt is over: note it, feed the breaker, book the call."""
@@ -380,7 +368,12 @@ class Pipeline:
             observer.observe(record)
         return record
 
-    def _note_failure(self, call: Call, planned: Planned, error: GatewayError, began: float) -> None:
+    def begin_unpriced(self, call: Call, planned: Planned) -> None:
+        """What stands if this process dies before a call ends whose cost cannot be told from tokens."""
+        outcome = Outcome(UNKNOWN_OUTCOME, 0)
+        self._sink.begin(final_record(call, self._sidecar, planned.target, outcome, 0.0))
+
+    def note_failure(self, call: Call, planned: Planned, error: GatewayError, began: float) -> None:
         target, now = planned.target, self.clock.monotonic()
         if error.code in UNHEALTHY:
             self.health.failed(target.key, now)
@@ -397,23 +390,23 @@ class Pipeline:
 
     def _note_departure(self, call: Call, planned: Planned, began: float) -> None:
         """Cancelled before an answer: its provider may bill what was asked, so the estimate is booked."""
-        self._end(call, planned, self._cut_short(estimated_usage(call, planned.target)), began, None)
+        self.end(call, planned, self.cut_short(estimated_usage(call, planned.target)), began, None)
 
-    def _cut_short(self, usage: Usage | None = None) -> Outcome:
+    def cut_short(self, usage: Usage | None = None) -> Outcome:
         """How a cancelled call ended: its caller left, or we are shutting down."""
         word, status = (NotReady.code, NotReady.status) if self.is_closing else (CLIENT_CLOSED, 0)
         return Outcome(word, status, usage, usage is not None)
 
-    def _refuse(self, call: Call, error: GatewayError, planned: Planned | None = None) -> CallFailed:
+    def refuse(self, call: Call, error: GatewayError, planned: Planned | None = None) -> CallFailed:
         """Book a call that gets no answer; the error for the edge to raise."""
         seconds = self.clock.monotonic() - call.inbound.started
         outcome = Outcome(code_of(error), status_of(error))
         self._book(final_record(call, self._sidecar, planned.target if planned else None, outcome, seconds), call)
-        headers = self._headers(call, planned, len(call.attempts))
+        headers = self.headers(call, planned, len(call.attempts))
         headers["x-should-retry"] = "false"
         return CallFailed(error, headers)
 
-    def _choose(self, call: Call, planned: Planned) -> None:
+    def choose(self, call: Call, planned: Planned) -> None:
         """Why this target: the plan's word, or what made the choice before it fall away."""
         if call.attempts:
             call.reason = call.attempts[-1].outcome
@@ -422,7 +415,7 @@ class Pipeline:
         else:
             call.reason = planned.reason
 
-    def _headers(self, call: Call, planned: Planned | None, attempts: int) -> dict[str, str]:
+    def headers(self, call: Call, planned: Planned | None, attempts: int) -> dict[str, str]:
         headers = {
             "x-pointsman-request-id": call.inbound.id,
             "x-pointsman-use-case": call.plan.use_case.name,

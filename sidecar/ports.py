@@ -1,6 +1,6 @@
 """What one call's core needs from outside. The app wires real ones; tests script their own."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterable, Callable, Mapping
 from typing import Protocol
 
 from schemas.record import CallRecord
@@ -62,6 +62,18 @@ class Upstream(Protocol):
         Raises:
             UpstreamError: Unreachable, ConnectionLost, or CredentialRefused when our own key cannot be read.
         """
+        ...
+
+    async def relay(
+        self,
+        target: Target,
+        method: str,
+        path: str,
+        headers: Mapping[str, str],
+        body: bytes | AsyncIterable[bytes],
+        connect_seconds: float,
+    ) -> UpstreamAnswer:
+        """A request of any method and with a body of any kind, also one that is still arriving. Raises as `send`."""
         ...
 
 

@@ -18,7 +18,9 @@ OK = "ok"
 def estimated_usage(call: Call, target: Target, output_tokens: int | None = None) -> Usage:
     """What a call is booked at when its provider reported nothing."""
     if output_tokens is None:
-        output_tokens = call.envelope.max_output_tokens or min(ASSUMED_OUTPUT_TOKENS, target.max_output_tokens)
+        output_tokens = call.envelope.max_output_tokens
+    if output_tokens is None:
+        output_tokens = min(ASSUMED_OUTPUT_TOKENS, target.max_output_tokens)
     return Usage(input_tokens=call.envelope.input_tokens, output_tokens=output_tokens)
 
 

@@ -3,9 +3,9 @@ functions stand in it, never a test on a dialect's name.
 """
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
-from typing import Protocol
+from typing import Any, Generic, Protocol, TypeVar
 
 import msgspec
 
@@ -25,6 +25,8 @@ class InPath(msgspec.Struct, frozen=True):
 
     model: str = ""
     stream: bool = False
+    method: str = ""
+    """What follows the colon."""
 
 
 BODY_ALONE = InPath()
@@ -130,16 +132,30 @@ class Tap(Protocol):
         ...
 
 
+class Answer(Protocol):
+    """What the books need of a plain answer that was translated."""
+
+    @property
+    def model(self) -> str: ...
+
+    @property
+    def usage(self) -> Usage | None: ...
+
+
+Q = TypeVar("Q")
+A = TypeVar("A", bound=Answer)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
-class TargetDialect:
-    """What calling a target takes."""
+class TargetDialect(Generic[Q, A]):
+    """What calling a target takes: one operation in one dialect, with `Q` its canonical request and `A` its answer."""
 
     name: DialectName
 
-    encode_request: Callable[[ChatRequest, str, int], Encoded]
+    encode_request: Callable[[Q, str, int], Encoded]
     """Request, the target's name of the model, the model's largest output in tokens (for a dialect that must name one).
     Raises CannotCarry."""
-    decode_response: Callable[[bytes], ChatResponse]
+    decode_response: Callable[[bytes], A]
     """Id and model are empty where the answer names none. Raises MalformedAnswer."""
     new_decoder: Callable[[], StreamDecoder]
     decode_error: Callable[[int, Mapping[str, str], bytes], UpstreamError]
@@ -151,19 +167,19 @@ class TargetDialect:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Dialect(TargetDialect):
+class Dialect(TargetDialect[Q, A], Generic[Q, A]):
     """A dialect that agents call in too."""
 
     open: Opener
     forward: Callable[[Envelope, str], bytes]
     """The caller's own body with the target's name of the model in place, for a target of the same dialect. A chat
     stream always asks for usage; the tap takes it out again where the caller did not ask."""
-    decode_request: Callable[[Envelope], ChatRequest]
+    decode_request: Callable[[Envelope], Q]
     """Raises MalformedRequest."""
 
     read_answer: Callable[[bytes], PlainAnswer]
     """A plain answer that passes through. Raises MalformedAnswer when the bytes are not one."""
-    encode_response: Callable[[ChatResponse], bytes]
+    encode_response: Callable[[A], bytes]
 
     new_tap: Callable[[bool, PriceOf], Tap]
     """Whether the caller wants usage; how to price the final usage object's `cost_usd`."""
@@ -180,3 +196,34 @@ class Dialect(TargetDialect):
     stream_content_type: str = "text/event-stream; charset=utf-8"
     forwarded_headers: frozenset[str] = frozenset()
     """Caller's request headers (lower case) that mean something to a provider of the same dialect."""
+
+
+ChatDialect = Dialect[ChatRequest, ChatResponse]
+ChatTarget = TargetDialect[ChatRequest, ChatResponse]
+
+
+def beside_chat(
+    chat: ChatDialect,
+    *,
+    open: Opener,
+    forward: Callable[[Envelope, str], bytes],
+    decode_request: Callable[[Envelope], Q],
+    encode_request: Callable[[Q, str, int], Encoded],
+    read_answer: Callable[[bytes], PlainAnswer],
+    decode_response: Callable[[bytes], A],
+    encode_response: Callable[[A], bytes],
+    path: Callable[[str, bool], str],
+) -> Dialect[Q, A]:
+    """Another operation of a dialect: its errors and headers are those of chat, and it is never asked to stream."""
+    dialect: Dialect[Any, Any] = chat
+    return replace(
+        dialect,
+        open=open,
+        forward=forward,
+        decode_request=decode_request,
+        encode_request=encode_request,
+        read_answer=read_answer,
+        decode_response=decode_response,
+        encode_response=encode_response,
+        path=path,
+    )

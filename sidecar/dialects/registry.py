@@ -4,13 +4,13 @@ from collections.abc import Mapping
 
 from schemas.bundle import DialectName
 from sidecar.dialects.anthropic import ANTHROPIC
-from sidecar.dialects.base import Dialect, TargetDialect
+from sidecar.dialects.base import ChatDialect, ChatTarget
 from sidecar.dialects.bedrock import BEDROCK
 from sidecar.dialects.gemini import GEMINI
 from sidecar.dialects.openai_chat import OPENAI_CHAT
 from sidecar.dialects.openai_responses import OPENAI_RESPONSES
 
-DIALECTS: Mapping[DialectName, Dialect] = {
+DIALECTS: Mapping[DialectName, ChatDialect] = {
     "anthropic": ANTHROPIC,
     "gemini": GEMINI,
     "openai": OPENAI_CHAT,
@@ -18,4 +18,4 @@ DIALECTS: Mapping[DialectName, Dialect] = {
 }
 """Agents may call in each of these, and each may be a target's."""
 
-TARGETS: Mapping[DialectName, TargetDialect] = {**DIALECTS, "bedrock": BEDROCK}
+TARGETS: Mapping[DialectName, ChatTarget] = {**DIALECTS, "bedrock": BEDROCK}

@@ -1,7 +1,7 @@
 """The upstream client over `aiohttp.ClientSession`. Network failures become our error classes, by a table."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterable, Awaitable, Callable, Mapping, Sequence
 
 import aiohttp
 from yarl import URL
@@ -183,6 +183,51 @@ class HttpUpstream:
                 raise
             raise failure_of(error, target) from error
         return HttpAnswer(response)
+
+    async def relay(
+        self,
+        target: Target,
+        method: str,
+        path: str,
+        headers: Mapping[str, str],
+        body: bytes | AsyncIterable[bytes],
+        connect_seconds: float,
+    ) -> HttpAnswer:
+        endpoint = target.endpoint
+        plain = {**endpoint.headers, **headers}
+        try:
+            response = await self._session.request(
+                method,
+                endpoint.base_url + path,
+                data=body or None,
+                headers=await self._shown(target, method, path, plain),
+                timeout=self._time_out(connect_seconds),
+                allow_redirects=False,
+            )
+        except (aiohttp.ClientError, OSError, ValueError) as error:
+            if isinstance(error, asyncio.TimeoutError) and not isinstance(error, aiohttp.ClientError):
+                raise
+            raise failure_of(error, target) from error
+        return HttpAnswer(response)
+
+    async def _shown(self, target: Target, method: str, path: str, plain: dict[str, str]) -> Mapping[str, str]:
+        """Headers with one proof: a body that streams is sent once, so no second key can follow a refused one."""
+        endpoint = target.endpoint
+        if endpoint.api_keys:
+            keys = self._credentials.read_those_there(endpoint.api_keys)
+            provider, model, now = target.provider, target.name, self._clock.monotonic()
+            for secret in self._ring.in_turn(provider, tuple(keys)):
+                if not self._ring.is_resting(provider, secret, keys[secret], model, now):
+                    return request_headers(endpoint, plain, keys[secret])
+            raise self._ring.refusal(provider, keys, model, now)
+        if endpoint.api_key is not None:
+            return request_headers(endpoint, plain, self._credentials.read(endpoint.api_key))
+        if endpoint.caller_key:
+            return request_headers(endpoint, plain, take_key(plain))
+        bare = request_headers(endpoint, plain, None)
+        if endpoint.identity is None:
+            return bare
+        return {**bare, **await self._identities.proof(endpoint.identity, method, endpoint.base_url + path, bare, b"")}
 
     def _time_out(self, connect_seconds: float) -> aiohttp.ClientTimeout:
         if connect_seconds not in self._time_outs:

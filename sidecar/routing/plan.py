@@ -4,12 +4,12 @@ A pure function of facts, snapshot, health and spend. It calls nobody, so it can
 rule tests, and replayed over recorded calls.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 
-from schemas.bundle import SERVED_DIALECTS, Price
+from schemas.bundle import SERVED_DIALECTS, DialectName, Price
 from sidecar.errors import NotAllowed, UnknownTarget
 from sidecar.routing.facts import Facts
 from sidecar.routing.snapshot import Ceiling, Chain, Skipped, Snapshot, Target, UseCase, data_bar
@@ -94,8 +94,17 @@ def _finished(use_case: UseCase, planned: list[Planned], skipped: list[Skipped])
     return Plan(use_case, tuple(planned), tuple(first.values()))
 
 
-def plan_pinned(snapshot: Snapshot, use_case: UseCase, wanted: str, reason: str = "pinned") -> Plan:
+def plan_pinned(
+    snapshot: Snapshot,
+    use_case: UseCase,
+    wanted: str,
+    dialects: Collection[DialectName] = SERVED_DIALECTS,
+    reason: str = "pinned",
+) -> Plan:
     """`<model>` or `<model>@<provider>`: that target only, no fallback.
+
+    Args:
+        dialects: those that this kind of call can be made in.
 
     Raises:
         UnknownTarget: no such model, not at that provider, or in a dialect that is not served.
@@ -109,6 +118,8 @@ def plan_pinned(snapshot: Snapshot, use_case: UseCase, wanted: str, reason: str 
         raise UnknownTarget(f'{reason}: the rules do not have "{wanted}"; known: {known}')
     if found.dialect not in SERVED_DIALECTS:
         raise UnknownTarget(f'{reason}: this version does not call {found.dialect} yet, which "{wanted}" speaks')
+    if found.dialect not in dialects:
+        raise UnknownTarget(f'{reason}: {found.dialect}, which "{wanted}" speaks, has no such kind of call')
     if (bar := data_bar(found, use_case.requires)) is not None:
         raise NotAllowed(f'{found.key} may not have the data of use case "{use_case.name}": {bar}')
     return Plan(use_case, (Planned(found, reason),), ())
@@ -167,7 +178,9 @@ def _skip(
                 return resting[name]
     if ceiling is not None and ceiling.per_request is not None:
         price = target.price_on(at.date().isoformat())
-        output = facts.max_output_tokens or min(ASSUMED_OUTPUT_TOKENS, target.max_output_tokens)
+        output = facts.max_output_tokens
+        if output is None:
+            output = min(ASSUMED_OUTPUT_TOKENS, target.max_output_tokens)
         if price is not None and estimate_usd(price, facts.input_tokens, output) > ceiling.per_request:
             return PER_REQUEST
     return None

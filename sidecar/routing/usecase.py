@@ -32,6 +32,8 @@ def _find(snapshot: Snapshot, named: str | None, model: str, caller: Caller | No
     if name is None and caller is not None:
         name = caller.default_use_case
     name = name or default
+    if name is None and not model:
+        raise UnknownUseCase(_unknown(snapshot, "no model is named: name a use case in x-pointsman-use-case", ""))
     if name is None:
         raise UnknownUseCase(_unknown(snapshot, f'model "{model}" is no use case and no alias of one', model))
     if name not in snapshot.use_cases:

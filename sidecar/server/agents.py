@@ -4,7 +4,9 @@ import asyncio
 import logging
 import os
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Any
 
 import msgspec
 from aiohttp import web
@@ -12,8 +14,12 @@ from aiohttp.web_protocol import RequestPayloadError
 
 from schemas.bundle import Caller
 from sidecar.call import CallFailed, Inbound, PlainReply, StreamReply
-from sidecar.dialects.base import BODY_ALONE, Dialect, InPath
+from sidecar.counting import TokenCounter
+from sidecar.dialects.base import BODY_ALONE, ChatDialect, Dialect, InPath
+from sidecar.dialects.counting import ANTHROPIC_COUNT, GEMINI_COUNT, Counting
+from sidecar.dialects.embeddings import GEMINI_BATCH, GEMINI_ONE, OPENAI_EMBEDDINGS
 from sidecar.dialects.gemini.paths import parse_path
+from sidecar.dialects.passing import OPENAI_PASSING
 from sidecar.dialects.registry import DIALECTS
 from sidecar.errors import (
     BodyTooLarge,
@@ -25,6 +31,7 @@ from sidecar.errors import (
     WrongMethod,
     code_of,
 )
+from sidecar.operations import CHAT, EMBEDDINGS, PASSING, Operation
 from sidecar.pipeline import Pipeline, error_headers, status_of
 from sidecar.ports import Clock
 from sidecar.routing.explain import explained
@@ -32,23 +39,56 @@ from sidecar.routing.facts import parse_facts
 from sidecar.routing.snapshot import Snapshot
 from sidecar.rules.store import RuleStore
 from sidecar.server.guard import caller_of, refuse_foreigners, refuse_unreadable
+from sidecar.server.passthrough import ID, PASSED, Passed, PassThrough, is_json
 from sidecar.telemetry.metrics import Metrics
 from sidecar.telemetry.recent import RecentCalls
 
 OPENAI, ANTHROPIC, GEMINI = DIALECTS["openai"], DIALECTS["anthropic"], DIALECTS["gemini"]
 
-CALL_PATHS: Mapping[str, Dialect] = {
-    "/v1/chat/completions": OPENAI,
-    "/v1/responses": DIALECTS["openai-responses"],
-    "/v1/messages": ANTHROPIC,
-    "/v1beta/models/{model}:generateContent": GEMINI,
-    "/v1beta/models/{model}:streamGenerateContent": GEMINI,
-    "/v1/models/{model}:generateContent": GEMINI,
-    "/v1/models/{model}:streamGenerateContent": GEMINI,
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    """What is asked at a path, and in which dialect."""
+
+    dialect: Dialect[Any, Any]
+    operation: Operation[Any, Any] = CHAT
+
+
+GEMINI_METHODS: Mapping[str, Served] = {
+    "generateContent": Served(GEMINI),
+    "streamGenerateContent": Served(GEMINI),
+    "embedContent": Served(GEMINI_ONE, EMBEDDINGS),
+    "batchEmbedContents": Served(GEMINI_BATCH, EMBEDDINGS),
+}
+
+CALL_PATHS: Mapping[str, Served] = {
+    "/v1/chat/completions": Served(OPENAI),
+    "/v1/responses": Served(DIALECTS["openai-responses"]),
+    "/v1/messages": Served(ANTHROPIC),
+    "/v1/embeddings": Served(OPENAI_EMBEDDINGS, EMBEDDINGS),
+    **{
+        f"/{version}/models/{{model}}:{method}": served
+        for version in ("v1beta", "v1")
+        for method, served in GEMINI_METHODS.items()
+    },
 }
 """`{model}` may hold slashes: a use case's alias may be any name."""
 
+COUNT_PATHS: Mapping[str, Counting] = {
+    "/v1/messages/count_tokens": ANTHROPIC_COUNT,
+    "/v1beta/models/{model}:countTokens": GEMINI_COUNT,
+    "/v1/models/{model}:countTokens": GEMINI_COUNT,
+}
+
 MODELS_PATHS = ("/v1/models", "/v1beta/models")
+
+SERVED_PATHS = (
+    *CALL_PATHS,
+    *COUNT_PATHS,
+    *MODELS_PATHS,
+    *(passed.path.replace(ID, "{id}") for passed in PASSED),
+)
+"""As a caller reads them."""
 
 GOOGLE_HEADERS = ("x-goog-api-key", "x-goog-api-client")
 """Google's SDKs send both; a caller of its REST API at least the first, or its key in the query."""
@@ -57,6 +97,8 @@ SHUTTING_DOWN = "this sidecar is shutting down, and the time that open calls had
 REQUEST_ID = web.RequestKey("request_id", str)
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+ReadBody = Callable[[web.Request], Awaitable[bytes]]
+Answering = Callable[[web.Request], Awaitable[PlainReply | StreamReply]]
 
 log = logging.getLogger("pointsman.calls")
 
@@ -68,6 +110,8 @@ class AgentPort:
         self,
         *,
         pipeline: Pipeline,
+        counter: TokenCounter,
+        passthrough: PassThrough,
         store: RuleStore,
         clock: Clock,
         metrics: Metrics,
@@ -76,6 +120,8 @@ class AgentPort:
         max_body_bytes: int,
     ) -> None:
         self._pipeline = pipeline
+        self._counter = counter
+        self._passthrough = passthrough
         self._store = store
         self._clock = clock
         self._metrics = metrics
@@ -100,8 +146,12 @@ class AgentPort:
 
     def app(self) -> web.Application:
         app = web.Application(client_max_size=self._max_body_bytes, middlewares=[self._edge])
-        for path, dialect in CALL_PATHS.items():
-            app.router.add_post(path.replace("{model}", "{model:.+}"), self._answering(dialect))
+        for path, served in CALL_PATHS.items():
+            app.router.add_post(path.replace("{model}", "{model:.+}"), self._answering(self._run(served)))
+        for path, counting in COUNT_PATHS.items():
+            app.router.add_post(path.replace("{model}", "{model:.+}"), self._answering(self._count(counting)))
+        for passed in PASSED:
+            app.router.add_route(passed.method, passed.path, self._passing(passed))
         for path in MODELS_PATHS:
             app.router.add_get(path, self._models)
         app.router.add_post("/pointsman/explain", self._explain)
@@ -140,13 +190,27 @@ class AgentPort:
             content_type="application/json",
         )
 
-    def _answering(self, dialect: Dialect) -> Handler:
+    def _run(self, served: Served) -> Answering:
+        async def run(request: web.Request) -> PlainReply | StreamReply:
+            return await self._pipeline.run(await self._inbound(request, served))
+
+        return run
+
+    def _count(self, counting: Counting) -> Answering:
+        served = Served(counting.dialect)
+
+        async def count(request: web.Request) -> PlainReply:
+            return await self._counter.count(await self._inbound(request, served), counting)
+
+        return count
+
+    def _answering(self, ask: Answering) -> Handler:
         async def answer(request: web.Request) -> web.StreamResponse:
             task = asyncio.current_task()
             assert task is not None
             self._open[task] = None
             try:
-                reply = await self._reply(request, dialect, task)
+                reply = await self._reply(request, ask, task)
                 if isinstance(reply, PlainReply):
                     return web.Response(
                         status=reply.status, headers=reply.headers, body=reply.body, content_type="application/json"
@@ -174,26 +238,60 @@ class AgentPort:
 
         return answer
 
+    def _passing(self, passed: Passed) -> Handler:
+        served = Served(OPENAI_PASSING, PASSING)
+
+        async def pass_on(request: web.Request) -> web.StreamResponse:
+            task = asyncio.current_task()
+            assert task is not None
+            self._open[task] = None
+            try:
+                inbound = await self._inbound(request, served, self._json_body)
+                return await self._passthrough.answer(inbound, request, passed)
+            finally:
+                del self._open[task]
+
+        return pass_on
+
     async def _reply(
-        self, request: web.Request, dialect: Dialect, task: "asyncio.Task[object]"
+        self, request: web.Request, ask: Answering, task: "asyncio.Task[object]"
     ) -> PlainReply | StreamReply:
         try:
-            return await self._pipeline.run(await self._inbound(request, dialect))
+            return await ask(request)
         except asyncio.CancelledError:
             if not self._pipeline.is_closing:
                 raise
             task.uncancel()
             raise NotReady(SHUTTING_DOWN) from None
 
-    async def _inbound(self, request: web.Request, dialect: Dialect) -> Inbound:
+    async def _inbound(self, request: web.Request, served: Served, read: ReadBody | None = None) -> Inbound:
+        """`read` takes what of the body is needed; all of it unless told otherwise."""
         arrived, started = self._clock.now(), self._clock.monotonic()
         snapshot = self._snapshot()
         caller = _caller_of(request, snapshot)
         in_path = _in_path(request)
+        body = await (read or self._whole_body)(request)
+        return Inbound(
+            id=request[REQUEST_ID],
+            dialect=served.dialect,
+            body=body,
+            headers=request.headers,
+            snapshot=snapshot,
+            caller=caller,
+            arrived=arrived,
+            started=started,
+            in_path=in_path,
+            operation=served.operation,
+        )
+
+    async def _whole_body(self, request: web.Request) -> bytes:
         if (request.content_length or 0) > self._max_body_bytes:
             raise _too_large(self._max_body_bytes)
-        body = await _body_of(request)
-        return Inbound(request[REQUEST_ID], dialect, body, request.headers, snapshot, caller, arrived, started, in_path)
+        return await _body_of(request)
+
+    async def _json_body(self, request: web.Request) -> bytes:
+        """Empty where it is a form or a file, which may be of any size and is not held."""
+        return await self._whole_body(request) if is_json(request) else b""
 
     def _snapshot(self) -> Snapshot:
         if self._store.current is None:
@@ -228,13 +326,13 @@ class AgentPort:
         if body:
             path = asked.path.partition("?")[0]
             in_path = parse_path(path)
-            dialect = CALL_PATHS.get(path) if in_path is None else GEMINI
-            if dialect is None:
+            served = CALL_PATHS.get(path) if in_path is None else GEMINI_METHODS.get(in_path.method)
+            if served is None:
                 raise MalformedRequest(f'path must be one of {", ".join(CALL_PATHS)}, not "{path}"')
             headers = {name.lower(): value for name, value in asked.headers.items()}
             now, started = self._clock.now(), self._clock.monotonic()
-            whole = (dialect, body, headers, snapshot, caller, now, started, in_path or BODY_ALONE)
-            plan = self._pipeline.open(Inbound(request[REQUEST_ID], *whole)).plan
+            whole = (served.dialect, body, headers, snapshot, caller, now, started, in_path or BODY_ALONE)
+            plan = self._pipeline.open(Inbound(request[REQUEST_ID], *whole, served.operation)).plan
         else:
             use_case = snapshot.use_cases.get(asked.use_case)
             if use_case is None:
@@ -290,7 +388,7 @@ def _in_path(request: web.Request) -> InPath:
     return in_path
 
 
-def _dialect_of(request: web.Request) -> Dialect:
+def _dialect_of(request: web.Request) -> ChatDialect:
     """Whose words an answer is in where the path alone does not say."""
     if request.path.startswith("/v1beta/") or parse_path(request.rel_url.raw_path) is not None:
         return GEMINI
@@ -309,7 +407,5 @@ def _our_own(http: web.HTTPException, request: web.Request, max_body_bytes: int)
     if isinstance(http, web.HTTPMethodNotAllowed):
         return WrongMethod(f"{request.path} takes {', '.join(sorted(http.allowed_methods))}, not {request.method}")
     if isinstance(http, web.HTTPNotFound):
-        return UnknownPath(
-            f"nothing is served at {request.path}; agents call {', '.join((*CALL_PATHS, *MODELS_PATHS))}"
-        )
+        return UnknownPath(f"nothing is served at {request.path}; agents call {', '.join(dict.fromkeys(SERVED_PATHS))}")
     return MalformedRequest(http.reason)

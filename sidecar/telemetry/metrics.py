@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 from schemas.record import CallRecord
+from sidecar.accounting.books import OK
 from sidecar.telemetry.exposition import Counter, Gauge, Histogram, Metric, expose
 
 SECONDS = (0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 20.0, 40.0, 80.0, 160.0)
@@ -41,6 +42,8 @@ class Metrics:
             self._wasted.add((record.use_case,), float(record.wasted_usd))
         usage = record.usage
         if usage is None:
+            if record.outcome == OK:
+                self._unpriced.add(target)
             return
         self._tokens.add((*target, "input"), usage.input_tokens)
         self._tokens.add((*target, "output"), usage.output_tokens)

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import AsyncIterable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, TypeVar
 
@@ -178,6 +178,18 @@ class ScriptedUpstream:
         answer = ScriptedAnswer(script, self)
         self.answers.append(answer)
         return answer
+
+    async def relay(
+        self,
+        target: Target,
+        method: str,
+        path: str,
+        headers: Mapping[str, str],
+        body: bytes | AsyncIterable[bytes],
+        connect_seconds: float,
+    ) -> ScriptedAnswer:
+        whole = body if isinstance(body, bytes) else b"".join([piece async for piece in body])
+        return await self.send(target, f"{method} {path}", headers, whole, connect_seconds)
 
     async def pass_gate(self) -> None:
         """Every await of the upstream goes through here, so that a test can stop the call at each of them."""

@@ -53,16 +53,36 @@ _SOURCE = msgspec.json.Decoder(_Source)
 
 
 def open_envelope(body: bytes, in_path: InPath = BODY_ALONE) -> Envelope:
-    try:
-        fields = _FIELDS.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise MalformedRequest(f"the body is not a JSON object: {error}") from error
-    model = read_required(fields, "model", STRING)
-    if not model:
-        raise MalformedRequest("model: must name a use case or a model")
+    fields = _top_level(body)
+    model = _model(fields)
     max_tokens = read_required(fields, "max_tokens", WHOLE)
     if max_tokens < 0:
         raise MalformedRequest("max_tokens: must not be negative")
+    return _envelope(body, fields, model, max_tokens)
+
+
+def open_count(body: bytes, in_path: InPath = BODY_ALONE) -> Envelope:
+    """A request to count tokens: a Messages request that asks for no answer (anthropic SDK,
+    `message_count_tokens_params`)."""
+    fields = _top_level(body)
+    return _envelope(body, fields, _model(fields), 0)
+
+
+def _top_level(body: bytes) -> dict[str, msgspec.Raw]:
+    try:
+        return _FIELDS.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise MalformedRequest(f"the body is not a JSON object: {error}") from error
+
+
+def _model(fields: Mapping[str, msgspec.Raw]) -> str:
+    model = read_required(fields, "model", STRING)
+    if not model:
+        raise MalformedRequest("model: must name a use case or a model")
+    return model
+
+
+def _envelope(body: bytes, fields: dict[str, msgspec.Raw], model: str, max_tokens: int) -> Envelope:
     if "messages" not in fields:
         raise MalformedRequest("messages: field required")
     if not is_filled_array(fields["messages"]):

@@ -9,50 +9,16 @@ from typing import Any
 
 import aiohttp
 import pytest
-from aiohttp.test_utils import TestClient, TestServer
 
-from schemas.bundle import Caller, encode_bundle
-from sidecar.rules.cache import LastGood
-from sidecar.rules.store import RuleStore
-from sidecar.rules.trust import LocalTrust
-from sidecar.server.agents import AgentPort
-from sidecar.telemetry.metrics import Metrics
-from sidecar.telemetry.recent import RecentCalls
+from schemas.bundle import Caller
 from tests.fakes import core_bundles as bundles
 from tests.fakes import core_wire as wire
+from tests.fakes.agent_port import Client, Port
 from tests.fakes.core import Core
 from tests.fakes.ports import PARK, Script
 
 CALL = "/v1/chat/completions"
 GEMINI_CALL = b'{"contents":[{"parts":[{"text":"Hello"}]}]}'
-Client = TestClient  # type: ignore[type-arg]
-
-
-class Port:
-    def __init__(self, folder: Path, core: Core, **rules: Any) -> None:
-        recent = RecentCalls()
-        core.pipeline._observers = (recent, core.sink)
-        self.core = core
-        self.store = RuleStore(core.clock, LocalTrust(), LastGood(folder))
-        if rules.pop("ready", True):
-            self.store.offer_local(encode_bundle(bundles.bundle(**rules)))
-        self.agents = AgentPort(
-            pipeline=core.pipeline,
-            store=self.store,
-            clock=core.clock,
-            metrics=Metrics(),
-            recent=recent,
-            allowed_hosts=frozenset(),
-            max_body_bytes=2_000,
-        )
-
-    async def __aenter__(self) -> Client:
-        self.client = TestClient(TestServer(self.agents.app()))
-        await self.client.start_server()
-        return self.client
-
-    async def __aexit__(self, *_: object) -> None:
-        await self.client.close()
 
 
 @pytest.fixture
@@ -105,7 +71,7 @@ async def test_every_refusal_is_said_in_the_caller_s_dialect(
         ("POST", "/v1beta/models/chat:streamGenerateContent?alt=json", GEMINI_CALL, 400, "malformed_request"),
         ("POST", "/v1/models/nobody:generateContent", GEMINI_CALL, 404, "unknown_use_case"),
         ("GET", "/v1beta/models/chat:generateContent", None, 405, "wrong_method"),
-        ("POST", "/v1beta/models/chat:countTokens", GEMINI_CALL, 404, "unknown_path"),
+        ("POST", "/v1beta/models/chat:predict", GEMINI_CALL, 404, "unknown_path"),
     ],
 )
 async def test_the_path_of_a_gemini_call_says_which_dialect_its_refusal_is_in(

@@ -1,0 +1,148 @@
+"""OpenAI's images, audio, files, batches and moderations: handed to the first healthy target that speaks its dialect.
+
+Bytes pass both ways as they come, uploads and downloads of any size among them. Nothing is translated and no second
+target is asked: a body that has left is gone (decision 6).
+"""
+
+import asyncio
+from collections.abc import AsyncIterable, Mapping
+from dataclasses import dataclass
+
+from aiohttp import web
+
+from sidecar.accounting.books import OK
+from sidecar.call import Call, Inbound, Outcome
+from sidecar.dialects.openai_chat.envelope import forward
+from sidecar.errors import CredentialRefused, DeadlineExceeded, UpstreamError
+from sidecar.pipeline import Pipeline
+from sidecar.ports import Upstream, UpstreamAnswer
+from sidecar.routing.plan import Planned
+from sidecar.routing.usecase import use_case_of_model
+
+JSON = "application/json"
+
+
+@dataclass(frozen=True, slots=True)
+class Passed:
+    """One endpoint."""
+
+    method: str
+    path: str
+    is_billed: bool = False
+    """The provider asks money for it. What is free leaves a record only when it fails."""
+
+
+ID = "{id:[A-Za-z0-9_-]+}"
+
+PASSED: tuple[Passed, ...] = (
+    Passed("POST", "/v1/images/generations", is_billed=True),
+    Passed("POST", "/v1/images/edits", is_billed=True),
+    Passed("POST", "/v1/images/variations", is_billed=True),
+    Passed("POST", "/v1/audio/speech", is_billed=True),
+    Passed("POST", "/v1/audio/transcriptions", is_billed=True),
+    Passed("POST", "/v1/audio/translations", is_billed=True),
+    Passed("POST", "/v1/batches", is_billed=True),
+    Passed("GET", "/v1/batches"),
+    Passed("GET", f"/v1/batches/{ID}"),
+    Passed("POST", f"/v1/batches/{ID}/cancel"),
+    Passed("POST", "/v1/files"),
+    Passed("GET", "/v1/files"),
+    Passed("GET", f"/v1/files/{ID}"),
+    Passed("DELETE", f"/v1/files/{ID}"),
+    Passed("GET", f"/v1/files/{ID}/content"),
+    Passed("POST", "/v1/moderations"),
+)
+
+SENT_ON = ("content-type", "accept", "idempotency-key")
+SENT_BACK = ("content-type", "content-disposition", "content-length", "retry-after", "x-request-id")
+
+
+def is_json(request: web.Request) -> bool:
+    return request.content_type == JSON
+
+
+class PassThrough:
+    def __init__(self, pipeline: Pipeline, upstream: Upstream) -> None:
+        self._pipeline = pipeline
+        self._upstream = upstream
+
+    async def answer(self, inbound: Inbound, request: web.Request, passed: Passed) -> web.StreamResponse:
+        """`inbound.body` is the body where it is JSON, and empty where it is still to be read from the request.
+
+        Raises:
+            CallerError: refused before any use case was known.
+            CallFailed: no target, or it failed before it answered. Its record is booked.
+        """
+        call = self._pipeline.accept(inbound)
+        planned = call.plan.steps[0]
+        self._pipeline.choose(call, planned)
+        began = self._pipeline.clock.monotonic()
+        if passed.is_billed:
+            self._pipeline.begin_unpriced(call, planned)
+        response: web.StreamResponse | None = None
+        try:
+            async with asyncio.timeout(call.plan.use_case.timeouts.deadline):
+                answer = await self._ask(call, planned, request)
+                try:
+                    word, first = await self._judge(call, planned, answer)
+                    response = self._response(call, planned, answer)
+                    await response.prepare(request)
+                    while first:
+                        await response.write(first)
+                        first = await answer.chunk()
+                    await response.write_eof()
+                finally:
+                    answer.close()
+        except (UpstreamError, TimeoutError) as failure:
+            error = failure if isinstance(failure, UpstreamError) else _late(call)
+            if response is not None and request.transport is not None:
+                request.transport.abort()  # half an answer, not a second one inside the first
+            self._pipeline.note_failure(call, planned, error, began)
+            raise self._pipeline.refuse(call, error, planned) from failure
+        except (asyncio.CancelledError, ConnectionError):
+            if passed.is_billed:
+                self._pipeline.end(call, planned, self._pipeline.cut_short(), began, None)
+            raise
+        if passed.is_billed:
+            self._pipeline.end(call, planned, Outcome(word, answer.status), began, answer.status)
+        return response
+
+    async def _ask(self, call: Call, planned: Planned, request: web.Request) -> UpstreamAnswer:
+        inbound, target = call.inbound, planned.target
+        headers = inbound.headers_to(target, 0)
+        headers |= {name: request.headers[name] for name in SENT_ON if name in request.headers}
+        body: bytes | AsyncIterable[bytes] = b""
+        if inbound.body:
+            named = use_case_of_model(inbound.snapshot, call.envelope.model) is not None
+            body = forward(call.envelope, target.name) if named else inbound.body
+        elif request.can_read_body:
+            body = request.content.iter_any()
+            # A compressed body has been unpacked on the way in: its length is not known any more.
+            if request.content_length is not None and "content-encoding" not in request.headers:
+                headers["content-length"] = str(request.content_length)
+        path = request.rel_url.raw_path_qs.removeprefix("/v1")
+        connect_seconds = call.plan.use_case.timeouts.connect
+        return await self._upstream.relay(target, request.method, path, headers, body, connect_seconds)
+
+    async def _judge(self, call: Call, planned: Planned, answer: UpstreamAnswer) -> tuple[str, bytes]:
+        """How it went, and the first bytes of what the caller gets.
+
+        A refusal goes back as the provider said it, but for one of our own key: that is no business of the caller's.
+        """
+        if answer.status < 300:
+            first = await answer.chunk()
+            self._pipeline.health.succeeded(planned.target.key)
+            return OK, first
+        said = await answer.read()
+        error = call.inbound.dialect.decode_error(answer.status, answer.headers, said)
+        if isinstance(error, CredentialRefused):
+            raise error
+        return error.code, said
+
+    def _response(self, call: Call, planned: Planned, answer: UpstreamAnswer) -> web.StreamResponse:
+        back: Mapping[str, str] = {name: answer.headers[name] for name in SENT_BACK if name in answer.headers}
+        return web.StreamResponse(status=answer.status, headers={**back, **self._pipeline.headers(call, planned, 1)})
+
+
+def _late(call: Call) -> DeadlineExceeded:
+    return DeadlineExceeded(f"no whole answer within the deadline of {call.plan.use_case.timeouts.deadline:g} s")
