@@ -158,7 +158,7 @@ def test_explain_and_the_list_of_models_speak_gemini(crossing: Crossing, how: st
     [
         ("/v1beta/models/nowhere:generateContent", 404, "unknown_use_case"),
         ("/v1beta/models/to-openai:streamGenerateContent", 400, "malformed_request"),
-        ("/v1beta/models/to-openai:countTokens", 404, "unknown_path"),
+        ("/v1beta/models/to-openai:predict", 404, "unknown_path"),
         ("/v1/models/nowhere:generateContent", 404, "unknown_use_case"),
     ],
 )
