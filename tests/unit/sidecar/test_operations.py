@@ -108,7 +108,7 @@ async def test_a_spent_ceiling_does_not_move_vectors_to_another_space() -> None:
 
 async def test_a_pin_names_a_target_that_has_the_operation() -> None:
     core = embedding_core(Script((OPENAI_ANSWER,)))
-    with pytest.raises(UnknownTarget, match="anthropic.* has no such kind of call"):
+    with pytest.raises(UnknownTarget, match=r"anthropic.* has no such kind of call"):
         await embed(core, headers={"x-pointsman-target": "alpha@four"})
     await embed(core, headers={"x-pointsman-target": "beta"})
     assert core.upstream.models == ["beta@three"]
