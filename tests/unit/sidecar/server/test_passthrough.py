@@ -6,6 +6,7 @@ from typing import Any
 
 import aiohttp
 import pytest
+import yarl
 
 from schemas.bundle import Timeouts
 from sidecar.errors import StreamCut, Unreachable
@@ -124,4 +125,17 @@ async def test_a_json_body_that_is_none_is_refused(tmp_path: Path, body: bytes) 
     async with Port(tmp_path, core) as client:
         answer = await client.post(IMAGES, data=body, headers={"content-type": "application/json"})
     assert answer.status == 400
+    assert core.upstream.sent == []
+
+
+@pytest.mark.parametrize(
+    "tail", ["../admin", "%2e%2e/%2e%2e/admin", "..%2f..%2fadmin", "/evil.example/x", "f1@evil.example/"]
+)
+async def test_a_path_reaches_nothing_at_the_provider_but_what_is_served(tmp_path: Path, tail: str) -> None:
+    """Our key goes with every request that passes: none may leave for another place."""
+    core = Core()
+    async with Port(tmp_path, core) as client:
+        url = yarl.URL(f"{client.make_url(FILES)}/{tail}", encoded=True)
+        answer = await client.session.get(url, headers={"x-pointsman-use-case": "chat"})
+    assert answer.status == 404
     assert core.upstream.sent == []
