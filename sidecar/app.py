@@ -229,7 +229,7 @@ class Sidecar:
         )  # fmt: skip
         gauge(
             "pointsman_targets_resting", "Targets whose breaker is open.", ("target",),
-            lambda: {(key,): 1.0 for key in self._pipeline.health.resting(self._clock.monotonic())},
+            lambda: {(key,): 1.0 for key in self._pipeline.books.health.resting(self._clock.monotonic())},
         )  # fmt: skip
         gauge(
             "pointsman_provider_keys_resting", "Keys of providers that rest after 401, 403 or 429.", ("provider",),

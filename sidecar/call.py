@@ -9,7 +9,7 @@ from schemas.record import AttemptRecord, Usage
 from sidecar.dialects.base import BODY_ALONE, Dialect, Envelope, InPath, TargetDialect
 from sidecar.errors import GatewayError
 from sidecar.operations import CHAT, Operation
-from sidecar.routing.plan import Plan
+from sidecar.routing.plan import Plan, Planned
 from sidecar.routing.snapshot import Snapshot, Target
 
 KEY_HEADERS = ("authorization", "x-api-key", "x-goog-api-key", "api-key")
@@ -97,6 +97,15 @@ class Call:
     def day(self) -> str:
         """ISO day (UTC): decides prices and budgets."""
         return self.at[:10]
+
+    def choose(self, planned: Planned) -> None:
+        """Why this target is tried: the plan's word, or what made the choice before it fall away."""
+        if self.attempts:
+            self.reason = self.attempts[-1].outcome
+        elif planned.reason == "fallback" and self.plan.skipped:
+            self.reason = self.plan.skipped[0].reason
+        else:
+            self.reason = planned.reason
 
 
 @dataclass(frozen=True, slots=True)

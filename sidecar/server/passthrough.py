@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from aiohttp import web
 
 from sidecar.accounting.books import OK
+from sidecar.bookkeeping import headers_of
 from sidecar.call import Call, Inbound, Outcome
 from sidecar.dialects.openai_chat.envelope import forward
 from sidecar.errors import CredentialRefused, DeadlineExceeded, UpstreamError
@@ -64,6 +65,7 @@ def is_json(request: web.Request) -> bool:
 class PassThrough:
     def __init__(self, pipeline: Pipeline, upstream: Upstream) -> None:
         self._pipeline = pipeline
+        self._books = pipeline.books
         self._upstream = upstream
 
     async def answer(self, inbound: Inbound, request: web.Request, passed: Passed) -> web.StreamResponse:
@@ -75,10 +77,10 @@ class PassThrough:
         """
         call = self._pipeline.accept(inbound)
         planned = call.plan.steps[0]
-        self._pipeline.choose(call, planned)
+        call.choose(planned)
         began = self._pipeline.clock.monotonic()
         if passed.is_billed:
-            self._pipeline.begin_unpriced(call, planned)
+            self._books.begin_unpriced(call, planned)
         response: web.StreamResponse | None = None
         try:
             async with asyncio.timeout(call.plan.use_case.timeouts.deadline):
@@ -97,14 +99,14 @@ class PassThrough:
             error = failure if isinstance(failure, UpstreamError) else _late(call)
             if response is not None and request.transport is not None:
                 request.transport.abort()  # half an answer, not a second one inside the first
-            self._pipeline.note_failure(call, planned, error, began)
-            raise self._pipeline.refuse(call, error, planned) from failure
+            self._books.note_failure(call, planned, error, began)
+            raise self._books.refuse(call, error, planned) from failure
         except (asyncio.CancelledError, ConnectionError):
             if passed.is_billed:
-                self._pipeline.end(call, planned, self._pipeline.cut_short(), began, None)
+                self._books.end(call, planned, self._books.cut_short(), began, None)
             raise
         if passed.is_billed:
-            self._pipeline.end(call, planned, Outcome(word, answer.status), began, answer.status)
+            self._books.end(call, planned, Outcome(word, answer.status), began, answer.status)
         return response
 
     async def _ask(self, call: Call, planned: Planned, request: web.Request) -> UpstreamAnswer:
@@ -131,7 +133,7 @@ class PassThrough:
         """
         if answer.status < 300:
             first = await answer.chunk()
-            self._pipeline.health.succeeded(planned.target.key)
+            self._books.health.succeeded(planned.target.key)
             return OK, first
         said = await answer.read()
         error = call.inbound.dialect.decode_error(answer.status, answer.headers, said)
@@ -141,7 +143,7 @@ class PassThrough:
 
     def _response(self, call: Call, planned: Planned, answer: UpstreamAnswer) -> web.StreamResponse:
         back: Mapping[str, str] = {name: answer.headers[name] for name in SENT_BACK if name in answer.headers}
-        return web.StreamResponse(status=answer.status, headers={**back, **self._pipeline.headers(call, planned, 1)})
+        return web.StreamResponse(status=answer.status, headers={**back, **headers_of(call, planned, 1)})
 
 
 def _late(call: Call) -> DeadlineExceeded:

@@ -10,6 +10,7 @@ from sidecar.call import Inbound, PlainReply, StreamReply
 from sidecar.dialects.registry import DIALECTS
 from sidecar.pipeline import Pipeline
 from sidecar.routing.snapshot import Snapshot
+from sidecar.telemetry.recent import RecentCalls
 from tests.fakes import core_bundles as bundles
 from tests.fakes import core_wire as wire
 from tests.fakes.ports import Agent, HandClock, KeepingSink, Script, ScriptedUpstream
@@ -23,8 +24,13 @@ class Core:
         self.upstream = ScriptedUpstream(*(scripts or (Script((wire.chat_answer(),)),)), park_at=park_at)
         self.sink = KeepingSink()
         self.snapshot = snapshot or bundles.snapshot(**rules)
+        self.recent = RecentCalls()
         self.pipeline = Pipeline(
-            sidecar="s-1", clock=self.clock, upstream=self.upstream, sink=self.sink, observers=(self.sink,)
+            sidecar="s-1",
+            clock=self.clock,
+            upstream=self.upstream,
+            sink=self.sink,
+            observers=(self.sink, self.recent),
         )
         self._ids = itertools.count(1)
 

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from schemas.bundle import Ceiling, Retry, Timeouts
+from sidecar.bookkeeping import UNHEALTHY
 from sidecar.call import CallFailed, PlainReply
 from sidecar.errors import (
     ConnectionLost,
@@ -25,7 +26,8 @@ from sidecar.errors import (
     UpstreamError,
     code_of,
 )
-from sidecar.pipeline import MAX_AGENT_CHARACTERS, UNHEALTHY, error_headers, status_of
+from sidecar.pipeline import MAX_AGENT_CHARACTERS
+from sidecar.refusals import error_headers, status_of
 from sidecar.routing.health import FIRST_REST_SECONDS
 from tests.fakes import core_bundles as bundles
 from tests.fakes import core_wire as wire
@@ -308,7 +310,7 @@ async def test_a_rejected_request_says_nothing_about_the_target() -> None:
     for _ in range(8):
         with pytest.raises(CallFailed):
             await core.run()
-    assert core.pipeline.health.resting(core.clock.monotonic()) == {}
+    assert core.pipeline.books.health.resting(core.clock.monotonic()) == {}
 
 
 def test_only_words_of_our_own_errors_count_against_a_target() -> None:
