@@ -1,24 +1,33 @@
 """One call from bytes to record: open, choose the use case, plan, and try the targets in order until one answers.
 
-Async, but the network is reached only through `ports`. What one attempt does is in `attempt`, how calls end in
-`bookkeeping`, and what comes after an error in `routing/fallback`.
+Async, but the network is reached only through `ports`. What one attempt does is in `attempt`, what becomes of its
+answer in `delivery`, how calls end in `bookkeeping`, and what comes after an error in `routing/fallback`.
 """
 
 import asyncio
 from datetime import UTC, datetime
 
-from sidecar.attempt import Attempts
+from sidecar.accounting.books import maybe_billed
+from sidecar.attempt import Attempts, Won
 from sidecar.bookkeeping import Bookkeeper
-from sidecar.call import Call, Inbound, Outcome, PlainReply, StreamReply
+from sidecar.call import Attempt, Call, Inbound, Outcome, PlainReply, StreamReply
+from sidecar.delivery import Delivery
 from sidecar.errors import CallerError, CannotCarry, CeilingSpent, GatewayError, NotAllowed, UpstreamError
+from sidecar.hedging import Race
 from sidecar.ports import CallObserver, Clock, RecordSink, Upstream
 from sidecar.refusals import chain_spent, nobody_fits
+from sidecar.routing.deadline import deadline_seconds
 from sidecar.routing.facts import Facts
 from sidecar.routing.fallback import Step, backoff_seconds, step_after
+from sidecar.routing.health import BREAKER_OPEN
+from sidecar.routing.hedge_budget import HedgeBudget
 from sidecar.routing.owners import Owners
-from sidecar.routing.plan import Plan, Planned, plan, plan_pinned
-from sidecar.routing.snapshot import UseCase
+from sidecar.routing.plan import Plan, Planned, plan, plan_last_resort, plan_pinned
+from sidecar.routing.retry_budget import RetryBudget
+from sidecar.routing.snapshot import Skipped, Target, UseCase
 from sidecar.routing.usecase import select_use_case
+
+HEDGE, RETRY_BUDGET = "hedge", "retry_budget"
 
 MAX_AGENT_CHARACTERS = 256
 """Of the name that an agent gives itself: the ledger takes no record with a much longer one."""
@@ -41,7 +50,10 @@ class Pipeline:
         self.clock = clock
         self.books = Bookkeeper(sidecar=sidecar, clock=clock, sink=sink, observers=observers)
         self._owners = Owners()
-        self._attempts = Attempts(clock, upstream, self.books, self._owners)
+        self._retries = RetryBudget()
+        self._hedges = HedgeBudget()
+        self._attempts = Attempts(clock, upstream, self.books)
+        self._delivery = Delivery(clock, self.books, self._owners, self._attempts)
         self._default_use_case = default_use_case
         self._default_agent = default_agent
 
@@ -65,10 +77,18 @@ class Pipeline:
             call.reason = call.plan.refusal
             raise self.books.refuse(call, error)
         if not call.plan.steps:
-            keys = [f"{item.model}@{item.provider}" for item in call.plan.skipped]
-            rest_seconds = self.books.health.seconds_left(keys, self.clock.monotonic())
-            raise self.books.refuse(call, nobody_fits(call.plan, rest_seconds))
+            self._last_resort(call)
         return call
+
+    def _last_resort(self, call: Call) -> None:
+        """Where only breakers stand in the way, one call now and then is let through. Raises CallFailed otherwise."""
+        now, health = self.clock.monotonic(), self.books.health
+        keys = [f"{item.model}@{item.provider}" for item in call.plan.skipped]
+        opened = [key for key, item in zip(keys, call.plan.skipped, strict=True) if item.reason == BREAKER_OPEN]
+        chosen = health.last_resort(opened, now)
+        if chosen is None:
+            raise self.books.refuse(call, nobody_fits(call.plan, health.seconds_left(keys, now)))
+        call.plan = plan_last_resort(call.inbound.snapshot, call.plan, chosen)
 
     def open(self, inbound: Inbound) -> Call:
         """Bytes to plan, without calling anyone. Raises CallerError."""
@@ -97,7 +117,9 @@ class Pipeline:
             metadata=envelope.metadata,
         )
         at_text = at.isoformat(timespec="milliseconds").replace("+00:00", "Z")
-        return Call(inbound, envelope, self._plan(inbound, use_case, facts, at, envelope.continues), agent, at_text)
+        seconds = deadline_seconds(use_case.timeouts.deadline, headers, stream=envelope.stream)
+        plan = self._plan(inbound, use_case, facts, at, envelope.continues)
+        return Call(inbound, envelope, plan, agent, at_text, seconds)
 
     def plan_for(self, use_case: UseCase, facts: Facts, at: datetime) -> Plan:
         """What would happen to such a call now."""
@@ -122,17 +144,17 @@ class Pipeline:
 
     async def _try_targets(self, call: Call) -> PlainReply | StreamReply:
         steps, retry = call.plan.steps, call.plan.use_case.retry
-        deadline = call.inbound.started + call.plan.use_case.timeouts.deadline
         place, tries = 0, 0
         while True:
             planned = steps[place] if tries == 0 else Planned(steps[place].target, "retry")
             targets_left = len(steps) - place - 1
             call.choose(planned)
-            began = self.clock.monotonic()
             try:
-                return await self._attempts.make(call, planned, began, deadline, targets_left)
+                attempt, won = await self._ask(call, planned, targets_left, hedged=place == tries == 0)
+                return self._delivery.deliver(call, attempt, won)
             except asyncio.CancelledError:
-                self.books.note_departure(call, planned, began)
+                for attempt in call.under_way:
+                    self.books.note_departure(call, attempt)
                 raise
             except (UpstreamError, CannotCarry) as failure:
                 error: GatewayError = failure
@@ -141,9 +163,8 @@ class Pipeline:
                 raise self.books.refuse(call, refusal, planned) from refusal
             except Exception:
                 # A bug of ours; the edge logs it. What was begun is booked all the same.
-                self.books.end(call, planned, Outcome(GatewayError.code, GatewayError.status), began, None)
+                self.books.end(call, call.under_way[-1], Outcome(GatewayError.code, GatewayError.status), None)
                 raise
-            self.books.note_failure(call, planned, error, began)
             tries += 1
             step = step_after(
                 error,
@@ -153,18 +174,72 @@ class Pipeline:
             )
             if step is Step.STOP:
                 raise self.books.refuse(call, error, planned)
-            if len(call.attempts) >= retry.max_attempts:
+            if call.started >= retry.max_attempts:
                 raise self.books.refuse(call, chain_spent(call, error), planned)
-            if step is Step.NEXT_TARGET or not await self._wait(call, planned, error, tries, deadline):
-                place, tries = place + 1, 0
+            if step is Step.NEXT_TARGET or not await self._may_repeat(call, planned, error, tries):
+                place, tries = self._next_place(call, place), 0
             if place == len(steps):
                 raise self.books.refuse(call, chain_spent(call, error), planned)
 
-    async def _wait(self, call: Call, planned: Planned, error: GatewayError, tries: int, deadline: float) -> bool:
-        """Wait before the same target again; False when the deadline does not leave the time."""
+    async def _ask(self, call: Call, planned: Planned, targets_left: int, *, hedged: bool) -> tuple[Attempt, Won]:
+        """The attempt that answers, with what it has in hand. Raises as `Attempts.make`; what failed is noted."""
+        attempt = self._start(call, planned)
+        hedge = call.plan.use_case.hedge
+        if hedged and hedge is not None and targets_left and "tools" not in call.envelope.needs:
+            self._hedges.note_call(call.plan.use_case.name, hedge.percent)
+            race = Race(call, self.clock, self.books, lambda one: self._attempts.make(call, one, targets_left))
+            return await race.run(attempt, hedge.after, lambda: self._second(call))
+        try:
+            return attempt, await self._attempts.make(call, attempt, targets_left)
+        except (UpstreamError, CannotCarry) as failure:
+            self.books.note_failure(call, attempt, failure, maybe_billed(call, attempt, failure))
+            raise
+
+    def _start(self, call: Call, planned: Planned) -> Attempt:
+        if not any(tried.provider == planned.target.provider for tried in call.attempts):
+            self._retries.note_first(planned.target.provider, self.clock.monotonic())
+        return self.books.start(call, planned)
+
+    def _second(self, call: Call) -> Attempt | None:
+        """The other attempt of a hedged call; None where its share of the calls, or its target, does not allow it."""
+        target = call.plan.steps[1].target
+        now = self.clock.monotonic()
+        if target.key in self.books.health.resting(now) or not self._hedges.take(call.plan.use_case.name):
+            return None
+        return self.books.start(call, Planned(target, HEDGE)) if self._retries.take(target.provider, now) else None
+
+    def _next_place(self, call: Call, place: int) -> int:
+        """The next step of the plan that may be tried; one that may not, by now, is on the record with its reason."""
+        steps, tried = call.plan.steps, {f"{past.model}@{past.provider}" for past in call.attempts}
+        for later in range(place + 1, len(steps)):
+            target = steps[later].target
+            if target.key in tried:
+                continue
+            reason = self._bar(call, target)
+            if reason is None:
+                return later
+            call.skipped.append(Skipped(target.model, target.provider, reason))
+        return len(steps)
+
+    def _bar(self, call: Call, target: Target) -> str | None:
+        """Why a target of the plan must not be tried now, though it might when the plan was made."""
+        now = self.clock.monotonic()
+        resting = self.books.health.resting(now)
+        if target.key in resting:
+            return resting[target.key]
+        if any(past.provider == target.provider for past in call.attempts):
+            return None if self._retries.take(target.provider, now) else RETRY_BUDGET
+        return None
+
+    async def _may_repeat(self, call: Call, planned: Planned, error: GatewayError, tries: int) -> bool:
+        """Wait before the same target again; False when its retry budget or the deadline does not allow it."""
         asked = error.retry_after_seconds if isinstance(error, UpstreamError) else None
         seconds = backoff_seconds(tries, self.clock.jitter()) if asked is None else asked
-        if self.clock.monotonic() + seconds >= deadline:
+        now = self.clock.monotonic()
+        if now + seconds >= call.deadline:
+            return False
+        if not self._retries.take(planned.target.provider, now):
+            call.skipped.append(Skipped(planned.target.model, planned.target.provider, RETRY_BUDGET))
             return False
         try:
             await self.clock.sleep(seconds)

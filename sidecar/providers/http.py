@@ -127,10 +127,8 @@ class HttpUpstream:
         async def post_with(key: str) -> HttpAnswer:
             return await post(request_headers(endpoint, plain, key))
 
-        if endpoint.api_keys:
-            return await self._post_in_turn(target, endpoint.api_keys, post_with)
-        if endpoint.api_key is not None:
-            return await post_with(self._credentials.read(endpoint.api_key))
+        if keys := endpoint.keys:
+            return await self._post_in_turn(target, keys, post_with)
         if endpoint.caller_key:
             return await post_with(take_key(plain))
         bare = request_headers(endpoint, plain, None)
@@ -156,7 +154,8 @@ class HttpUpstream:
             if answer is not None:
                 answer.close()
             answer = await post(key)
-            self._ring.note(provider, secret, key, model, answer.status, answer.headers, self._clock.monotonic())
+            moment, is_only = self._clock.monotonic(), len(secrets) == 1
+            self._ring.note(provider, secret, key, model, answer.status, answer.headers, moment, is_only=is_only)
             if answer.status not in KEY_STATUSES:
                 break
         if answer is None:
@@ -213,15 +212,13 @@ class HttpUpstream:
     async def _shown(self, target: Target, method: str, path: str, plain: dict[str, str]) -> Mapping[str, str]:
         """Headers with one proof: a body that streams is sent once, so no second key can follow a refused one."""
         endpoint = target.endpoint
-        if endpoint.api_keys:
-            keys = self._credentials.read_those_there(endpoint.api_keys)
+        if endpoint.keys:
+            keys = self._credentials.read_those_there(endpoint.keys)
             provider, model, now = target.provider, target.name, self._clock.monotonic()
             for secret in self._ring.in_turn(provider, tuple(keys)):
                 if not self._ring.is_resting(provider, secret, keys[secret], model, now):
                     return request_headers(endpoint, plain, keys[secret])
             raise self._ring.refusal(provider, keys, model, now)
-        if endpoint.api_key is not None:
-            return request_headers(endpoint, plain, self._credentials.read(endpoint.api_key))
         if endpoint.caller_key:
             return request_headers(endpoint, plain, take_key(plain))
         bare = request_headers(endpoint, plain, None)

@@ -12,7 +12,7 @@ from aiohttp import web
 
 from sidecar.accounting.books import OK
 from sidecar.bookkeeping import headers_of
-from sidecar.call import Call, Inbound, Outcome
+from sidecar.call import Attempt, Call, Inbound, Outcome
 from sidecar.dialects.openai_chat.envelope import forward
 from sidecar.errors import CredentialRefused, DeadlineExceeded, UpstreamError
 from sidecar.pipeline import Pipeline
@@ -78,15 +78,15 @@ class PassThrough:
         call = self._pipeline.accept(inbound)
         planned = call.plan.steps[0]
         call.choose(planned)
-        began = self._pipeline.clock.monotonic()
+        attempt = self._books.start(call, planned)
         if passed.is_billed:
-            self._books.begin_unpriced(call, planned)
+            self._books.begin_unpriced(call, attempt)
         response: web.StreamResponse | None = None
         try:
-            async with asyncio.timeout(call.plan.use_case.timeouts.deadline):
+            async with asyncio.timeout(call.deadline_seconds):
                 answer = await self._ask(call, planned, request)
                 try:
-                    word, first = await self._judge(call, planned, answer)
+                    word, first = await self._judge(call, attempt, answer)
                     response = self._response(call, planned, answer)
                     await response.prepare(request)
                     while first:
@@ -99,15 +99,19 @@ class PassThrough:
             error = failure if isinstance(failure, UpstreamError) else _late(call)
             if response is not None and request.transport is not None:
                 request.transport.abort()  # half an answer, not a second one inside the first
-            self._books.note_failure(call, planned, error, began)
+            self._books.note_failure(call, attempt, error)
             raise self._books.refuse(call, error, planned) from failure
         except (asyncio.CancelledError, ConnectionError):
-            if passed.is_billed:
-                self._books.end(call, planned, self._books.cut_short(), began, None)
+            self._end(call, attempt, passed, self._books.cut_short(), None)
             raise
-        if passed.is_billed:
-            self._books.end(call, planned, Outcome(word, answer.status), began, answer.status)
+        self._end(call, attempt, passed, Outcome(word, answer.status), answer.status)
         return response
+
+    def _end(self, call: Call, attempt: Attempt, passed: Passed, outcome: Outcome, status: int | None) -> None:
+        if passed.is_billed:
+            self._books.end(call, attempt, outcome, status)
+        else:
+            self._books.drop(attempt)
 
     async def _ask(self, call: Call, planned: Planned, request: web.Request) -> UpstreamAnswer:
         inbound, target = call.inbound, planned.target
@@ -126,14 +130,14 @@ class PassThrough:
         connect_seconds = call.plan.use_case.timeouts.connect
         return await self._upstream.relay(target, request.method, path, headers, body, connect_seconds)
 
-    async def _judge(self, call: Call, planned: Planned, answer: UpstreamAnswer) -> tuple[str, bytes]:
+    async def _judge(self, call: Call, attempt: Attempt, answer: UpstreamAnswer) -> tuple[str, bytes]:
         """How it went, and the first bytes of what the caller gets.
 
         A refusal goes back as the provider said it, but for one of our own key: that is no business of the caller's.
         """
         if answer.status < 300:
             first = await answer.chunk()
-            self._books.health.succeeded(planned.target.key)
+            self._books.commit(attempt)
             return OK, first
         said = await answer.read()
         error = call.inbound.dialect.decode_error(answer.status, answer.headers, said)
@@ -147,4 +151,4 @@ class PassThrough:
 
 
 def _late(call: Call) -> DeadlineExceeded:
-    return DeadlineExceeded(f"no whole answer within the deadline of {call.plan.use_case.timeouts.deadline:g} s")
+    return DeadlineExceeded(f"no whole answer within the deadline of {call.deadline_seconds:g} s")

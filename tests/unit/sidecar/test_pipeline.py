@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from schemas.bundle import Ceiling, Retry, Timeouts
+from schemas.record import SkippedTarget
 from sidecar.bookkeeping import UNHEALTHY
 from sidecar.call import CallFailed, PlainReply
 from sidecar.errors import (
@@ -28,7 +29,7 @@ from sidecar.errors import (
 )
 from sidecar.pipeline import MAX_AGENT_CHARACTERS
 from sidecar.refusals import error_headers, status_of
-from sidecar.routing.health import FIRST_REST_SECONDS
+from sidecar.routing.breaker import FIRST_REST_SECONDS
 from tests.fakes import core_bundles as bundles
 from tests.fakes import core_wire as wire
 from tests.fakes.core import Core
@@ -302,7 +303,77 @@ async def test_while_every_target_rests_a_caller_is_told_when_to_come_back() -> 
     with pytest.raises(CallFailed) as failed:
         await core.run()
     assert code_of(failed.value.error) == "breaker_open"
-    assert error_headers(failed.value.error) == {"retry-after": str(round(FIRST_REST_SECONDS))}
+    assert error_headers(failed.value.error) == {"retry-after": str(round(FIRST_REST_SECONDS * 1.2))}, (
+        "the longest spread"
+    )
+
+
+async def test_while_every_target_rests_one_call_a_second_finds_out_whether_that_still_holds() -> None:
+    core = Core(*[lost(Unreachable("down"))] * 5, GOOD, chain=["alpha"], retry=Retry(max_attempts=1, same_target=0))
+    for _ in range(5):
+        with pytest.raises(CallFailed):
+            await core.run()
+    await core.clock.turn(1.0)
+    reply = await core.run()
+    assert reply.headers["x-pointsman-reason"] == "last_resort"
+    assert len(core.upstream.sent) == 6
+
+
+async def test_a_provider_that_asks_for_time_is_left_alone_by_every_call_until_then() -> None:
+    throttled = Script((b"{}",), status=429, headers={"retry-after": "30"})
+    core = Core(throttled, GOOD)
+    await core.run()
+    await core.run()
+    assert core.upstream.models == ["alpha@one", "beta@two", "beta@two"]
+    assert core.sink.booked[-1].reason == "throttled"
+    assert core.sink.booked[-1].skipped == (SkippedTarget("alpha", "one", "throttled"),)
+    await core.clock.turn(30.0)
+    await core.run()
+    assert core.upstream.models[-1] == "alpha@one"
+
+
+async def test_a_provider_that_is_down_gets_hardly_more_calls_than_callers_make() -> None:
+    """A retry for each would double them: a fifth and the floor of three a second may be repeated, not more."""
+    core = Core(status(500), chain=["alpha"])
+    calls = [asyncio.ensure_future(core.pipeline.run(core.inbound())) for _ in range(1_000)]
+    await at_rest()
+    assert len(core.upstream.sent) == 1_000, "all were under way before any breaker could open"
+    await core.clock.turn(10.0)
+    assert len(core.upstream.sent) == 1_000 * 1.2 + 30
+    assert all(isinstance(call.exception(), CallFailed) for call in calls)
+    kept_back = [record for record in core.sink.booked if record.skipped]
+    assert {record.skipped[0].reason for record in kept_back} == {"retry_budget"}
+    assert len(kept_back) == 1_000 - 230
+
+
+async def test_a_target_of_the_provider_that_just_failed_counts_against_its_budget() -> None:
+    models = {"alpha": bundles.model("one"), "beta": bundles.model("one"), "gamma": bundles.model("two")}
+    core = Core(status(404), GOOD, models=models, chain=list(models))
+    budget = core.pipeline._retries
+    while budget.take("one", core.clock.monotonic()):
+        pass
+    await core.run()
+    assert core.upstream.models == ["alpha@one", "gamma@two"]
+    assert core.sink.only.skipped == (SkippedTarget("beta", "one", "retry_budget"),)
+
+
+async def test_the_caller_s_own_deadline_ends_the_call() -> None:
+    core = Core(Script((PARK,)), chain=["alpha"])
+    with pytest.raises(CallFailed) as failed:
+        await core.pipeline.run(core.inbound(headers={"x-pointsman-deadline": "0.05"}))
+    assert failed.value.error.status == 504
+    assert "0.05 s" in failed.value.error.message
+    assert core.sink.only.outcome == "deadline_exceeded"
+
+
+async def test_a_plain_answer_that_never_came_may_be_billed_and_is_booked_as_wasted() -> None:
+    core = Core(Script((PARK,)), GOOD, timeouts=Timeouts(deadline=0.2))
+    await core.pipeline.run(core.inbound())
+    record = core.sink.only
+    assert record.attempts[0].estimated
+    assert record.wasted_usd == record.attempts[0].cost_usd
+    assert record.wasted_usd > 0
+    assert not record.estimated
 
 
 async def test_a_rejected_request_says_nothing_about_the_target() -> None:
