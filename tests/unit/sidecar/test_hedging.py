@@ -10,12 +10,10 @@ from sidecar.call import PlainReply
 from sidecar.errors import ConnectionLost, Unreachable
 from tests.fakes import core_bundles as bundles
 from tests.fakes import core_wire as wire
-from tests.fakes.core import Core
+from tests.fakes.core import GOOD, STREAM, Core
 from tests.fakes.ports import PARK, Agent, Script, at_rest
 
-GOOD = Script((wire.chat_answer(),))
 HANGS = Script((PARK,))
-STREAM = Script(wire.STREAM)
 TOOLS = [{"type": "function", "function": {"name": "weather", "parameters": {"type": "object"}}}]
 
 

@@ -7,10 +7,9 @@ import pytest
 
 from schemas.bundle import SlowStream
 from tests.fakes import core_wire as wire
-from tests.fakes.core import Core
+from tests.fakes.core import STREAM, Core
 from tests.fakes.ports import PARK, Agent, Script, at_rest
 
-STREAM = Script(wire.STREAM)
 RULE = SlowStream(characters_per_second=1_000.0, within=0.05)
 
 
