@@ -26,6 +26,7 @@ from sidecar.accounting.spend import SpendBook
 from sidecar.call import Call, CallFailed, Inbound, Outcome, PlainReply, StreamReply
 from sidecar.canonical.events import Started
 from sidecar.dialects.base import Encoded, PlainAnswer, Tap
+from sidecar.dialects.estimate import TextCount, estimate_text_tokens
 from sidecar.dialects.translator import Translator
 from sidecar.errors import (
     CallerError,
@@ -84,6 +85,7 @@ class Pipeline:
         observers: tuple[CallObserver, ...],
         default_use_case: str | None = None,
         default_agent: str = "",
+        count_text: TextCount = estimate_text_tokens,
     ) -> None:
         self.health = Health()
         self.clock = clock
@@ -97,6 +99,7 @@ class Pipeline:
         self._owners = Owners()
         self._default_use_case = default_use_case
         self._default_agent = default_agent
+        self._count_text = count_text
 
     async def run(self, inbound: Inbound) -> PlainReply | StreamReply:
         """Answer one call.
@@ -124,7 +127,7 @@ class Pipeline:
 
     def open(self, inbound: Inbound) -> Call:
         """Bytes to plan, without calling anyone. Raises CallerError."""
-        envelope = inbound.dialect.open(inbound.body, inbound.in_path)
+        envelope = inbound.dialect.open(inbound.body, inbound.in_path, self._count_text)
         headers, caller = inbound.headers, inbound.caller
         use_case = inbound.operation.scope(
             select_use_case(

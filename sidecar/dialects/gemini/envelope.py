@@ -7,7 +7,7 @@ import msgspec
 
 from schemas.bundle import Capability
 from sidecar.dialects.base import BODY_ALONE, Envelope, InPath
-from sidecar.dialects.estimate import estimate_tokens
+from sidecar.dialects.estimate import TextCount, estimate_text_tokens, estimate_tokens
 from sidecar.dialects.gemini.fields import Fields, camel
 from sidecar.dialects.gemini.signatures import MARK, SKIP, is_wrapped
 from sidecar.errors import MalformedRequest
@@ -21,7 +21,7 @@ _FLAG = msgspec.json.Decoder(bool)
 _MEDIA_HINTS = (b"inlineData", b"inline_data", b"fileData", b"file_data")
 
 
-def open_envelope(body: bytes, in_path: InPath = BODY_ALONE) -> Envelope:
+def open_envelope(body: bytes, in_path: InPath = BODY_ALONE, count_text: TextCount = estimate_text_tokens) -> Envelope:
     """
     Raises:
         MalformedRequest: names the field and what would be right.
@@ -41,7 +41,7 @@ def open_envelope(body: bytes, in_path: InPath = BODY_ALONE) -> Envelope:
         stream=in_path.stream,
         wants_usage=True,
         needs=needs,
-        input_tokens=estimate_tokens(body, linked_media=linked_media),
+        input_tokens=estimate_tokens(body, linked_media=linked_media, count_text=count_text),
         max_output_tokens=_max_output_tokens(config),
         metadata=_labels(fields),
     )
