@@ -97,7 +97,7 @@ def _envelope(
         stream=read_optional(fields, "stream", _BOOLEAN) or False,
         wants_usage=True,
         needs=needs,
-        input_tokens=estimate_tokens(body, linked_media=linked_media, count_text=count_text),
+        input_tokens=_input_tokens(body, needs, linked_media, count_text),
         max_output_tokens=max_tokens,
         metadata=_metadata(fields),
     )
@@ -124,6 +124,12 @@ def _needs(body: bytes, fields: Mapping[str, msgspec.Raw]) -> tuple[frozenset[Ca
 
 
 _MEDIA: Mapping[str, Capability] = {"image": "vision", "document": "files"}
+
+
+def _input_tokens(body: bytes, needs: frozenset[Capability], linked_media: int, count_text: TextCount) -> int:
+    if needs.isdisjoint(_MEDIA.values()):  # bytes that are no text stand in these blocks alone
+        return count_text(body)
+    return estimate_tokens(body, linked_media=linked_media, count_text=count_text)
 
 
 def _glances(messages: msgspec.Raw) -> Iterator[_Glance]:

@@ -188,6 +188,8 @@ def _input_tokens(
     fields: Mapping[str, msgspec.Raw], items: bytes, parts: list[_PeekedPart], count_text: TextCount
 ) -> int:
     rest = sum(count_text(bytes(fields[name])) for name in _READ_BY_THE_MODEL_TOO if name in fields)
+    if not parts:  # bytes that are no text stand in these parts alone
+        return count_text(items) + rest
     linked = sum(not (bytes(part.file_data) or is_inline(bytes(part.image_url))) for part in parts)
     return estimate_tokens(items, linked_media=linked, count_text=count_text) + rest
 
