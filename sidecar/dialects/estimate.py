@@ -29,7 +29,7 @@ _ASCII, _NOT_ASCII = bytes(range(0x80)), bytes(range(0x80, 0x100))
 # they are for each kind of text.
 _PER_LETTER = 20
 """Of a word in ASCII, and the space before it."""
-_PER_MARK = 45
+_PER_MARK = 50
 """Digits, punctuation and line ends: several that often stand together are one token."""
 _PER_SHORT = 30
 """Below U+2000, in alphabets other than ASCII."""

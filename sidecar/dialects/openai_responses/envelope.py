@@ -15,6 +15,8 @@ T = TypeVar("T")
 
 _TOP_LEVEL = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _MEDIA_HINTS = (b'"input_image"', b'"input_file"')
+_DATA_URL = b";base64,"
+"""Before any bytes that are no text: those of parts, and of a computer's screenshot, which is no part."""
 _READ_BY_THE_MODEL_TOO = ("instructions", "tools", "text")
 _STANDS_FOR_INPUT = ("previous_response_id", "conversation", "prompt")
 """With one of these the provider has something to answer already."""
@@ -188,7 +190,7 @@ def _input_tokens(
     fields: Mapping[str, msgspec.Raw], items: bytes, parts: list[_PeekedPart], count_text: TextCount
 ) -> int:
     rest = sum(count_text(bytes(fields[name])) for name in _READ_BY_THE_MODEL_TOO if name in fields)
-    if not parts:  # bytes that are no text stand in these parts alone
+    if not parts and _DATA_URL not in items:
         return count_text(items) + rest
     linked = sum(not (bytes(part.file_data) or is_inline(bytes(part.image_url))) for part in parts)
     return estimate_tokens(items, linked_media=linked, count_text=count_text) + rest
