@@ -28,24 +28,34 @@ def load_vocabulary() -> TextCount:
     def count_text(raw: bytes) -> int:
         texts: list[str] = []
         try:
-            rest = _without_texts(msgspec.json.decode(raw), True, texts)
+            held = {"text": msgspec.json.decode(raw)}
+            _take_texts(held, texts)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             return estimate_text_tokens(raw)  # what is no JSON is refused by whoever reads it
-        return tokens_of(texts) + estimate_text_tokens(msgspec.json.encode(rest))
+        return tokens_of(texts) + estimate_text_tokens(msgspec.json.encode(held["text"]))
 
     tokens_of([""])  # loads it: the first call is not to wait for that
     return count_text
 
 
-def _without_texts(value: object, is_text: bool, texts: list[str]) -> object:
-    """The same JSON with nothing where its texts were; those are added to `texts`."""
-    if isinstance(value, str):
-        if not is_text:
-            return value
-        texts.append(value)
-        return ""
-    if isinstance(value, list):
-        return [_without_texts(entry, is_text, texts) for entry in value]
-    if isinstance(value, dict):
-        return {name: _without_texts(entry, name in TEXT_FIELDS, texts) for name, entry in value.items()}
-    return value
+def _take_texts(members: dict[str, object], texts: list[str]) -> None:
+    """Adds every text to `texts`, and leaves an empty one where it stood."""
+    for name, entry in members.items():
+        if isinstance(entry, dict):
+            _take_texts(entry, texts)
+        elif isinstance(entry, list):
+            _take_entries(entry, name in TEXT_FIELDS, texts)
+        elif isinstance(entry, str) and name in TEXT_FIELDS:
+            texts.append(entry)
+            members[name] = ""
+
+
+def _take_entries(entries: list[object], are_texts: bool, texts: list[str]) -> None:
+    for place, entry in enumerate(entries):
+        if isinstance(entry, dict):
+            _take_texts(entry, texts)
+        elif isinstance(entry, list):
+            _take_entries(entry, are_texts, texts)
+        elif isinstance(entry, str) and are_texts:
+            texts.append(entry)
+            entries[place] = ""
