@@ -1,5 +1,5 @@
-"""What translation costs: microseconds for a request and for a streamed chunk, from each dialect that agents call in to
-each that targets speak. In one process, without a socket.
+"""What translation costs: CPU time for a request and for a streamed chunk, from each dialect that agents call in to each
+that targets speak. In one process, without a socket.
 
     python -m tests.bench --only translation
 """
@@ -7,7 +7,7 @@ each that targets speak. In one process, without a socket.
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from time import perf_counter
+from time import process_time
 
 from schemas.bundle import DialectName
 from schemas.record import Usage
@@ -57,10 +57,10 @@ def _times_within(work: Work, seconds: float) -> int:
 
 
 def _seconds(work: Work, times: int) -> float:
-    do, began = work.do, perf_counter()
+    do, began = work.do, process_time()
     for _ in range(times):
         do()
-    return perf_counter() - began
+    return process_time() - began
 
 
 def _work(pair: Pair, kind: str) -> Work:
