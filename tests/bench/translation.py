@@ -1,5 +1,5 @@
-"""What translation costs: CPU time for a request and for a streamed chunk, from each dialect that agents call in to each
-that targets speak. In one process, without a socket.
+"""What translation costs: CPU time for a request and for a streamed chunk, from each dialect that agents call in to
+each that targets speak. In one process, without a socket.
 
     python -m tests.bench --only translation
 """
