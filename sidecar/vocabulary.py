@@ -6,7 +6,8 @@ import msgspec
 from sidecar.dialects.estimate import TextCount, estimate_text_tokens
 
 ENCODING = "o200k_base"
-"""OpenAI's, of GPT-4o and everything since. No other vendor's is public; for their models this stays an estimate."""
+"""Of OpenAI's GPT-4o, o-series, GPT-4.1 and GPT-5 (toktok, `batch_count`). For all other models this stays an estimate:
+the target is chosen after the count."""
 
 TEXT_FIELDS = frozenset(
     {"arguments", "content", "input", "instructions", "output", "refusal", "system", "text", "thinking"}
