@@ -61,7 +61,7 @@ served_by:
   - {provider: anthropic, name: claude-sonnet-4-6}
 # US dollars per million tokens, as genai-prices 0.2.3 had them on 2026-11-23. Compare them with your contract.
 prices:
-  - {from: 2026-03-13, input: 3.00, output: 15.00, cache_read: 0.30, cache_write: 3.75}
+  - {from: 2026-03-13, input: 3.00, output: 15.00, cache_read: 0.30, cache_write: 3.75, cache_write_1h: 6.00}
 """,
     ),
     "models/claude-haiku-4.5.yaml": (
@@ -76,7 +76,7 @@ served_by:
   - {provider: anthropic, name: claude-haiku-4-5}
 # US dollars per million tokens, as genai-prices 0.2.3 had them on 2026-11-23. Compare them with your contract.
 prices:
-  - {from: 2026-10-01, input: 1.00, output: 5.00, cache_read: 0.10, cache_write: 1.25}
+  - {from: 2026-10-01, input: 1.00, output: 5.00, cache_read: 0.10, cache_write: 1.25, cache_write_1h: 2.00}
 """,
     ),
     "models/gpt-5.yaml": (
