@@ -15,10 +15,10 @@ def compile_prices(model: Model, door: ServedBy) -> tuple[compiled.Price, ...]:
     """What calls through this door cost: its own prices, else the model's, times the door's factor."""
     times = door.price_times or ONCE
     newest_first = sorted(door.prices or model.prices, key=lambda price: price.since, reverse=True)
-    return tuple(_price(price, times) for price in newest_first)
+    return tuple(compile_price(price, times) for price in newest_first)
 
 
-def _price(price: Price, times: Decimal) -> compiled.Price:
+def compile_price(price: Price, times: Decimal = ONCE) -> compiled.Price:
     return compiled.Price(
         since=price.since.isoformat(),
         **_rates(price, price.input, price.output, times),
