@@ -11,7 +11,7 @@ from decimal import Decimal
 
 from schemas.bundle import SERVED_DIALECTS, DialectName
 from schemas.record import Usage
-from sidecar.accounting.pricing import cost_of
+from sidecar.accounting.pricing import Tariff, cost_of
 from sidecar.errors import NotAllowed, UnknownTarget
 from sidecar.routing.facts import Facts
 from sidecar.routing.snapshot import Ceiling, Chain, Skipped, Snapshot, Target, UseCase, data_bar
@@ -128,12 +128,11 @@ def plan_pinned(
 PER_REQUEST = "cost_ceiling.per_request"
 
 
-def estimate_usd(target: Target, facts: Facts, day: str) -> Decimal | None:
+def estimate_usd(price: Tariff, input_tokens: int, output_tokens: int) -> Decimal:
     """What a call would cost without any help from the provider's cache, at the prices for its length."""
-    output = facts.max_output_tokens
-    if output is None:
-        output = min(ASSUMED_OUTPUT_TOKENS, target.max_output_tokens)
-    return cost_of(Usage(facts.input_tokens, output), target.price_on(day))
+    usd = cost_of(Usage(input_tokens, output_tokens), price)
+    assert usd is not None  # the standard tier has a price in every row
+    return usd
 
 
 def _chain_for(use_case: UseCase, facts: Facts, at: datetime) -> tuple[Chain, str]:
@@ -180,7 +179,10 @@ def _skip(
             if name in resting:
                 return resting[name]
     if ceiling is not None and ceiling.per_request is not None:
-        usd = estimate_usd(target, facts, at.date().isoformat())
-        if usd is not None and usd > ceiling.per_request:
+        price = target.price_on(at.date().isoformat())
+        output = facts.max_output_tokens
+        if output is None:
+            output = min(ASSUMED_OUTPUT_TOKENS, target.max_output_tokens)
+        if price is not None and estimate_usd(price, facts.input_tokens, output) > ceiling.per_request:
             return PER_REQUEST
     return None

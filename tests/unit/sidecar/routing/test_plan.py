@@ -121,8 +121,8 @@ def test_the_price_of_the_day_counts() -> None:
     target = bundles.snapshot(models={"alpha": bundles.model("one", prices=prices)}, chain=["alpha"]).targets["alpha"][
         0
     ]
-    facts = Facts(input_tokens=1_000_000, max_output_tokens=500_000)
-    estimates = [estimate_usd(target, facts, day) for day in ("2025-12-31", "2026-11-30", "2026-12-01")]
+    known = [target.price_on(day) for day in ("2025-12-31", "2026-11-30", "2026-12-01")]
+    estimates = [price and estimate_usd(price, 1_000_000, 500_000) for price in known]
     assert estimates == [None, Decimal("1.5"), Decimal("13.5")]
 
 
