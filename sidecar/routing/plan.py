@@ -4,15 +4,16 @@ A pure function of facts, snapshot, health and spend. It calls nobody, so it can
 rule tests, and replayed over recorded calls.
 """
 
-from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
 
 from schemas.bundle import SERVED_DIALECTS, DialectName, Price
 from sidecar.errors import NotAllowed, UnknownTarget
 from sidecar.routing.facts import Facts
-from sidecar.routing.snapshot import Ceiling, Chain, Skipped, Snapshot, Target, UseCase, data_bar
+from sidecar.routing.lots import Drawn, draw
+from sidecar.routing.snapshot import Arm, Ceiling, Chain, Skipped, Snapshot, Target, UseCase, data_bar
 
 ASSUMED_OUTPUT_TOKENS = 1024
 """For the estimate of a call that names no maximum: about a long page of text."""
@@ -24,7 +25,8 @@ MILLION = Decimal(1_000_000)
 class Planned:
     target: Target
     reason: str
-    """`primary`, `fallback`, `rules[0]`, `cost_ceiling.per_day`, `pinned`, `state_owner`."""
+    """`primary`, `fallback`, `rules[0]`, `canary`, `split`, `sticky`, `cost_ceiling.per_day`, `pinned`, `state_owner`.
+    """
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +36,12 @@ class Plan:
     skipped: tuple[Skipped, ...]
     refusal: str | None = None
     """A ceiling whose `then` is `reject`: the call must be refused with this reason."""
+    conversation: str = ""
+    """Its key, where the use case looks at conversations."""
+    arm: str = ""
+    """Where a lot was drawn: the model that it fell to; the first of the chain for the chain itself."""
+    propensity: float | None = None
+    """How likely the lot was to fall there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +62,7 @@ def plan(
     resting: Mapping[str, str],
     spend: Spend,
     at: datetime,
+    answered_by: str | None = None,
 ) -> Plan:
     """Order the targets for one call.
 
@@ -61,7 +70,23 @@ def plan(
         resting: provider, model or `model@provider` → why it is not to be tried now (`breaker_open`, `down`).
         spend: of this use case; held against its daily and monthly ceilings.
         at: when the call arrived (UTC): decides hours and prices.
+        answered_by: model or `model@provider` that gave the conversation's last answer. In a sticky use case it goes
+            first, if it is planned at all.
     """
+    made = _planned(use_case, facts, resting, spend, at)
+    if not use_case.follows_conversations:
+        return made
+    steps = _staying(made.steps, answered_by) if use_case.sticky and answered_by is not None else made.steps
+    return replace(made, steps=steps, conversation=facts.conversation)
+
+
+def _staying(steps: tuple[Planned, ...], answered_by: str) -> tuple[Planned, ...]:
+    """Where its own choice comes first anyway, the plan keeps its reason."""
+    place = next((i for i, step in enumerate(steps) if answered_by in (step.target.key, step.target.model)), 0)
+    return (Planned(steps[place].target, "sticky"), *steps[:place], *steps[place + 1 :]) if place else steps
+
+
+def _planned(use_case: UseCase, facts: Facts, resting: Mapping[str, str], spend: Spend, at: datetime) -> Plan:
     chain, first_reason = _chain_for(use_case, facts, at)
     ceiling = use_case.ceiling
     spent = _spent(ceiling, spend)
@@ -69,19 +94,26 @@ def plan(
         skipped = [*chain.barred, *(Skipped(target.model, target.provider, spent) for target in chain.targets)]
         if ceiling.then is None:
             return Plan(use_case, (), tuple(skipped), refusal=spent)
-        steps, more = _usable(ceiling.then, facts, resting, None, at)
+        steps, more = _usable(ceiling.then.targets, ceiling.then.barred, facts, resting, None, at)
         return _finished(use_case, [Planned(target, spent) for target in steps], [*skipped, *more])
-    steps, skipped = _usable(chain, facts, resting, ceiling, at)
+    drawn, closed = _drawn(use_case, chain, facts, resting, at)
+    if drawn is not None and drawn.arm is not None:
+        chain, first_reason = chain.led_by(drawn.arm), drawn.reason
+    steps, skipped = _usable(chain.targets, chain.barred, facts, resting, ceiling, at)
     planned = [Planned(target, first_reason if target is chain.targets[0] else "fallback") for target in steps]
     if ceiling is not None and any(item.reason == PER_REQUEST for item in skipped):
         if ceiling.then is None and not planned:
             return Plan(use_case, (), tuple(skipped), refusal=PER_REQUEST)
         if ceiling.then is not None:
-            cheaper, more = _usable(ceiling.then, facts, resting, ceiling, at)
+            cheaper, more = _usable(ceiling.then.targets, ceiling.then.barred, facts, resting, ceiling, at)
             chosen = {item.target for item in planned}
             planned += [Planned(target, PER_REQUEST) for target in cheaper if target not in chosen]
             skipped = [*skipped, *more]
-    return _finished(use_case, planned, skipped)
+    made = _finished(use_case, planned, [*skipped, *closed])
+    if drawn is None:
+        return made
+    first = chain.targets[0] if chain.targets else chain.barred[0]
+    return replace(made, arm=first.model, propensity=drawn.propensity)
 
 
 def _finished(use_case: UseCase, planned: list[Planned], skipped: list[Skipped]) -> Plan:
@@ -92,6 +124,22 @@ def _finished(use_case: UseCase, planned: list[Planned], skipped: list[Skipped])
         if (item.model, item.provider) not in taken:
             first.setdefault((item.model, item.provider), item)
     return Plan(use_case, tuple(planned), tuple(first.values()))
+
+
+CONTEXT_WINDOW = "context_window"
+
+
+def with_larger_windows(made: Plan, place: int) -> Plan:
+    """What is left of a plan when the provider of its step at `place` found the context too long: our estimate was too
+    low, and a window that is no larger would not hold it either."""
+    tried = made.steps[place].target
+    later = [step.target for step in made.steps[place + 1 :]]
+    small = [target for target in later if target.context_window <= tried.context_window]
+    return replace(
+        made,
+        steps=tuple(step for step in made.steps if step.target not in small),
+        skipped=(*made.skipped, *(Skipped(target.model, target.provider, CONTEXT_WINDOW) for target in small)),
+    )
 
 
 def plan_pinned(
@@ -158,12 +206,35 @@ def _spent(ceiling: Ceiling | None, spend: Spend) -> str | None:
     return None
 
 
+def _drawn(
+    use_case: UseCase, chain: Chain, facts: Facts, resting: Mapping[str, str], at: datetime
+) -> tuple[Drawn | None, list[Skipped]]:
+    """The lot, None where there is nothing to draw or nobody to draw for; and the targets of arms that cannot take this
+    call: no lot falls to those, and their share stays with the chain."""
+    open_arms: list[Arm] = []
+    closed: list[Skipped] = []
+    for arm in chain.arms:
+        usable, skipped = _usable(arm.targets, (), facts, resting, use_case.ceiling, at)
+        if usable:
+            open_arms.append(arm)
+        else:
+            closed += skipped
+    if not (open_arms and facts.conversation):
+        return None, closed
+    return draw(use_case.name, chain, facts.conversation, open_arms), closed
+
+
 def _usable(
-    chain: Chain, facts: Facts, resting: Mapping[str, str], ceiling: Ceiling | None, at: datetime
+    targets: Iterable[Target],
+    barred: Iterable[Skipped],
+    facts: Facts,
+    resting: Mapping[str, str],
+    ceiling: Ceiling | None,
+    at: datetime,
 ) -> tuple[list[Target], list[Skipped]]:
     usable: list[Target] = []
-    skipped = list(chain.barred)
-    for target in chain.targets:
+    skipped = list(barred)
+    for target in targets:
         reason = _skip(target, facts, resting, ceiling, at)
         if reason is None:
             usable.append(target)
@@ -179,7 +250,7 @@ def _skip(
     if not facts.needs <= target.capabilities:
         return f"capability.{min(facts.needs - target.capabilities)}"
     if facts.input_tokens > target.context_window:
-        return "context_window"
+        return CONTEXT_WINDOW
     if resting:
         for name in (target.key, target.provider, target.model):
             if name in resting:
