@@ -9,7 +9,7 @@ from collections import OrderedDict
 from dataclasses import dataclass
 
 KEPT = 50_000
-"""About 15 MB at most."""
+"""About 16 MB at most."""
 
 IDLE_SECONDS = 600.0
 """Prompt caches are kept for 5 to 10 minutes after their last use (learn.microsoft.com, Azure OpenAI, "Prompt caching";

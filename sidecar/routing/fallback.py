@@ -51,7 +51,7 @@ AFTER: dict[type[GatewayError], Step] = {
     Throttled: Step.NEXT_TARGET,  # unless its Retry-After is short
     CredentialRefused: Step.NEXT_TARGET,
     ModelGone: Step.NEXT_TARGET,
-    ContextTooLong: Step.NEXT_TARGET,  # with a larger window: `with_larger_windows`
+    ContextTooLong: Step.NEXT_TARGET,  # with a larger window: `plan.is_outgrown`
     CannotCarry: Step.NEXT_TARGET,
     Rejected: Step.STOP,  # the next provider would refuse the same body
     ContentRefused: Step.STOP,  # unless the use case says otherwise

@@ -129,17 +129,10 @@ def _finished(use_case: UseCase, planned: list[Planned], skipped: list[Skipped])
 CONTEXT_WINDOW = "context_window"
 
 
-def with_larger_windows(made: Plan, place: int) -> Plan:
-    """What is left of a plan when the provider of its step at `place` found the context too long: our estimate was too
-    low, and a window that is no larger would not hold it either."""
-    tried = made.steps[place].target
-    later = [step.target for step in made.steps[place + 1 :]]
-    small = [target for target in later if target.context_window <= tried.context_window]
-    return replace(
-        made,
-        steps=tuple(step for step in made.steps if step.target not in small),
-        skipped=(*made.skipped, *(Skipped(target.model, target.provider, CONTEXT_WINDOW) for target in small)),
-    )
+def is_outgrown(target: Target, too_long_for: Iterable[Target]) -> bool:
+    """Whether a context that was too long for those is so for this one: a window no larger than theirs does not hold
+    it, whatever we estimated."""
+    return any(target.context_window <= other.context_window for other in too_long_for)
 
 
 def plan_pinned(
@@ -178,7 +171,7 @@ def plan_last_resort(snapshot: Snapshot, made: Plan, key: str) -> Plan:
     doors = snapshot.targets[key.rpartition("@")[0]]
     target = next(door for door in doors if door.key == key)
     skipped = tuple(item for item in made.skipped if f"{item.model}@{item.provider}" != key)
-    return Plan(made.use_case, (Planned(target, "last_resort"),), skipped)
+    return replace(made, steps=(Planned(target, "last_resort"),), skipped=skipped)
 
 
 PER_REQUEST = "cost_ceiling.per_request"

@@ -220,10 +220,8 @@ def test_what_is_not_enforced_yet_is_said_for_every_field(loaded: Loaded) -> Non
         ("pointsman.yaml", "callers[0].limits"),
         ("pointsman.yaml", "callers[0].per_month"),
         ("anthropic.yaml", "limits"),
-        ("use-case.yaml", "sticky"),
         ("use-case.yaml", "quality_bar"),
         ("use-case.yaml", "limits"),
-        ("use-case.yaml", "canary"),
         ("use-case.yaml", "shadow"),
     }
 

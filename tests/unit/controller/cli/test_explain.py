@@ -43,7 +43,7 @@ def test_time_and_money_may_be_given(pointsman: Callable, examples: Path) -> Non
 
 def test_a_conversation_is_told_where_its_lot_fell(pointsman: Callable, rules: Path) -> None:
     use_case = rules / "use-cases/customer-support/use-case.yaml"
-    use_case.write_text(use_case.read_text() + "canary: {model: gpt-5-mini, percent: 50}\nsticky: {by: conversation}\n")
+    use_case.write_text(use_case.read_text() + "canary: {model: gpt-5-mini, percent: 50}\n")
 
     def answer(conversation: str, **given: str) -> dict:
         facts = json.dumps({"conversation": conversation})

@@ -9,7 +9,7 @@ import pytest
 from schemas.bundle import Ceiling, Price, Requirements, Rule, Share, TokenRange, When
 from sidecar.errors import NotAllowed, UnknownTarget
 from sidecar.routing.facts import Facts
-from sidecar.routing.plan import Plan, Spend, estimate_usd, plan, plan_pinned, with_larger_windows
+from sidecar.routing.plan import Plan, Spend, estimate_usd, is_outgrown, plan, plan_pinned
 from tests.fakes import core_bundles as bundles
 
 AT = datetime(2026, 11, 1, tzinfo=UTC)
@@ -254,17 +254,18 @@ def test_a_use_case_that_is_not_sticky_forgets() -> None:
 
 
 @pytest.mark.parametrize(
-    ("chain", "place", "left", "skipped"),
+    ("model", "too_long_for", "expected"),
     [
-        (["alpha", "beta"], 0, ["alpha@one"], ["alpha@two", "beta@two"]),
-        (["beta", "alpha"], 0, ["beta@two", "alpha@one", "alpha@two"], []),
-        (["beta", "alpha"], 1, ["beta@two", "alpha@one"], ["alpha@two"]),
-        (["beta"], 0, ["beta@two"], []),
+        ("alpha", [], False),
+        ("alpha", ["beta"], False),
+        ("alpha", ["alpha"], True),
+        ("alpha", ["cheap"], True),
+        ("beta", ["alpha"], True),
+        ("alpha", ["beta", "alpha"], True),
     ],
 )
-def test_a_context_that_is_too_long_goes_to_larger_windows_alone(
-    chain: list[str], place: int, left: list[str], skipped: list[str]
+def test_a_context_that_was_too_long_goes_to_larger_windows_alone(
+    model: str, too_long_for: list[str], expected: bool
 ) -> None:
-    made = with_larger_windows(planned(chain=chain), place)
-    assert [step.target.key for step in made.steps] == left
-    assert skips(made) == [(key, "context_window") for key in skipped]
+    targets = bundles.snapshot(models=MODELS).targets
+    assert is_outgrown(targets[model][0], [targets[name][0] for name in too_long_for]) is expected
