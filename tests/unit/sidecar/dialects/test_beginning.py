@@ -1,13 +1,17 @@
 """How a conversation begins: the same as it grows, another for another conversation, whatever the dialect."""
 
 import json
+from contextlib import suppress
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from schemas.bundle import DialectName
 from sidecar.dialects.base import InPath
 from sidecar.dialects.registry import DIALECTS
+from sidecar.errors import MalformedRequest
 
 MARK = {"cache_control": {"type": "ephemeral"}}
 IMAGE = {"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": "AAAA"}}
@@ -101,3 +105,37 @@ def test_another_conversation_begins_otherwise(dialect: DialectName, one: Turn, 
 )
 def test_what_cannot_be_read_tells_nothing_and_fails_nothing(dialect: DialectName, fields: Turn) -> None:
     assert beginning(dialect, **fields) == b""
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=5) | st.sampled_from(["user", "\ud800"]),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(st.sampled_from(["role", "content", "parts", "text", "type", "\ud800"]), inner, max_size=3)
+    ),
+    max_leaves=12,
+)
+
+
+@given(
+    st.sampled_from(sorted(DIALECTS)),
+    st.dictionaries(
+        st.sampled_from(
+            ["messages", "system", "input", "instructions", "conversation", "contents", "systemInstruction"]
+        ),
+        JSON,
+    ),
+)
+def test_whatever_is_sent_it_is_told_or_refused(dialect: DialectName, fields: Turn) -> None:
+    made = DIALECTS[dialect]
+    body = json.dumps({"model": "chat", "max_tokens": 9, **fields}).encode()
+    with suppress(MalformedRequest):
+        assert isinstance(made.beginning(made.open(body, InPath(model="chat"))), bytes)
+
+
+@given(st.lists(st.text(), min_size=1, max_size=6), st.integers(1, 6))
+def test_a_conversation_of_any_texts_begins_as_its_first_turn_does(texts: list[str], length: int) -> None:
+    turns = [said("assistant" if place % 2 else "user", text) for place, text in enumerate(texts)]
+    for dialect, name in (("openai", "messages"), ("anthropic", "messages"), ("openai-responses", "input")):
+        assert beginning(dialect, **{name: turns[:length]}) == beginning(dialect, **{name: turns})
+    assert beginning("gemini", **gemini(*texts[:length])) == beginning("gemini", **gemini(*texts))
