@@ -244,7 +244,7 @@ def _chain(
         targets=fit(target for model in models for target in targets[model]),
         canary=None if canary is None else arm(canary),
         split=tuple(map(arm, split)),
-        barred=tuple(barred),
+        barred=tuple(dict.fromkeys(barred)),
     )
 
 

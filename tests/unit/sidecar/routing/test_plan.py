@@ -190,6 +190,11 @@ def share(model: str, percent: str = "100") -> Share:
         (["beta"], {"input_tokens": 101},
          {"rules": (Rule(when=LARGE.when, chain=("cheap",), split=(share("blind"),)),)},
          [("blind@one", "split"), ("cheap@one", "fallback")], [], "blind", 1.0),
+        # A door that can never serve is told once, though chain and canary both name its model.
+        (["beta", "blind"], {}, {"canary": share("blind"), "requires": Requirements(capabilities=("vision",)),
+                                 "ceiling": Ceiling(per_day=ONE, then=("cheap",)), "spend": Spend(ONE, ONE)},
+         [("cheap@one", "cost_ceiling.per_day")],
+         [("blind@one", "capability.vision"), ("beta@two", "cost_ceiling.per_day")], "", None),
         # A spent ceiling leaves no choice.
         (["dear"], {}, {"canary": share("alpha"), "ceiling": Ceiling(per_day=ONE, then=("cheap",)),
                         "spend": Spend(ONE, ONE)},
@@ -269,3 +274,12 @@ def test_a_context_that_was_too_long_goes_to_larger_windows_alone(
 ) -> None:
     targets = bundles.snapshot(models=MODELS).targets
     assert is_outgrown(targets[model][0], [targets[name][0] for name in too_long_for]) is expected
+
+
+def test_a_refusal_tells_each_target_once() -> None:
+    requires = Requirements(capabilities=("vision",))
+    ceiling = Ceiling(per_day=ONE)
+    spent = Spend(ONE, ONE)
+    made = planned(chain=["beta", "blind"], canary=share("blind"), requires=requires, ceiling=ceiling, spend=spent)
+    assert made.refusal == "cost_ceiling.per_day"
+    assert skips(made) == [("blind@one", "capability.vision"), ("beta@two", "cost_ceiling.per_day")]
