@@ -96,7 +96,7 @@ def _planned(use_case: UseCase, facts: Facts, resting: Mapping[str, str], spend:
             return Plan(use_case, (), tuple(skipped), refusal=spent)
         steps, more = _usable(ceiling.then.targets, ceiling.then.barred, facts, resting, None, at)
         return _finished(use_case, [Planned(target, spent) for target in steps], [*skipped, *more])
-    drawn, closed = _drawn(use_case, chain, facts, resting, at)
+    drawn, closed = _drawn(use_case, chain, facts, resting, at) if chain.arms else (None, [])
     if drawn is not None and drawn.arm is not None:
         chain, first_reason = chain.led_by(drawn.arm), drawn.reason
     steps, skipped = _usable(chain.targets, chain.barred, facts, resting, ceiling, at)
