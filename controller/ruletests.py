@@ -40,6 +40,7 @@ class Circumstances:
     resting: Mapping[str, str]
     spend: Spend
     at: datetime
+    answered_by: str | None = None
 
 
 def rule_test_problems(files: Mapping[str, str], bundle: Bundle, *, today: date) -> tuple[Problem, ...]:
@@ -72,6 +73,7 @@ def circumstances(given: Given, *, otherwise_at: datetime) -> Circumstances:
             per_day=given.spent.per_day or Spend().per_day, per_month=given.spent.per_month or Spend().per_month
         ),
         at=(given.at or otherwise_at).astimezone(UTC),
+        answered_by=given.answered_by,
     )
 
 
@@ -82,7 +84,7 @@ def coming_monday(today: date) -> datetime:
 
 
 def planned_for(use_case: UseCase, facts: Facts, world: Circumstances) -> Plan:
-    return plan(use_case, facts, resting=world.resting, spend=world.spend, at=world.at)
+    return plan(use_case, facts, resting=world.resting, spend=world.spend, at=world.at, answered_by=world.answered_by)
 
 
 def route_of(plan: Plan) -> tuple[str, ...]:

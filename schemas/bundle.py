@@ -5,7 +5,8 @@ read with. Every name in a bundle resolves within it, every default is filled in
 """
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from decimal import Decimal
 from typing import Annotated, Literal
 
 import msgspec
@@ -25,6 +26,7 @@ Capability = Literal[
     "tools", "vision", "files", "audio", "json_schema", "reasoning", "prompt_cache", "embeddings", "prefill"
 ]
 Name = Annotated[str, msgspec.Meta(min_length=1, max_length=128)]
+OnRefusal = Literal["stop", "fallback"]
 Seconds = Annotated[float, msgspec.Meta(gt=0, le=86_400)]
 
 
@@ -174,10 +176,20 @@ class When(Node, frozen=True, kw_only=True):
     hours: Hours | None = None
 
 
+class Share(Node, frozen=True, kw_only=True):
+    """A model that is asked first for a part of a chain's conversations."""
+
+    model: Name
+    percent: Decimal
+    """More than 0, at most 100."""
+
+
 class Rule(Node, frozen=True, kw_only=True):
     when: When
     chain: tuple[Name, ...]
     """Models in order: the rule's primary, then its fallbacks."""
+    split: tuple[Share, ...] = ()
+    """As in a use case."""
 
 
 class Ceiling(Node, frozen=True, kw_only=True):
@@ -233,8 +245,16 @@ class UseCase(Node, frozen=True, kw_only=True):
     aliases: tuple[str, ...] = ()
     """Model names that agents already send; globs."""
     chain: tuple[Name, ...]
+    split: tuple[Share, ...] = ()
+    """Who shares the work of the chain's primary, which keeps the rest."""
+    canary: Share | None = None
+    """Of the calls that no rule takes; drawn before the split is."""
+    sticky: bool = False
+    """A conversation stays at the target that answered it last."""
     rules: tuple[Rule, ...] = ()
     ceiling: Ceiling | None = None
+    on_refusal: OnRefusal = "stop"
+    """What follows when a provider refuses the content."""
     requires: Requirements = Requirements()
     timeouts: Timeouts = Timeouts()
     retry: Retry = Retry()
@@ -339,6 +359,10 @@ def problems_of(bundle: Bundle) -> Iterator[str]:
         for model_name in _models_named(use_case):
             if model_name not in bundle.models:
                 yield f"use_cases.{name} names unknown model {model_name!r}"
+        yield from _problems_of_shares(f"use_cases.{name}.canary", [use_case.canary] if use_case.canary else [])
+        yield from _problems_of_shares(f"use_cases.{name}.split", use_case.split)
+        for index, rule in enumerate(use_case.rules):
+            yield from _problems_of_shares(f"use_cases.{name}.rules[{index}].split", rule.split)
     for name, provider in bundle.providers.items():
         if provider.caller_key and bundle.callers:
             yield f"providers.{name} would pass on the keys of our own callers"
@@ -347,12 +371,23 @@ def problems_of(bundle: Bundle) -> Iterator[str]:
             yield f"caller {caller.name} names unknown use case {caller.default_use_case!r}"
 
 
+def _problems_of_shares(where: str, shares: Sequence[Share]) -> Iterator[str]:
+    if not all(share.percent.is_finite() and share.percent > 0 for share in shares):
+        yield f"{where}: a share is more than 0 percent"
+    elif sum(share.percent for share in shares) > 100:
+        yield f"{where} is more than 100 percent"
+
+
 def _models_named(use_case: UseCase) -> Iterator[str]:
     yield from use_case.chain
+    if use_case.canary is not None:
+        yield use_case.canary.model
+    yield from (share.model for share in use_case.split)
     for rule in use_case.rules:
         if not rule.chain:
             yield ""
         yield from rule.chain
+        yield from (share.model for share in rule.split)
     if use_case.ceiling is not None:
         yield from use_case.ceiling.then
 

@@ -1,5 +1,6 @@
 """Rule set to bundle: names stay, defaults are filled in, prices come newest first. Equal rules, equal bytes."""
 
+from collections.abc import Sequence
 from typing import TypeVar
 
 from schemas import bundle as compiled
@@ -79,8 +80,12 @@ def _use_case(content: use_case.UseCase, defaults: platform.Defaults) -> compile
         kind=content.kind,
         aliases=content.aliases,
         chain=(content.primary, *content.fallbacks),
+        split=_shares(content.split),
+        canary=None if content.canary is None else _share(content.canary),
+        sticky=content.sticky is not None,
         rules=tuple(_rule(rule) for rule in content.rules),
         ceiling=None if content.cost_ceiling is None else _ceiling(content.cost_ceiling),
+        on_refusal=content.on_refusal,
         requires=compiled.Requirements(
             capabilities=content.requires.capabilities,
             regions=content.requires.regions,
@@ -105,7 +110,17 @@ def _slow_stream(slow: use_case.SlowStream | None) -> compiled.SlowStream | None
 
 
 def _rule(rule: use_case.Rule) -> compiled.Rule:
-    return compiled.Rule(when=compile_when_document(rule.when), chain=(rule.primary, *rule.fallbacks))
+    return compiled.Rule(
+        when=compile_when_document(rule.when), chain=(rule.primary, *rule.fallbacks), split=_shares(rule.split)
+    )
+
+
+def _shares(split: Sequence[use_case.TrafficShare]) -> tuple[compiled.Share, ...]:
+    return tuple(_share(share) for share in split)
+
+
+def _share(share: use_case.TrafficShare) -> compiled.Share:
+    return compiled.Share(model=share.model, percent=share.percent)
 
 
 def compile_when_document(when: use_case.When) -> compiled.When:

@@ -89,6 +89,12 @@ class CallRecord(msgspec.Struct, frozen=True, omit_defaults=True):
     vendor: str = ""
     reason: str = ""
     """Why that target: the reason in the plan, or the error that made the first choice fall away."""
+    conversation: str = ""
+    """A short hash that the calls of one conversation share, where the use case looks at conversations; never text."""
+    arm: str = ""
+    """Where a canary or a split had a say: the model that the lot fell to. Others may have answered after it."""
+    propensity: float | None = None
+    """How likely the lot was to fall to that arm, more than 0 and at most 1."""
     attempts: tuple[AttemptRecord, ...] = ()
     usage: Usage | None = None
     cost_usd: Usd | None = None

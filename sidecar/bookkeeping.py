@@ -18,6 +18,7 @@ from sidecar.call import Attempt, Call, CallFailed, Outcome
 from sidecar.errors import GatewayError, NotReady, Throttled, UpstreamError, code_of
 from sidecar.ports import CallObserver, Clock, RecordSink
 from sidecar.refusals import status_of
+from sidecar.routing.conversations import Conversations
 from sidecar.routing.fallback import SHORT_WAIT_SECONDS
 from sidecar.routing.health import Health
 from sidecar.routing.plan import Planned
@@ -41,10 +42,11 @@ UNHEALTHY = frozenset(
 
 
 class Bookkeeper:
-    """Holds what calls leave behind: breakers, spend, and where records go."""
+    """Holds what calls leave behind: breakers, spend, where conversations are, and where records go."""
 
     def __init__(self, *, sidecar: str, clock: Clock, sink: RecordSink, observers: tuple[CallObserver, ...]) -> None:
         self.health = Health()
+        self.conversations = Conversations()
         self.spend = SpendBook()
         self.is_closing = False
         """A call that is cancelled from now on was ended by us and not left by its caller."""
@@ -130,6 +132,8 @@ class Bookkeeper:
             self.health.failed(target.key, now, self._clock.jitter(), is_probe=attempt.is_probe)
         elif outcome.word == OK:
             self.health.succeeded(target.key, now, is_probe=attempt.is_probe)
+            if call.plan.conversation and call.plan.use_case.sticky:
+                self.conversations.note(call.plan.use_case.name, call.plan.conversation, target.key, now)
         else:
             self.health.left(target.key, is_probe=attempt.is_probe)
 

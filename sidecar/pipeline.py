@@ -12,18 +12,28 @@ from sidecar.attempt import Attempts, Won
 from sidecar.bookkeeping import Bookkeeper
 from sidecar.call import Attempt, Call, Inbound, Outcome, PlainReply, StreamReply
 from sidecar.delivery import Delivery
+from sidecar.dialects.base import Envelope
 from sidecar.dialects.estimate import TextCount, estimate_text_tokens
-from sidecar.errors import CallerError, CannotCarry, CeilingSpent, GatewayError, NotAllowed, UpstreamError
+from sidecar.errors import (
+    CallerError,
+    CannotCarry,
+    CeilingSpent,
+    ContextTooLong,
+    GatewayError,
+    NotAllowed,
+    UpstreamError,
+)
 from sidecar.hedging import Race
 from sidecar.ports import CallObserver, Clock, RecordSink, Upstream
 from sidecar.refusals import chain_spent, nobody_fits
+from sidecar.routing.conversations import conversation_key
 from sidecar.routing.deadline import deadline_seconds
 from sidecar.routing.facts import Facts
 from sidecar.routing.fallback import Step, backoff_seconds, step_after
 from sidecar.routing.health import BREAKER_OPEN
 from sidecar.routing.hedge_budget import HedgeBudget
 from sidecar.routing.owners import Owners
-from sidecar.routing.plan import Plan, Planned, plan, plan_last_resort, plan_pinned
+from sidecar.routing.plan import CONTEXT_WINDOW, Plan, Planned, is_outgrown, plan, plan_last_resort, plan_pinned
 from sidecar.routing.retry_budget import RetryBudget
 from sidecar.routing.snapshot import Skipped, Target, UseCase
 from sidecar.routing.usecase import select_use_case
@@ -118,6 +128,7 @@ class Pipeline:
             caller=caller.name if caller else "",
             headers={name: headers[name] for name in use_case.headers_watched if name in headers},
             metadata=envelope.metadata,
+            conversation=_conversation_of(inbound, envelope) if use_case.follows_conversations else "",
         )
         at_text = at.isoformat(timespec="milliseconds").replace("+00:00", "Z")
         seconds = deadline_seconds(use_case.timeouts.deadline, headers, stream=envelope.stream)
@@ -126,12 +137,14 @@ class Pipeline:
 
     def plan_for(self, use_case: UseCase, facts: Facts, at: datetime) -> Plan:
         """What would happen to such a call now."""
+        now, where = self.clock.monotonic(), self.books.conversations
         return plan(
             use_case,
             facts,
-            resting=self.books.health.resting(self.clock.monotonic()),
+            resting=self.books.health.resting(now),
             spend=self.books.spend.of(use_case.name, at.date().isoformat()),
             at=at,
+            answered_by=where.target_of(use_case.name, facts.conversation, now) if use_case.sticky else None,
         )
 
     def _plan(self, inbound: Inbound, use_case: UseCase, facts: Facts, at: datetime, continues: str | None) -> Plan:
@@ -174,6 +187,7 @@ class Pipeline:
                 bytes_sent=False,
                 tries_left_on_target=retry.same_target + 1 - tries,
                 targets_left=targets_left,
+                after_refusal=call.plan.use_case.after_refusal,
             )
             if step is Step.STOP:
                 raise self.books.refuse(call, error, planned)
@@ -230,6 +244,11 @@ class Pipeline:
         resting = self.books.health.resting(now)
         if target.key in resting:
             return resting[target.key]
+        too_long_for = {
+            f"{past.model}@{past.provider}" for past in call.attempts if past.outcome == ContextTooLong.code
+        }
+        if is_outgrown(target, [step.target for step in call.plan.steps if step.target.key in too_long_for]):
+            return CONTEXT_WINDOW
         if any(past.provider == target.provider for past in call.attempts):
             return None if self._retries.take(target.provider, now) else RETRY_BUDGET
         return None
@@ -250,3 +269,9 @@ class Pipeline:
             self.books.note_departure_between(call, planned)
             raise
         return True
+
+
+def _conversation_of(inbound: Inbound, envelope: Envelope) -> str:
+    named = inbound.headers.get("x-pointsman-conversation")
+    beginning = b"" if named else inbound.dialect.beginning(envelope)
+    return conversation_key(named=named, beginning=beginning, call=inbound.id)

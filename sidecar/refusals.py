@@ -15,10 +15,12 @@ def status_of(error: GatewayError) -> int:
 
 
 def chain_spent(call: Call, last: GatewayError) -> GatewayError:
-    """What a caller reads when every target has failed: who was asked, and how each ended."""
+    """What a caller reads when every target has failed: who was asked and how each ended, and who was not and why."""
     if isinstance(last, CannotCarry):
         return last
-    trail = ", ".join(f"{attempt.model}@{attempt.provider}: {attempt.outcome}" for attempt in call.attempts)
+    tried = [f"{attempt.model}@{attempt.provider}: {attempt.outcome}" for attempt in call.attempts]
+    passed_over = [f"{item.model}@{item.provider}: {item.reason}" for item in call.skipped]
+    trail = ", ".join([*tried, *passed_over])
     return ChainSpent(
         f'no model of use case "{call.plan.use_case.name}" answered ({trail}); last: {last.message}',
         status=status_of(last),

@@ -3,7 +3,18 @@
 from collections.abc import Callable, Iterator
 from datetime import date
 
-from schemas.checks import ceilings, chains, enforcement, names, price_rows, prices, providers, reviews, rule_order
+from schemas.checks import (
+    arms,
+    ceilings,
+    chains,
+    enforcement,
+    names,
+    price_rows,
+    prices,
+    providers,
+    reviews,
+    rule_order,
+)
 from schemas.problems import Problem
 from schemas.rules.rule_set import RuleSet
 
@@ -36,6 +47,10 @@ CHECKS: tuple[Check, ...] = (
     chains.chains_span_vendors,
     chains.chains_span_providers,
     chains.deadlines_cover_the_chain,
+    arms.arms_differ,
+    arms.arms_can_serve,
+    arms.splits_leave_a_rest,
+    arms.sticky_has_a_choice,
     ceilings.ceilings_grow,
     ceilings.ceilings_lead_elsewhere,
     ceilings.ceilings_lead_to_cheaper,

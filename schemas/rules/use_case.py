@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from pydantic import AfterValidator, Field, StringConstraints, WithJsonSchema, model_validator
 from pydantic_core import PydanticCustomError
 
+from schemas.bundle import OnRefusal
 from schemas.rules.base import (
     Amount,
     Capability,
@@ -111,6 +112,15 @@ class When(Rules):
     """A daily window in a time zone."""
 
 
+class TrafficShare(Rules):
+    """A model that gets a part of the traffic."""
+
+    model: Name
+    """A model of `models/`."""
+    percent: Percent
+    """Of the calls, more than 0 and at most 100; calls of one conversation go the same way."""
+
+
 class Rule(Rules):
     """A chain of its own for the calls that match."""
 
@@ -120,13 +130,16 @@ class Rule(Rules):
     """The model that answers."""
     fallbacks: tuple[Name, ...] = ()
     """Models to try after it, in order."""
+    split: tuple[TrafficShare, ...] = ()
+    """Models that share the primary's work, each with its part; the primary keeps the rest."""
 
 
 class Sticky(Rules):
     """What stays on one target once it is there."""
 
     by: Literal["conversation"]
-    """Keeps a conversation where its prompt cache is."""
+    """Keeps a conversation where its prompt cache is. Which one a call belongs to says its header
+    `x-pointsman-conversation`; without it, how its messages begin."""
 
 
 class CostCeiling(Rules):
@@ -173,15 +186,6 @@ class Requires(Rules):
 
 
 _RATE: dict[str, Any] = {"type": "number", "title": "characters per second", "exclusiveMinimum": 0, "maximum": 10_000}
-
-
-class TrafficShare(Rules):
-    """A model that gets a part of the traffic."""
-
-    model: Name
-    """A model of `models/`."""
-    percent: Percent
-    """Of the use case's calls, more than 0 and at most 100."""
 
 
 class Hedge(Rules):
@@ -237,6 +241,9 @@ class UseCase(Rules):
     """The model that answers."""
     fallbacks: tuple[Name, ...] = ()
     """Models to try after it, in order; at least one of another vendor keeps you running when a vendor is down."""
+    split: tuple[TrafficShare, ...] = ()
+    """Models that share the primary's work, each with its part of the calls that no rule and no canary takes; the
+    primary keeps the rest."""
     sticky: Sticky | None = None
     """Keeps a conversation on one target."""
     cost_ceiling: CostCeiling | None = None
@@ -250,7 +257,7 @@ class UseCase(Rules):
     limits: Limits | None = None
     """What this use case may send."""
     canary: TrafficShare | None = None
-    """Some traffic to a candidate."""
+    """Some traffic to a candidate, of the calls that no rule takes; the chain steps in when it fails."""
     shadow: TrafficShare | None = None
     """Some traffic mirrored to a candidate that never answers."""
     timeouts: Timeouts = Timeouts()
@@ -261,6 +268,8 @@ class UseCase(Rules):
     """Races a second target against a slow first one."""
     slow_stream: SlowStream | None = None
     """When a stream is too slow to be of use."""
+    on_refusal: OnRefusal = "stop"
+    """When a provider refuses a call for its content: `stop` and say so, or `fallback` to the next model."""
     resume: bool = False
     """A plain-text stream that breaks goes on at a target of the chain whose model has the capability `prefill`."""
     review: Review | None = None

@@ -8,6 +8,7 @@ from schemas.record import AttemptRecord, CallRecord, SkippedTarget, Usage
 from sidecar.accounting.pricing import cost_of
 from sidecar.call import Attempt, Call, Outcome
 from sidecar.errors import FirstTokenTimeout, GatewayError, MalformedAnswer, StreamCut, StreamFailed, StreamSlow
+from sidecar.routing.conversations import SHORT
 from sidecar.routing.plan import ASSUMED_OUTPUT_TOKENS
 from sidecar.routing.snapshot import Target
 
@@ -107,6 +108,9 @@ def _record(
         provider=target.provider if target else "",
         vendor=target.vendor if target else "",
         reason=call.reason,
+        conversation=call.plan.conversation[:SHORT],
+        arm=call.plan.arm,
+        propensity=call.plan.propensity,
         attempts=attempts,
         usage=outcome.usage,
         cost_usd=attempts[-1].cost_usd if answered else None,

@@ -180,6 +180,9 @@ class Dialect(TargetDialect[Q, A], Generic[Q, A]):
     stream always asks for usage; the tap takes it out again where the caller did not ask."""
     decode_request: Callable[[Envelope], Q]
     """Raises MalformedRequest."""
+    beginning: Callable[[Envelope], bytes]
+    """What the body tells of its conversation, the same at every turn: the id under which a provider keeps it, else its
+    instructions and the user's first turn. Empty where it tells nothing."""
 
     read_answer: Callable[[bytes], PlainAnswer]
     """A plain answer that passes through. Raises MalformedAnswer when the bytes are not one."""

@@ -43,14 +43,24 @@ def one_model(use_case: UseCase, capability: Capability, dialects: Collection[Di
 
 
 def _narrowed(use_case: UseCase, bar_of: Callable[[Chain], Bar]) -> UseCase:
-    """A ceiling's own chain is held to the bar of the use case's; where nothing of it is left, the ceiling refuses."""
+    """A ceiling's own chain is held to the bar of the use case's; where nothing of it is left, the ceiling refuses.
+
+    What is asked beside chat belongs to no conversation, so it draws no lots and stays nowhere.
+    """
     bar = bar_of(use_case.chain)
     ceiling = use_case.ceiling
     if ceiling is not None and ceiling.then is not None:
         then = _without(ceiling.then, bar)
         ceiling = replace(ceiling, then=then if then.targets else None)
     rules = tuple(replace(rule, chain=_without(rule.chain, bar_of(rule.chain))) for rule in use_case.rules)
-    return replace(use_case, chain=_without(use_case.chain, bar), rules=rules, ceiling=ceiling)
+    return replace(
+        use_case,
+        chain=_without(use_case.chain, bar),
+        rules=rules,
+        ceiling=ceiling,
+        sticky=False,
+        follows_conversations=False,
+    )
 
 
 def _without(chain: Chain, bar: Bar) -> Chain:

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 
 import msgspec
 
-from sidecar.dialects.anthropic.envelope import forward, open_envelope
+from sidecar.dialects.anthropic.envelope import beginning_of, forward, open_envelope
 from sidecar.dialects.anthropic.errors import decode_error, encode_error
 from sidecar.dialects.anthropic.request import decode_request, encode_request
 from sidecar.dialects.anthropic.response import decode_response, encode_response, read_answer
@@ -41,6 +41,7 @@ ANTHROPIC = Dialect(
     open=open_envelope,
     forward=forward,
     decode_request=decode_request,
+    beginning=beginning_of,
     encode_request=encode_request,
     read_answer=read_answer,
     decode_response=decode_response,

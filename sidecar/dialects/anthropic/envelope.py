@@ -20,6 +20,7 @@ from sidecar.dialects.anthropic.fields import (
     starts_with,
 )
 from sidecar.dialects.base import BODY_ALONE, Envelope, InPath
+from sidecar.dialects.beginning import beginning
 from sidecar.dialects.estimate import TextCount, estimate_text_tokens, estimate_tokens
 from sidecar.dialects.signatures import RESPONSES_MARK, responses_item
 from sidecar.errors import MalformedRequest
@@ -155,6 +156,11 @@ def _metadata(fields: Mapping[str, msgspec.Raw]) -> dict[str, str]:
     return {
         name: read_value(f"metadata.{name}", raw, STRING) for name, raw in entries.items() if starts_with(raw, b'"')
     }
+
+
+def beginning_of(envelope: Envelope) -> bytes:
+    """`metadata.user_id` names a person, not a conversation (anthropic SDK, `metadata_param`)."""
+    return beginning(envelope.fields.get("system"), turns=envelope.fields["messages"])
 
 
 _MODEL_FIELD = re.compile(rb'"model"[ \t\r\n]*:[ \t\r\n]*')

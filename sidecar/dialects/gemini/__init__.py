@@ -1,7 +1,7 @@
 """Gemini's generateContent: one value that holds the dialect's functions. Model and streaming stand in the path."""
 
 from sidecar.dialects.base import Dialect
-from sidecar.dialects.gemini.envelope import forward, open_envelope
+from sidecar.dialects.gemini.envelope import beginning_of, forward, open_envelope
 from sidecar.dialects.gemini.errors import decode_error, encode_error
 from sidecar.dialects.gemini.models import encode_models
 from sidecar.dialects.gemini.paths import path_to
@@ -15,6 +15,7 @@ GEMINI = Dialect(
     open=open_envelope,
     forward=forward,
     decode_request=decode_request,
+    beginning=beginning_of,
     encode_request=encode_request,
     read_answer=read_answer,
     decode_response=decode_response,

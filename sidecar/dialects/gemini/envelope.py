@@ -117,6 +117,18 @@ def _labels(fields: Fields) -> dict[str, str]:
     return {name: value for name, value in labels.items() if isinstance(value, str)}
 
 
+def beginning_of(envelope: Envelope) -> bytes:
+    """A content without a role is the user's (ai.google.dev/api/caching, `Content`)."""
+    fields = Fields(envelope.fields)
+    pieces = [fields.raw("systemInstruction") or b""]
+    for content in fields.each("contents"):
+        role = content.text("role") or "user"
+        pieces += [role.encode(), content.raw("parts") or b""]
+        if role == "user":
+            break
+    return b"\0".join(pieces)
+
+
 def forward(envelope: Envelope, model: str) -> bytes:
     """The caller's own bytes. The model stands in the path; a body that names it too (a field of the request message)
     gets the target's name there.

@@ -1,7 +1,7 @@
 """OpenAI Chat Completions: the dialect of OpenAI, and of every server that calls itself compatible with it."""
 
 from sidecar.dialects.base import Dialect, PriceOf, StreamEncoder
-from sidecar.dialects.openai_chat.envelope import forward, open_envelope
+from sidecar.dialects.openai_chat.envelope import beginning_of, forward, open_envelope
 from sidecar.dialects.openai_chat.errors import decode_error, encode_error
 from sidecar.dialects.openai_chat.models import encode_models
 from sidecar.dialects.openai_chat.request import decode_request, encode_request
@@ -20,6 +20,7 @@ OPENAI_CHAT = Dialect(
     open=open_envelope,
     forward=forward,
     decode_request=decode_request,
+    beginning=beginning_of,
     encode_request=encode_request,
     read_answer=read_answer,
     decode_response=decode_response,

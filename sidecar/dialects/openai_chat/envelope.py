@@ -7,6 +7,7 @@ import msgspec
 
 from schemas.bundle import Capability
 from sidecar.dialects.base import BODY_ALONE, Envelope, InPath
+from sidecar.dialects.beginning import beginning
 from sidecar.dialects.estimate import TextCount, estimate_text_tokens, estimate_tokens, is_inline
 from sidecar.errors import MalformedRequest
 
@@ -75,6 +76,12 @@ def forward(envelope: Envelope, model: str) -> bytes:
         options["include_usage"] = msgspec.Raw(b"true")
         fields["stream_options"] = msgspec.Raw(msgspec.json.encode(options))
     return msgspec.json.encode(fields)
+
+
+def beginning_of(envelope: Envelope) -> bytes:
+    """`prompt_cache_key` and `user` name no conversation: the one is for all requests that begin alike, the other for
+    all of one person (openai SDK, `completion_create_params`)."""
+    return beginning(turns=envelope.fields["messages"])
 
 
 def _top_level(body: bytes) -> dict[str, msgspec.Raw]:

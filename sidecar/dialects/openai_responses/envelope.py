@@ -7,6 +7,7 @@ import msgspec
 
 from schemas.bundle import Capability
 from sidecar.dialects.base import BODY_ALONE, Envelope, InPath
+from sidecar.dialects.beginning import beginning
 from sidecar.dialects.estimate import TextCount, estimate_text_tokens, estimate_tokens, is_inline
 from sidecar.dialects.openai_responses.reasoning import FOREIGN, SEALED, is_foreign
 from sidecar.errors import MalformedRequest
@@ -95,6 +96,16 @@ def forward(envelope: Envelope, model: str) -> bytes:
         kept = [item for item in _ITEMS.decode(items) if not _is_foreign(item)]
         fields["input"] = msgspec.Raw(msgspec.json.encode(kept))
     return msgspec.json.encode(fields)
+
+
+def beginning_of(envelope: Envelope) -> bytes:
+    """As in Chat Completions, unless OpenAI keeps the conversation, or the answer that this goes on from."""
+    fields = envelope.fields
+    if envelope.continues is not None:
+        return envelope.continues.encode()
+    if is_given(fields, "conversation"):
+        return bytes(fields["conversation"])
+    return beginning(fields.get("instructions"), turns=fields.get("input"))
 
 
 _FOREIGN_MARKS = (f'"{FOREIGN}'.encode(), f'"{SEALED}'.encode())

@@ -1,5 +1,6 @@
 """Rule tests run the sidecar's own plan, and say what happened where a promise does not hold."""
 
+from collections.abc import Mapping
 from datetime import UTC, date, datetime
 
 import pytest
@@ -46,8 +47,25 @@ rules:
 }
 
 
-def problems(test: str) -> list[tuple[int, int, str]]:
-    files = {**FILES, TESTS: test}
+MORE = {
+    "models/new.yaml": model("new", "third", "{provider: one, name: n}", "tools"),
+    "models/twin.yaml": model("twin", "acme", "{provider: two, name: t}", "tools, vision"),
+    "use-cases/chat/use-case.yaml": """
+use_case: chat
+owner: team
+primary: big
+fallbacks: [small]
+sticky: {by: conversation}
+canary: {model: new, percent: 40}
+split: [{model: twin, percent: 50}]
+rules:
+  - {when: {stream: true}, primary: small, fallbacks: [big]}
+""",
+}
+
+
+def problems(test: str, more: Mapping[str, str] | None = None) -> list[tuple[int, int, str]]:
+    files = {**FILES, **(more or {}), TESTS: test}
     loaded = load(files, today=TODAY, revision="x")
     assert loaded.bundle is not None, [str(problem) for problem in loaded.problems]
     found = rule_test_problems(files, loaded.bundle, today=TODAY)
@@ -82,6 +100,29 @@ def problems(test: str) -> list[tuple[int, int, str]]:
 )
 def test_promises_that_hold(test: str) -> None:
     assert problems("- " + test.replace("{", "{name: t, ", 1)) == []
+
+
+@pytest.mark.parametrize(
+    "test",
+    [
+        "{expect: {route: [big, small], reason: primary}}",
+        "{request: {conversation: CANARY}, expect: {route: [new, big, small], reason: canary}}",
+        "{request: {conversation: SPLIT}, expect: {route: [twin, big, small], reason: split}}",
+        "{request: {conversation: NEITHER}, expect: {route: [big, small], reason: primary}}",
+        "{request: {conversation: CANARY, stream: true}, expect: {route: [small, big], reason: 'rules[0]'}}",
+        "{request: {conversation: CANARY, vision: true}, expect: {first: twin, skipped: {new: capability.vision}}}",
+        "{request: {conversation: CANARY}, given: {down: [new]}, expect: {first: twin, skipped: {new: down}}}",
+        "{given: {answered_by: small}, expect: {route: [small, big], reason: sticky}}",
+        '{given: {answered_by: "big@two"}, expect: {route: [big, small], reason: sticky}}',
+        "{given: {answered_by: big}, expect: {first: big, reason: primary}}",
+        "{given: {answered_by: small, down: [small]}, expect: {route: [big], reason: primary}}",
+        "{given: {answered_by: small}, request: {conversation: CANARY}, expect: {route: [small, new, big]}}",
+        "{given: {answered_by: new}, request: {conversation: NEITHER}, expect: {route: [big, small]}}",
+    ],
+)
+def test_conversations_stay_and_draw_their_lots(test: str) -> None:
+    named = test.replace("CANARY", "c-0").replace("SPLIT", "c-2").replace("NEITHER", "c-1")
+    assert problems("- " + named.replace("{", "{name: t, ", 1), MORE) == []
 
 
 @pytest.mark.parametrize(

@@ -1,11 +1,13 @@
 """One call's core: which targets are tried after which error, what is booked, and what is left open: nothing."""
 
 import asyncio
+from datetime import UTC, datetime
 from decimal import Decimal
+from typing import Any
 
 import pytest
 
-from schemas.bundle import Ceiling, Retry, Timeouts
+from schemas.bundle import Ceiling, Retry, Share, Timeouts
 from schemas.record import SkippedTarget
 from sidecar.call import CallFailed, PlainReply
 from sidecar.errors import (
@@ -21,6 +23,8 @@ from sidecar.errors import (
 from sidecar.pipeline import MAX_AGENT_CHARACTERS
 from sidecar.refusals import error_headers, status_of
 from sidecar.routing.breaker import FIRST_REST_SECONDS
+from sidecar.routing.conversations import IDLE_SECONDS, conversation_key
+from sidecar.routing.facts import Facts
 from tests.fakes import core_bundles as bundles
 from tests.fakes import core_wire as wire
 from tests.fakes.core import GOOD, STREAM, Core, lost, status
@@ -311,3 +315,152 @@ async def test_the_callers_own_key_goes_to_a_provider_that_takes_it_and_to_no_ot
     asked, fallback = core.upstream.sent
     assert (asked.headers["authorization"], asked.headers["x-api-key"]) == ("Bearer callers-own", "callers-other")
     assert "callers" not in str(fallback.headers)
+
+
+def turns(*texts: str) -> bytes:
+    """The user's turn, the answer, the user's turn, …"""
+    messages = [{"role": ("user", "assistant")[place % 2], "content": text} for place, text in enumerate(texts)]
+    return wire.request(messages=messages)
+
+
+async def test_a_conversation_that_had_to_move_stays_where_it_went() -> None:
+    core = Core(lost(Unreachable("down")), GOOD, GOOD, GOOD, sticky=True)
+    for body in (turns("Hi"), turns("Hi", "Hello", "And?"), turns("Ho")):
+        await core.run(body)
+    assert core.upstream.models == ["alpha@one", "beta@two", "beta@two", "alpha@one"]
+    first, second, other = core.sink.booked
+    assert [record.reason for record in core.sink.booked] == ["unreachable", "sticky", "primary"]
+    assert first.conversation == second.conversation != other.conversation
+    assert len(first.conversation) == 16
+
+
+async def test_a_stream_s_conversation_stays_too_and_over_a_reload() -> None:
+    core = Core(lost(Unreachable("down")), STREAM, STREAM, sticky=True)
+    await core.stream(messages=[{"role": "user", "content": "Hi"}])
+    core.snapshot = bundles.snapshot(sticky=True, revision="rev-2")
+    await core.stream(messages=[{"role": "user", "content": "Hi"}])
+    assert core.upstream.models == ["alpha@one", "beta@two", "beta@two"]
+
+
+@pytest.mark.parametrize(
+    ("rules", "seconds", "name", "expected"),
+    [
+        ({"sticky": True}, 0.0, "c-1", "beta@two"),
+        ({"sticky": True}, IDLE_SECONDS + 1, "c-1", "alpha@one"),
+        ({"sticky": True}, 0.0, "c-2", "alpha@one"),
+        ({}, 0.0, "c-1", "alpha@one"),
+    ],
+)
+async def test_the_header_names_the_conversation_whatever_is_said_in_it(
+    rules: dict[str, Any], seconds: float, name: str, expected: str
+) -> None:
+    core = Core(lost(Unreachable("down")), GOOD, GOOD, **rules)
+    await core.run(turns("Hi"), headers={"x-pointsman-conversation": "c-1"})
+    await core.clock.turn(seconds)
+    await core.run(turns("Else"), headers={"x-pointsman-conversation": name})
+    assert core.upstream.models[-1] == expected
+
+
+async def test_a_conversation_whose_target_fails_moves_on_and_stays_there() -> None:
+    core = Core(lost(Unreachable("down")), GOOD, lost(Unreachable("down")), GOOD, GOOD, sticky=True)
+    for _ in range(3):
+        await core.run(turns("Hi"))
+    assert core.upstream.models == ["alpha@one", "beta@two", "beta@two", "alpha@one", "alpha@one"]
+
+
+HALF = Share(model="beta", percent=Decimal(50))
+
+
+async def test_a_canary_answers_its_part_and_the_books_say_with_which_chance() -> None:
+    core = Core(*[GOOD] * 20, canary=HALF, chain=["alpha"])
+    for number in range(20):
+        await core.run(headers={"x-pointsman-conversation": f"c-{number % 10}"})
+    arms = [record.arm for record in core.sink.booked]
+    assert set(arms) == {"alpha", "beta"}
+    assert arms[:10] == arms[10:]
+    assert arms == [record.model for record in core.sink.booked]
+    assert {record.propensity for record in core.sink.booked} == {0.5}
+    assert {(record.arm, record.reason) for record in core.sink.booked} == {("alpha", "primary"), ("beta", "canary")}
+    assert all(number not in str(core.sink.booked) for number in ("c-1", "c-9"))
+
+
+async def test_a_canary_that_fails_falls_back_to_the_chain_and_its_arm_is_told_all_the_same() -> None:
+    core = Core(lost(Unreachable("down")), GOOD, canary=Share(model="beta", percent=Decimal(100)), chain=["alpha"])
+    await core.run()
+    record = core.sink.only
+    assert core.upstream.models == ["beta@two", "alpha@one"]
+    assert (record.arm, record.propensity, record.model, record.reason) == ("beta", 1.0, "alpha", "unreachable")
+    assert [attempt.reason for attempt in record.attempts] == ["canary", "fallback"]
+
+
+def test_calls_that_tell_nothing_of_a_conversation_draw_each_for_themselves() -> None:
+    providers = {name: bundles.provider(dialect="openai-responses") for name in ("one", "two")}
+    core = Core(providers=providers, canary=HALF, chain=["alpha"])
+    body = b'{"model": "chat", "prompt": {"id": "pmpt_1"}}'
+    plans = [core.pipeline.open(core.inbound(body, dialect="openai-responses")).plan for _ in range(20)]
+    assert {plan.arm for plan in plans} == {"alpha", "beta"}
+    assert len({plan.conversation for plan in plans}) == 20
+
+
+async def test_explaining_facts_draws_the_lot_of_the_call_that_the_header_names() -> None:
+    core = Core(*[GOOD] * 8, canary=HALF, chain=["alpha"])
+    for number in range(8):
+        await core.run(headers={"x-pointsman-conversation": f"c-{number}"})
+        facts = Facts(conversation=conversation_key(named=f"c-{number}"))
+        use_case = core.snapshot.use_cases["chat"]
+        told = core.pipeline.plan_for(use_case, facts, datetime.fromtimestamp(core.clock.now(), UTC))
+        assert (told.arm, told.steps[0].target.key) == (core.sink.booked[-1].arm, core.upstream.models[-1])
+
+
+async def test_where_nothing_depends_on_conversations_none_is_looked_for_or_booked() -> None:
+    core = Core()
+    await core.run(headers={"x-pointsman-conversation": "c-1"})
+    record = core.sink.only
+    assert (record.conversation, record.arm, record.propensity) == ("", "", None)
+
+
+TOO_LONG = Script((b'{"error":{"message":"too long","code":"context_length_exceeded"}}',), status=400)
+REFUSED = Script((b'{"error":{"message":"policy","code":"content_policy_violation"}}',), status=400)
+
+
+async def test_a_context_that_is_too_long_is_not_sent_to_a_window_that_is_no_larger() -> None:
+    models = {"alpha": bundles.model("one", "two"), "small": bundles.model("two", window=100), "large": LARGE}
+    core = Core(TOO_LONG, GOOD, models=models, chain=["alpha", "small", "large"])
+    await core.run()
+    assert core.upstream.models == ["alpha@one", "large@two"]
+    assert core.sink.only.reason == "context_too_long"
+
+
+async def test_a_context_that_is_too_long_for_all_ends_with_what_the_provider_said() -> None:
+    core = Core(TOO_LONG)
+    with pytest.raises(CallFailed) as failed:
+        await core.run()
+    assert core.upstream.models == ["alpha@one"]
+    assert (code_of(failed.value.error), status_of(failed.value.error)) == ("context_too_long", 400)
+    assert "beta@two: context_window" in failed.value.error.message
+
+
+LARGE = bundles.model("two", window=400_000)
+
+
+@pytest.mark.parametrize(
+    ("rules", "scripts", "models"),
+    [
+        ({}, [REFUSED], ["alpha@one"]),
+        ({"on_refusal": "fallback"}, [REFUSED, GOOD], ["alpha@one", "beta@two"]),
+        ({"on_refusal": "fallback"}, [REFUSED, REFUSED], ["alpha@one", "beta@two"]),
+        ({"on_refusal": "fallback"}, [status(422), GOOD], ["alpha@one"]),
+    ],
+)
+async def test_a_refused_content_goes_on_where_the_use_case_says_so(
+    rules: dict[str, Any], scripts: list[Script], models: list[str]
+) -> None:
+    core = Core(*scripts, **rules)
+    if scripts[-1] is GOOD and len(models) == 2:
+        await core.run()
+        assert core.sink.only.reason == "content_refused"
+    else:
+        with pytest.raises(CallFailed) as failed:
+            await core.run()
+        assert failed.value.error.status in (400, 422)
+    assert core.upstream.models == models
