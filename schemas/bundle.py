@@ -56,7 +56,7 @@ class AwsIdentity(Node, frozen=True, kw_only=True, tag_field="kind", tag="aws"):
 
 
 Identity = EntraIdentity | GoogleIdentity | AwsIdentity
-Layout = Literal["azure-deployments", "vertex"]
+Layout = Literal["azure-deployments", "bedrock-invoke", "vertex"]
 
 
 class Provider(Node, frozen=True, kw_only=True):

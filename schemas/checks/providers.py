@@ -27,11 +27,12 @@ def base_urls_are_plain(rules: RuleSet, today: date) -> Iterator[Problem]:
 
 _LAYOUT_DIALECTS: Mapping[Layout, frozenset[DialectName]] = {
     "azure-deployments": frozenset({"openai"}),
+    "bedrock-invoke": frozenset({"anthropic"}),
     "vertex": frozenset({"gemini", "anthropic"}),
 }
 _AUTH_DIALECTS: Mapping[str, frozenset[DialectName]] = {
     "azure": frozenset({"openai", "openai-responses"}),
-    "aws": frozenset({"bedrock", "openai"}),
+    "aws": frozenset({"anthropic", "bedrock", "openai"}),
 }
 
 
@@ -61,6 +62,9 @@ def auth_fits(rules: RuleSet, today: date) -> Iterator[Problem]:
                 message = f'the auth "{kind}" does not go with the dialect "{dialect}"'
                 suggestion = f"it goes with: {', '.join(sorted(spoken))}"
                 yield provider.problem(("auth", kind), "auth-mismatch", message, suggestion, at_key=True)
+        if auth.aws is not None and dialect == "anthropic" and provider.content.layout != "bedrock-invoke":
+            message, suggestion = "AWS serves Anthropic's dialect at paths of its own", "add layout: bedrock-invoke"
+            yield provider.problem(("auth", "aws"), "auth-mismatch", message, suggestion, at_key=True)
         if auth.caller_key is not None and rules.platform.content.callers:
             message = "the callers in pointsman.yaml send keys of ours, which no provider may see"
             suggestion = "name an api_key, or remove the callers"

@@ -156,7 +156,8 @@ class Provider(Rules):
     """Leave it out for a server that asks for no key."""
     layout: Layout | None = None
     """Where the URL names the model, for hosts that differ from the dialect's own vendor: `azure-deployments` (Azure
-    OpenAI by `api_version`; its v1 API needs no layout) or `vertex` (Gemini and Claude at Vertex AI)."""
+    OpenAI by `api_version`; its v1 API needs no layout), `vertex` (Gemini and Claude at Vertex AI) or `bedrock-invoke`
+    (Claude at Amazon Bedrock in its own dialect)."""
     api_version: ApiVersion | None = None
     """Azure OpenAI's `api-version`, with `layout: azure-deployments`."""
     headers: Mapping[Name, HeaderValue] = {}

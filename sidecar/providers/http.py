@@ -10,12 +10,13 @@ from schemas.bundle import Secret
 from schemas.version import VERSION
 from sidecar.clock import SYSTEM_CLOCK
 from sidecar.errors import ConnectionLost, StreamCut, Unreachable, UpstreamError
-from sidecar.ports import Clock
+from sidecar.ports import Clock, UpstreamAnswer
 from sidecar.providers.credentials import Credentials
 from sidecar.providers.endpoints import request_headers, take_key
 from sidecar.providers.identities import Identities
 from sidecar.providers.keys import DEAD, KEY_STATUSES, NOT_FOR_THIS_MODEL, KeyRing
 from sidecar.providers.layouts import placed
+from sidecar.providers.placed import Placed
 from sidecar.routing.snapshot import Target
 
 KEEPALIVE_SECONDS = 75.0
@@ -111,15 +112,19 @@ class HttpUpstream:
 
     async def send(
         self, target: Target, path: str, headers: Mapping[str, str], body: bytes, connect_seconds: float
-    ) -> HttpAnswer:
+    ) -> UpstreamAnswer:
+        place = placed(target, path, {**target.endpoint.headers, **headers}, body)
+        answer = await self._send(target, place, connect_seconds)
+        return answer if place.read is None else place.read(answer)
+
+    async def _send(self, target: Target, place: Placed, connect_seconds: float) -> HttpAnswer:
         endpoint = target.endpoint
-        place = placed(target, path, body)
         # Written as it will stand on the wire: that is what gets signed.
         try:
             url = URL(endpoint.base_url + place.path)
         except ValueError as error:
             raise failure_of(error, target) from error
-        plain = {**endpoint.headers, **headers}
+        plain = dict(place.headers)
 
         async def post(shown: Mapping[str, str]) -> HttpAnswer:
             return await self._post(target, url, shown, place.body, connect_seconds)
