@@ -13,6 +13,7 @@ from aiohttp import web
 from aiohttp.web_protocol import RequestPayloadError
 
 from schemas.bundle import Caller
+from schemas.problems import did_you_mean
 from sidecar.call import CallFailed, Inbound, PlainReply, StreamReply
 from sidecar.counting import TokenCounter
 from sidecar.dialects.base import BODY_ALONE, ChatDialect, Dialect, InPath
@@ -37,6 +38,7 @@ from sidecar.ports import Clock
 from sidecar.routing.explain import explained
 from sidecar.routing.facts import parse_facts
 from sidecar.routing.snapshot import Snapshot
+from sidecar.routing.usecase import use_case_of_model
 from sidecar.rules.store import RuleStore
 from sidecar.server.guard import caller_of, refuse_foreigners, refuse_unreadable
 from sidecar.server.passthrough import ID, PASSED, Passed, PassThrough, is_json
@@ -81,11 +83,13 @@ COUNT_PATHS: Mapping[str, Counting] = {
 }
 
 MODELS_PATHS = ("/v1/models", "/v1beta/models")
+MODEL_PATHS = tuple(f"{path}/{{model}}" for path in MODELS_PATHS)
 
 SERVED_PATHS = (
     *CALL_PATHS,
     *COUNT_PATHS,
     *MODELS_PATHS,
+    *MODEL_PATHS,
     *(passed.path.replace(ID, "{id}") for passed in PASSED),
 )
 """As a caller reads them."""
@@ -154,6 +158,10 @@ class AgentPort:
             app.router.add_route(passed.method, passed.path, self._passing(passed))
         for path in MODELS_PATHS:
             app.router.add_get(path, self._models)
+        for path in MODEL_PATHS:
+            app.router.add_get(path.replace("{model}", "{model:.+}"), self._model)
+            # A method of Google's that is not among CALL_PATHS: no such path, rather than one that takes GET.
+            app.router.add_post(path.replace("{model}", "{model:.+}"), _nothing)
         app.router.add_post("/pointsman/explain", self._explain)
         app.router.add_get("/pointsman/calls/{id}", self._recent_call)
         return app
@@ -304,11 +312,24 @@ class AgentPort:
         snapshot = self._snapshot()
         caller = _caller_of(request, snapshot)
         names = [
-            (name, use_case.owner)
-            for name, use_case in sorted(snapshot.use_cases.items())
-            if caller is None or not caller.use_cases or name in caller.use_cases
+            (name, use_case.owner) for name, use_case in sorted(snapshot.use_cases.items()) if _may_ask(caller, name)
         ]
         body = _dialect_of(request).encode_models(names, int(self._clock.now()))
+        return web.Response(body=body, content_type="application/json")
+
+    async def _model(self, request: web.Request) -> web.StreamResponse:
+        """One of them, also by an alias: agents look up the name that they are going to send."""
+        if (in_path := parse_path(request.rel_url.raw_path)) is not None:
+            raise WrongMethod(f"{in_path.method} takes POST, not {request.method}")
+        snapshot = self._snapshot()
+        caller = _caller_of(request, snapshot)
+        name = request.match_info["model"]
+        use_case = use_case_of_model(snapshot, name)
+        if use_case is None or not _may_ask(caller, use_case):
+            hint = did_you_mean(name, [known for known in snapshot.use_cases if _may_ask(caller, known)])
+            raise UnknownUseCase(f'no model of yours is named "{name}"; {hint or "GET /v1/models lists them"}')
+        owner = snapshot.use_cases[use_case].owner
+        body = _dialect_of(request).encode_model(name, owner, int(self._clock.now()))
         return web.Response(body=body, content_type="application/json")
 
     async def _explain(self, request: web.Request) -> web.StreamResponse:
@@ -376,6 +397,14 @@ async def _body_of(request: web.Request) -> bytes:
 
 def _caller_of(request: web.Request, snapshot: Snapshot) -> Caller | None:
     return caller_of(request.headers, snapshot, request.query.get("key", ""))
+
+
+async def _nothing(_: web.Request) -> web.StreamResponse:
+    raise web.HTTPNotFound
+
+
+def _may_ask(caller: Caller | None, use_case: str) -> bool:
+    return caller is None or not caller.use_cases or use_case in caller.use_cases
 
 
 def _in_path(request: web.Request) -> InPath:

@@ -151,6 +151,10 @@ def test_explain_and_the_list_of_models_speak_gemini(crossing: Crossing, how: st
     assert (explained.status, json.loads(explained.body)["use_case"]) == (200, crossing.use_case)
     client = crossing.agent.client  # type: ignore[attr-defined]
     assert {model.name for model in client.models.list()} == {"models/to-openai", "models/to-anthropic"}
+    assert client.models.get(model="to-openai").name == "models/to-openai"
+    with pytest.raises(google_errors.ClientError) as unknown:
+        client.models.get(model="nowhere")
+    assert (unknown.value.code, unknown.value.status) == (404, "NOT_FOUND")
 
 
 @pytest.mark.parametrize(

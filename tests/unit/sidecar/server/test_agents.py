@@ -9,6 +9,7 @@ from typing import Any
 
 import aiohttp
 import pytest
+from yarl import URL
 
 from schemas.bundle import Caller
 from tests.fakes import core_bundles as bundles
@@ -72,6 +73,7 @@ async def test_every_refusal_is_said_in_the_caller_s_dialect(
         ("POST", "/v1/models/nobody:generateContent", GEMINI_CALL, 404, "unknown_use_case"),
         ("GET", "/v1beta/models/chat:generateContent", None, 405, "wrong_method"),
         ("POST", "/v1beta/models/chat:predict", GEMINI_CALL, 404, "unknown_path"),
+        ("GET", "/v1beta/models/nobody", None, 404, "unknown_use_case"),
     ],
 )
 async def test_the_path_of_a_gemini_call_says_which_dialect_its_refusal_is_in(
@@ -94,6 +96,25 @@ async def test_models_are_listed_in_the_shape_that_is_asked_for(client: Client) 
         listed = await (await client.get(path, headers=headers)).json()
         assert [model["name"] for model in listed["models"]] == ["models/chat"]
     assert "data" in await (await client.get("/v1/models")).json()
+
+
+@pytest.mark.parametrize(
+    ("path", "headers", "expected"),
+    [
+        ("/v1/models/chat", {}, {"object": "model", "id": "chat", "owned_by": "team"}),
+        ("/v1/models/chat", {"anthropic-version": "2023-06-01"}, {"type": "model", "id": "chat"}),
+        ("/v1/models/chat", {"x-goog-api-key": "k"}, {"name": "models/chat"}),
+        ("/v1beta/models/chat", {}, {"name": "models/chat"}),
+        ("/v1/models/maker/gpt:8b", {}, {"id": "maker/gpt:8b"}),
+        ("/v1/models/maker%2Fgpt:8b", {}, {"id": "maker/gpt:8b"}),
+    ],
+)
+async def test_a_model_is_looked_up_by_name_or_alias_in_the_shape_that_is_asked_for(
+    tmp_path: Path, path: str, headers: dict[str, str], expected: dict[str, str]
+) -> None:
+    async with Port(tmp_path, Core(), aliases=("maker/*",)) as client:
+        found = await (await client.get(URL(path, encoded=True), headers=headers)).json()
+        assert {name: found[name] for name in expected} == expected
 
 
 async def test_explain_takes_a_gemini_call_as_it_would_be_sent(client: Client) -> None:
@@ -178,6 +199,9 @@ async def test_a_caller_sees_its_own_use_cases_and_calls_only(tmp_path: Path) ->
         assert (await client.post(CALL, data=wire.request())).status == 401
         models = await (await client.get("/v1/models", headers={"x-api-key": "b"})).json()
         assert [model["id"] for model in models["data"]] == ["other"]
+        assert (await client.get("/v1/models/other", headers={"x-api-key": "b"})).status == 200
+        assert (await client.get("/v1/models/chat", headers={"x-api-key": "b"})).status == 404
+        assert (await client.get("/v1/models/chat")).status == 401
         mine = await client.post(CALL, data=wire.request(), headers={"x-api-key": "a"})
         path = f"/pointsman/calls/{mine.headers['x-pointsman-request-id']}"
         assert (await client.get(path, headers={"x-api-key": "a"})).status == 200
