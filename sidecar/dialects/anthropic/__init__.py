@@ -9,7 +9,6 @@ from sidecar.dialects.anthropic.stream import AnthropicDecoder, AnthropicEncoder
 from sidecar.dialects.anthropic.tap import AnthropicTap
 from sidecar.dialects.base import Dialect
 
-
 ANTHROPIC = Dialect(
     name="anthropic",
     open=open_envelope,

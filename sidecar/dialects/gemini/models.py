@@ -1,4 +1,4 @@
-"""The list of models as Google's API gives it, and one of it alone (ai.google.dev/api/models, `models.list` and `.get`)."""
+"""The list of models as Google's API gives it, and one of it alone (ai.google.dev/api/models)."""
 
 from collections.abc import Iterable
 
