@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 from aiohttp import web
 from aiohttp.web_protocol import RequestPayloadError
+from multidict import CIMultiDict
 
 from schemas.bundle import Caller
 from schemas.problems import did_you_mean
@@ -19,6 +20,8 @@ from sidecar.counting import TokenCounter
 from sidecar.dialects.base import BODY_ALONE, ChatDialect, Dialect, InPath
 from sidecar.dialects.counting import ANTHROPIC_COUNT, GEMINI_COUNT, Counting
 from sidecar.dialects.embeddings import GEMINI_BATCH, GEMINI_ONE, OPENAI_EMBEDDINGS
+from sidecar.dialects.gemini.array import CONTENT_TYPE as ARRAY_TYPE
+from sidecar.dialects.gemini.array import JsonArray
 from sidecar.dialects.gemini.paths import parse_path
 from sidecar.dialects.passing import OPENAI_PASSING
 from sidecar.dialects.registry import DIALECTS
@@ -94,7 +97,8 @@ SERVED_PATHS = (
 )
 """As a caller reads them."""
 
-GOOGLE_HEADERS = ("x-goog-api-key", "x-goog-api-client")
+GOOGLE_KEY = "x-goog-api-key"
+GOOGLE_HEADERS = (GOOGLE_KEY, "x-goog-api-client")
 """Google's SDKs send both; a caller of its REST API at least the first, or its key in the query."""
 
 SHUTTING_DOWN = "this sidecar is shutting down, and the time that open calls had is over"
@@ -190,11 +194,11 @@ class AgentPort:
             log.exception("call.crashed id=%s path=%s", request_id, request.path)
             error = GatewayError("the sidecar failed on this request; its log says why")
         headers = {"x-pointsman-request-id": request_id, **known, **error_headers(error)}
-        dialect = _dialect_of(request)
+        body = _dialect_of(request).encode_error(error, request_id)
         return web.Response(
             status=status_of(error),
             headers=headers,
-            body=dialect.encode_error(error, request_id),
+            body=b"[%b]" % body if _wants_array(request) else body,
             content_type="application/json",
         )
 
@@ -225,16 +229,19 @@ class AgentPort:
                     )
                 self._open[task] = reply
                 response = web.StreamResponse(status=reply.status, headers=reply.headers)
-                response.headers["content-type"] = reply.content_type
+                array = JsonArray() if _wants_array(request) else None
+                response.headers["content-type"] = reply.content_type if array is None else ARRAY_TYPE
                 response.headers["cache-control"] = "no-cache"
 
                 async def write(data: bytes) -> None:
                     if not response.prepared:
                         await response.prepare(request)
-                    await response.write(data)
+                    await response.write(data if array is None else array.feed(data))
 
                 try:
                     await reply.pump(write)
+                    if array is not None:
+                        await response.write(array.finish())
                 except Exception:
                     if response.prepared and request.transport is not None:
                         request.transport.abort()  # half a stream, not a second answer inside the first
@@ -283,7 +290,7 @@ class AgentPort:
             id=request[REQUEST_ID],
             dialect=served.dialect,
             body=body,
-            headers=request.headers,
+            headers=_headers_of(request),
             snapshot=snapshot,
             caller=caller,
             arrived=arrived,
@@ -407,14 +414,29 @@ def _may_ask(caller: Caller | None, use_case: str) -> bool:
     return caller is None or not caller.use_cases or use_case in caller.use_cases
 
 
+def _headers_of(request: web.Request) -> Mapping[str, str]:
+    """With a key from the query, as Google's API takes it, in the header of Google's that says the same."""
+    key = request.query.get("key")
+    if key is None or GOOGLE_KEY in request.headers:
+        return request.headers
+    return CIMultiDict(request.headers, **{GOOGLE_KEY: key})
+
+
 def _in_path(request: web.Request) -> InPath:
-    """Raises MalformedRequest: a stream that is asked for as something else than server-sent events."""
+    """Raises MalformedRequest: an answer that is asked for in a form that is not served."""
     in_path = parse_path(request.rel_url.raw_path)
     if in_path is None:
         return BODY_ALONE
-    if in_path.stream and request.query.get("alt") != "sse":
-        raise MalformedRequest("streamGenerateContent is served as server-sent events: add ?alt=sse, as the SDKs do")
+    alt = request.query.get("alt", "json")
+    if alt not in (("sse", "json") if in_path.stream else ("json",)):
+        raise MalformedRequest("alt: json is served, and sse where an answer is streamed")
     return in_path
+
+
+def _wants_array(request: web.Request) -> bool:
+    """A stream of Google's API is one JSON array unless it is asked for as server-sent events."""
+    in_path = parse_path(request.rel_url.raw_path)
+    return in_path is not None and in_path.stream and request.query.get("alt") != "sse"
 
 
 def _dialect_of(request: web.Request) -> ChatDialect:

@@ -120,7 +120,9 @@ class PassThrough:
             # A compressed body has been unpacked on the way in: its length is not known any more.
             if request.content_length is not None and "content-encoding" not in request.headers:
                 headers["content-length"] = str(request.content_length)
-        path = request.rel_url.raw_path_qs.removeprefix("/v1")
+        # A key in the query is a caller's, and for us alone.
+        url = request.rel_url.without_query_params("key") if "key" in request.query else request.rel_url
+        path = url.raw_path_qs.removeprefix("/v1")
         connect_seconds = call.plan.use_case.timeouts.connect
         return await self._upstream.relay(target, request.method, path, headers, body, connect_seconds)
 

@@ -48,6 +48,13 @@ async def test_what_names_no_model_needs_a_use_case(tmp_path: Path) -> None:
     assert core.sink.booked == []
 
 
+async def test_a_key_in_the_query_goes_no_further(tmp_path: Path) -> None:
+    core = Core()
+    async with Port(tmp_path, core) as client:
+        await client.get(f"{FILES}?limit=2&key=callers-own&after=a%2Fb", headers={"x-pointsman-use-case": "chat"})
+    assert core.upstream.sent[0].path == "GET /files?limit=2&after=a/b"
+
+
 @pytest.mark.parametrize(
     ("script", "status", "code"),
     [
