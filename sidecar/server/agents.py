@@ -4,7 +4,7 @@ import asyncio
 import logging
 import os
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -44,7 +44,7 @@ from sidecar.routing.snapshot import Snapshot
 from sidecar.routing.usecase import use_case_of_model
 from sidecar.rules.store import RuleStore
 from sidecar.server.guard import caller_of, refuse_foreigners, refuse_unreadable
-from sidecar.server.passthrough import ID, PASSED, Passed, PassThrough, is_json
+from sidecar.server.passthrough import ID, PASSED, Passed, PassThrough, is_json, read_form
 from sidecar.telemetry.metrics import Metrics
 from sidecar.telemetry.recent import RecentCalls
 
@@ -262,7 +262,10 @@ class AgentPort:
             self._open[task] = None
             try:
                 inbound = await self._inbound(request, served, self._json_body)
-                return await self._passthrough.answer(inbound, request, passed)
+                form = await read_form(request, passed, self._max_body_bytes)
+                if form is not None:
+                    inbound = replace(inbound, in_path=InPath(form.value))
+                return await self._passthrough.answer(inbound, request, passed, form)
             finally:
                 del self._open[task]
 
