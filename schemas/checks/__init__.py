@@ -27,6 +27,7 @@ CHECKS: tuple[Check, ...] = (
     chains.chains_do_not_repeat,
     chains.requirements_can_be_met,
     chains.chains_span_vendors,
+    chains.embeddings_keep_to_one_model,
     chains.chains_span_providers,
     chains.deadlines_cover_the_chain,
     ceilings.ceilings_grow,

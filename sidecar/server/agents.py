@@ -40,6 +40,7 @@ from sidecar.pipeline import Pipeline, error_headers, status_of
 from sidecar.ports import Clock
 from sidecar.routing.explain import explained
 from sidecar.routing.facts import parse_facts
+from sidecar.routing.scope import for_facts
 from sidecar.routing.snapshot import Snapshot
 from sidecar.routing.usecase import use_case_of_model
 from sidecar.rules.store import RuleStore
@@ -373,7 +374,9 @@ class AgentPort:
                 facts = parse_facts(asked.facts)
             except ValueError as error:
                 raise MalformedRequest(str(error)) from error
-            plan = self._pipeline.plan_for(use_case, facts, datetime.fromtimestamp(self._clock.now(), UTC))
+            plan = self._pipeline.plan_for(
+                for_facts(use_case, facts), facts, datetime.fromtimestamp(self._clock.now(), UTC)
+            )
         return web.Response(body=msgspec.json.encode(explained(plan)), content_type="application/json")
 
     async def _recent_call(self, request: web.Request) -> web.StreamResponse:

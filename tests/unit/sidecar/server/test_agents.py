@@ -241,6 +241,21 @@ async def test_explain_calls_nobody_and_takes_facts_or_a_request(tmp_path: Path)
     assert core.upstream.sent == []
 
 
+async def test_explain_keeps_embeddings_to_one_model(tmp_path: Path) -> None:
+    models = {
+        "alpha": bundles.model("one", capabilities=("embeddings",)),
+        "beta": bundles.model("two", vendor="other", capabilities=("embeddings",)),
+    }
+    async with Port(tmp_path, Core(), models=models) as client:
+        asked = {"use_case": "chat", "facts": {"embeddings": True}}
+        by_facts = await (await client.post("/pointsman/explain", json=asked)).json()
+        whole = {"path": "/v1/embeddings", "body": {"model": "chat", "input": "A station"}}
+        by_request = await (await client.post("/pointsman/explain", json=whole)).json()
+    assert by_facts == by_request
+    assert [step["model"] for step in by_facts["plan"]] == ["alpha"]
+    assert by_facts["skipped"] == [{"model": "beta", "provider": "two", "reason": "other_model"}]
+
+
 async def test_a_caller_sees_its_own_use_cases_and_calls_only(tmp_path: Path) -> None:
     callers = tuple(
         Caller(name=name, key_sha256=hashlib.sha256(name.encode()).hexdigest(), use_cases=cases)
