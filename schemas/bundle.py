@@ -21,7 +21,9 @@ MAX_BUNDLE_BYTES = 16 << 20
 DialectName = Literal["openai", "openai-responses", "anthropic", "gemini", "bedrock"]
 SERVED_DIALECTS: frozenset[DialectName] = frozenset({"openai", "openai-responses", "anthropic", "gemini", "bedrock"})
 """What this version's sidecar can call. A target of another dialect is skipped, and `check` says so."""
-Capability = Literal["tools", "vision", "files", "audio", "json_schema", "reasoning", "prompt_cache", "embeddings"]
+Capability = Literal[
+    "tools", "vision", "files", "audio", "json_schema", "reasoning", "prompt_cache", "embeddings", "prefill"
+]
 Name = Annotated[str, msgspec.Meta(min_length=1, max_length=128)]
 Seconds = Annotated[float, msgspec.Meta(gt=0, le=86_400)]
 
@@ -78,6 +80,11 @@ class Provider(Node, frozen=True, kw_only=True):
     headers: dict[str, str] = {}
     regions: tuple[str, ...] = ()
     zero_retention: bool = False
+
+    @property
+    def keys(self) -> tuple[Secret, ...]:
+        """Where its keys are found, one or several."""
+        return self.api_keys if self.api_key is None else (self.api_key,)
 
 
 class Price(Node, frozen=True, kw_only=True):
@@ -178,6 +185,22 @@ class Retry(Node, frozen=True, kw_only=True):
     """How often the same target may be tried again."""
 
 
+class Hedge(Node, frozen=True, kw_only=True):
+    """A second target is asked when the first has not begun to answer in time; the faster one answers."""
+
+    after: Seconds
+    percent: float = 2.0
+    """Of the use case's calls, at most."""
+
+
+class SlowStream(Node, frozen=True, kw_only=True):
+    """A stream that comes more slowly than this goes to the next target before the caller has seen any of it."""
+
+    characters_per_second: float
+    within: Seconds = 5.0
+    """How long its beginning is looked at, at most."""
+
+
 class UseCase(Node, frozen=True, kw_only=True):
     owner: str
     kind: Literal["customer-facing", "regulated", "internal", "experimental"] = "internal"
@@ -189,6 +212,10 @@ class UseCase(Node, frozen=True, kw_only=True):
     requires: Requirements = Requirements()
     timeouts: Timeouts = Timeouts()
     retry: Retry = Retry()
+    hedge: Hedge | None = None
+    slow_stream: SlowStream | None = None
+    resume: bool = False
+    """A plain-text stream that breaks goes on at a target whose model has the capability `prefill`."""
 
 
 class Caller(Node, frozen=True, kw_only=True):

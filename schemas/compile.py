@@ -102,7 +102,20 @@ def _use_case(content: use_case.UseCase, defaults: platform.Defaults) -> compile
         ),
         timeouts=merged_timeouts(content.timeouts, defaults.timeouts),
         retry=merged_retry(content.retry, defaults.retry),
+        hedge=_hedge(content.hedge),
+        slow_stream=_slow_stream(content.slow_stream),
+        resume=content.resume,
     )
+
+
+def _hedge(hedge: use_case.Hedge | None) -> compiled.Hedge | None:
+    return None if hedge is None else compiled.Hedge(after=hedge.after, percent=float(hedge.percent))
+
+
+def _slow_stream(slow: use_case.SlowStream | None) -> compiled.SlowStream | None:
+    if slow is None:
+        return None
+    return compiled.SlowStream(characters_per_second=float(slow.characters_per_second), within=slow.within)
 
 
 def _rule(rule: use_case.Rule) -> compiled.Rule:

@@ -44,6 +44,17 @@ class AttemptRecord(msgspec.Struct, frozen=True, omit_defaults=True):
     usage: Usage | None = None
     cost_usd: Usd | None = None
     """What this attempt cost; None when its usage or its price is unknown."""
+    estimated: bool = False
+    """`usage` is the sidecar's own estimate."""
+
+
+class SkippedTarget(msgspec.Struct, frozen=True):
+    """A target of the use case that this call passed over, and why."""
+
+    model: str
+    provider: str
+    reason: str
+    """`breaker_open`, `throttled`, `capability.vision`, `context_window`, `retry_budget`, …"""
 
 
 class CallRecord(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -82,6 +93,8 @@ class CallRecord(msgspec.Struct, frozen=True, omit_defaults=True):
     """The provider reported no usage: tokens are the sidecar's own estimate."""
     dropped: tuple[str, ...] = ()
     """Knobs that the target could not take."""
+    skipped: tuple[SkippedTarget, ...] = ()
+    """Targets that were not tried, in the order in which that was decided."""
     seconds: float = 0.0
     first_token_seconds: float | None = None
 

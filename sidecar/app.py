@@ -228,8 +228,8 @@ class Sidecar:
             lambda: {(store.active.digest, store.active.revision): 1.0},
         )  # fmt: skip
         gauge(
-            "pointsman_targets_resting", "Targets whose breaker is open.", ("target",),
-            lambda: {(key,): 1.0 for key in self._pipeline.health.resting(self._clock.monotonic())},
+            "pointsman_targets_resting", "Targets that are not tried now.", ("target", "reason"),
+            lambda: dict.fromkeys(self._pipeline.books.health.resting(self._clock.monotonic()).items(), 1.0),
         )  # fmt: skip
         gauge(
             "pointsman_provider_keys_resting", "Keys of providers that rest after 401, 403 or 429.", ("provider",),

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Mapping
 from decimal import Decimal
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import AfterValidator, Field, StringConstraints, WithJsonSchema, model_validator
@@ -14,6 +14,7 @@ from schemas.rules.base import (
     Capability,
     Count,
     Day,
+    Duration,
     Glob,
     Globs,
     Limits,
@@ -171,6 +172,9 @@ class Requires(Rules):
     """The provider must not keep prompts and answers."""
 
 
+_RATE: dict[str, Any] = {"type": "number", "title": "characters per second", "exclusiveMinimum": 0, "maximum": 10_000}
+
+
 class TrafficShare(Rules):
     """A model that gets a part of the traffic."""
 
@@ -178,6 +182,24 @@ class TrafficShare(Rules):
     """A model of `models/`."""
     percent: Percent
     """Of the use case's calls, more than 0 and at most 100."""
+
+
+class Hedge(Rules):
+    """Races a second target against a slow first one. It costs money: seldom, and never for calls with tools."""
+
+    after: Duration
+    """How long the first target may take to begin its answer: its usual p95."""
+    percent: Annotated[Percent, Field(le=20)] = Decimal(2)
+    """The largest share of the use case's calls that may be asked twice."""
+
+
+class SlowStream(Rules):
+    """When a stream is too slow to be of use: the next target is asked before the caller has seen any of it."""
+
+    characters_per_second: Annotated[Decimal, Field(gt=0, le=10_000), WithJsonSchema(_RATE)]
+    """The slowest that an answer may come; a token is about four characters."""
+    within: Duration = 5.0
+    """How long the beginning of a stream is looked at, at most; a fast one is let through at its first sentence."""
 
 
 class Review(Rules):
@@ -235,8 +257,12 @@ class UseCase(Rules):
     """What differs from the defaults of pointsman.yaml."""
     retry: Retry = Retry()
     """What differs from the defaults of pointsman.yaml."""
+    hedge: Hedge | None = None
+    """Races a second target against a slow first one."""
+    slow_stream: SlowStream | None = None
+    """When a stream is too slow to be of use."""
     resume: bool = False
-    """Continue a cut plain-text stream on a target that declares it."""
+    """A plain-text stream that breaks goes on at a target of the chain whose model has the capability `prefill`."""
     review: Review | None = None
     """When these choices were last looked at."""
     lock: Lock | None = None

@@ -154,11 +154,9 @@ class HttpUpstream:
         async def ask_with(key: str) -> HttpAnswer:
             return await ask(request_headers(endpoint, plain, key))
 
-        if endpoint.api_keys:
+        if keys := endpoint.keys:
             # What streams is sent once: no second key can follow a refused one.
-            return await self._ask_in_turn(target, endpoint.api_keys, ask_with, is_held=isinstance(body, bytes))
-        if endpoint.api_key is not None:
-            return await ask_with(self._credentials.read(endpoint.api_key))
+            return await self._ask_in_turn(target, keys, ask_with, is_held=isinstance(body, bytes))
         if endpoint.caller_key:
             return await ask_with(take_key(plain))
         bare = request_headers(endpoint, plain, None)
@@ -194,7 +192,8 @@ class HttpUpstream:
             if answer is not None:
                 answer.close()
             answer = await ask(key)
-            self._ring.note(provider, secret, key, model, answer.status, answer.headers, self._clock.monotonic())
+            moment, is_only = self._clock.monotonic(), len(secrets) == 1
+            self._ring.note(provider, secret, key, model, answer.status, answer.headers, moment, is_only=is_only)
             if answer.status not in KEY_STATUSES or not is_held:
                 break
         if answer is None:

@@ -18,6 +18,7 @@ from sidecar.errors import (
     ServerFault,
     StreamCut,
     StreamFailed,
+    StreamSlow,
     StreamStalled,
     Throttled,
     Unreachable,
@@ -46,6 +47,7 @@ AFTER: dict[type[GatewayError], Step] = {
     StreamStalled: Step.NEXT_TARGET,
     StreamCut: Step.NEXT_TARGET,
     StreamFailed: Step.NEXT_TARGET,
+    StreamSlow: Step.NEXT_TARGET,
     Throttled: Step.NEXT_TARGET,  # unless its Retry-After is short
     CredentialRefused: Step.NEXT_TARGET,
     ModelGone: Step.NEXT_TARGET,

@@ -125,6 +125,14 @@ def plan_pinned(
     return Plan(use_case, (Planned(found, reason),), ())
 
 
+def plan_last_resort(snapshot: Snapshot, made: Plan, key: str) -> Plan:
+    """A plan that has come to nothing, with one of its skipped targets after all."""
+    doors = snapshot.targets[key.rpartition("@")[0]]
+    target = next(door for door in doors if door.key == key)
+    skipped = tuple(item for item in made.skipped if f"{item.model}@{item.provider}" != key)
+    return Plan(made.use_case, (Planned(target, "last_resort"),), skipped)
+
+
 PER_REQUEST = "cost_ceiling.per_request"
 
 

@@ -12,10 +12,12 @@ from schemas.bundle import (
     Caller,
     Capability,
     DialectName,
+    Hedge,
     Price,
     Provider,
     Requirements,
     Retry,
+    SlowStream,
     Timeouts,
 )
 from schemas.bundle import UseCase as UseCaseDocument
@@ -91,6 +93,9 @@ class UseCase:
     requires: Requirements
     timeouts: Timeouts
     retry: Retry
+    hedge: Hedge | None
+    slow_stream: SlowStream | None
+    resume: bool
     headers_watched: frozenset[str]
     """Header names that some rule looks at."""
 
@@ -178,6 +183,9 @@ def _use_case(name: str, document: UseCaseDocument, targets: Mapping[str, tuple[
         requires=document.requires,
         timeouts=document.timeouts,
         retry=document.retry,
+        hedge=document.hedge,
+        slow_stream=document.slow_stream,
+        resume=document.resume,
         headers_watched=frozenset(header.lower() for rule in document.rules for header in rule.when.header),
     )
 

@@ -36,8 +36,9 @@ from sidecar.errors import (
     code_of,
 )
 from sidecar.operations import CHAT, EMBEDDINGS, PASSING, Operation
-from sidecar.pipeline import Pipeline, error_headers, status_of
+from sidecar.pipeline import Pipeline
 from sidecar.ports import Clock
+from sidecar.refusals import error_headers, status_of
 from sidecar.routing.explain import explained
 from sidecar.routing.facts import parse_facts
 from sidecar.routing.scope import for_facts
@@ -146,7 +147,7 @@ class AgentPort:
 
     def end_open_calls(self) -> None:
         """The time to drain is over: whatever is open ends with an error in its caller's dialect, and is booked so."""
-        self._pipeline.is_closing = True
+        self._pipeline.books.is_closing = True
         for task, stream in self._open.items():
             if stream is None:
                 task.cancel()
@@ -278,7 +279,7 @@ class AgentPort:
         try:
             return await ask(request)
         except asyncio.CancelledError:
-            if not self._pipeline.is_closing:
+            if not self._pipeline.books.is_closing:
                 raise
             task.uncancel()
             raise NotReady(SHUTTING_DOWN) from None

@@ -12,7 +12,8 @@ from aiohttp import StreamReader, web
 from aiohttp.web_protocol import RequestPayloadError
 
 from sidecar.accounting.books import OK
-from sidecar.call import Call, Inbound, Outcome
+from sidecar.bookkeeping import headers_of
+from sidecar.call import Attempt, Call, Inbound, Outcome
 from sidecar.dialects.forms import FormField, boundary_of
 from sidecar.dialects.openai_chat.envelope import forward
 from sidecar.errors import CredentialRefused, DeadlineExceeded, MalformedRequest, UpstreamError
@@ -85,6 +86,7 @@ async def read_form(request: web.Request, passed: Passed, max_bytes: int) -> For
 class PassThrough:
     def __init__(self, pipeline: Pipeline, upstream: Upstream) -> None:
         self._pipeline = pipeline
+        self._books = pipeline.books
         self._upstream = upstream
 
     async def answer(
@@ -99,16 +101,16 @@ class PassThrough:
         """
         call = self._pipeline.accept(inbound)
         planned = call.plan.steps[0]
-        self._pipeline.choose(call, planned)
-        began = self._pipeline.clock.monotonic()
+        call.choose(planned)
+        attempt = self._books.start(call, planned)
         if passed.is_billed:
-            self._pipeline.begin_unpriced(call, planned)
+            self._books.begin_unpriced(call, attempt)
         response: web.StreamResponse | None = None
         try:
-            async with asyncio.timeout(call.plan.use_case.timeouts.deadline):
+            async with asyncio.timeout(call.deadline_seconds):
                 answer = await self._ask(call, planned, request, form)
                 try:
-                    word, first = await self._judge(call, planned, answer)
+                    word, first = await self._judge(call, attempt, answer)
                     response = self._response(call, planned, answer)
                     await response.prepare(request)
                     while first:
@@ -121,15 +123,19 @@ class PassThrough:
             error = failure if isinstance(failure, UpstreamError) else _late(call)
             if response is not None and request.transport is not None:
                 request.transport.abort()  # half an answer, not a second one inside the first
-            self._pipeline.note_failure(call, planned, error, began)
-            raise self._pipeline.refuse(call, error, planned) from failure
+            self._books.note_failure(call, attempt, error)
+            raise self._books.refuse(call, error, planned) from failure
         except (asyncio.CancelledError, ConnectionError):
-            if passed.is_billed:
-                self._pipeline.end(call, planned, self._pipeline.cut_short(), began, None)
+            self._end(call, attempt, passed, self._books.cut_short(), None)
             raise
-        if passed.is_billed:
-            self._pipeline.end(call, planned, Outcome(word, answer.status), began, answer.status)
+        self._end(call, attempt, passed, Outcome(word, answer.status), answer.status)
         return response
+
+    def _end(self, call: Call, attempt: Attempt, passed: Passed, outcome: Outcome, status: int | None) -> None:
+        if passed.is_billed:
+            self._books.end(call, attempt, outcome, status)
+        else:
+            self._books.drop(attempt)
 
     async def _ask(self, call: Call, planned: Planned, request: web.Request, form: FormField | None) -> UpstreamAnswer:
         inbound, target = call.inbound, planned.target
@@ -152,14 +158,14 @@ class PassThrough:
         connect_seconds = call.plan.use_case.timeouts.connect
         return await self._upstream.relay(target, request.method, path, headers, body, connect_seconds)
 
-    async def _judge(self, call: Call, planned: Planned, answer: UpstreamAnswer) -> tuple[str, bytes]:
+    async def _judge(self, call: Call, attempt: Attempt, answer: UpstreamAnswer) -> tuple[str, bytes]:
         """How it went, and the first bytes of what the caller gets.
 
         A refusal goes back as the provider said it, but for one of our own key: that is no business of the caller's.
         """
         if answer.status < 300:
             first = await answer.chunk()
-            self._pipeline.health.succeeded(planned.target.key)
+            self._books.commit(attempt)
             return OK, first
         said = await answer.read()
         error = call.inbound.dialect.decode_error(answer.status, answer.headers, said)
@@ -169,7 +175,7 @@ class PassThrough:
 
     def _response(self, call: Call, planned: Planned, answer: UpstreamAnswer) -> web.StreamResponse:
         back: Mapping[str, str] = {name: answer.headers[name] for name in SENT_BACK if name in answer.headers}
-        return web.StreamResponse(status=answer.status, headers={**back, **self._pipeline.headers(call, planned, 1)})
+        return web.StreamResponse(status=answer.status, headers={**back, **headers_of(call, planned, 1)})
 
 
 async def _then(head: bytes, rest: StreamReader) -> AsyncIterator[bytes]:
@@ -180,4 +186,4 @@ async def _then(head: bytes, rest: StreamReader) -> AsyncIterator[bytes]:
 
 
 def _late(call: Call) -> DeadlineExceeded:
-    return DeadlineExceeded(f"no whole answer within the deadline of {call.plan.use_case.timeouts.deadline:g} s")
+    return DeadlineExceeded(f"no whole answer within the deadline of {call.deadline_seconds:g} s")

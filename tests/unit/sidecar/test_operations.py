@@ -16,7 +16,7 @@ from sidecar.dialects.base import InPath
 from sidecar.dialects.embeddings import EMBEDDINGS_DIALECTS, GEMINI_ONE
 from sidecar.errors import Throttled, UnknownTarget, code_of
 from sidecar.operations import CHAT, EMBEDDINGS
-from sidecar.pipeline import status_of
+from sidecar.refusals import status_of
 from sidecar.routing.scope import EMBEDDING_DIALECTS
 from tests.fakes import core_bundles as bundles
 from tests.fakes.core import Core

@@ -126,7 +126,7 @@ async def test_a_compressed_body_is_sent_unpacked_and_without_its_old_length(tmp
 async def test_it_goes_past_a_target_that_rests(tmp_path: Path) -> None:
     core = Core()
     for _ in range(5):
-        core.pipeline.health.failed("alpha@one", core.clock.monotonic())
+        core.pipeline.books.health.failed("alpha@one", core.clock.monotonic(), 0.5)
     async with Port(tmp_path, core) as client:
         answer = await client.post(IMAGES, **ASK)
     assert answer.headers["x-pointsman-provider"] == "two"
