@@ -78,6 +78,8 @@ class Provider(Node, frozen=True, kw_only=True):
     api_version: str | None = None
     """The `api-version` that every call asks for."""
     headers: dict[str, str] = {}
+    fields: dict[str, str | None] = {}
+    """Fields of a request's body to what this host calls them; None: it has no such field."""
     regions: tuple[str, ...] = ()
     zero_retention: bool = False
 

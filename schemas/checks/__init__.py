@@ -20,6 +20,7 @@ CHECKS: tuple[Check, ...] = (
     providers.base_urls_are_plain,
     providers.headers_hold_no_secrets,
     providers.layouts_fit,
+    providers.fields_are_knobs,
     providers.auth_fits,
     prices.every_door_has_a_price,
     prices.price_dates_differ,

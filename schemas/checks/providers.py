@@ -8,6 +8,7 @@ from schemas.bundle import DialectName, Layout
 from schemas.problems import Problem
 from schemas.rules.rule_set import RuleSet
 from schemas.validate import looks_secret
+from schemas.yaml_source import Path
 
 _HEADERS_OF_SECRETS = frozenset(
     {"authorization", "x-api-key", "api-key", "x-goog-api-key", "proxy-authorization", "cookie"}
@@ -50,6 +51,24 @@ def layouts_fit(rules: RuleSet, today: date) -> Iterator[Problem]:
         if content.layout != "azure-deployments" and content.api_version is not None:
             message, suggestion = "api_version goes with Azure's deployment URLs", "add layout: azure-deployments"
             yield provider.problem(("api_version",), "layout-mismatch", message, suggestion)
+
+
+_CONTENT = frozenset({"model", "messages", "input", "instructions", "contents", "system", "tools", "stream"})
+
+
+def fields_are_knobs(rules: RuleSet, today: date) -> Iterator[Problem]:
+    for provider in rules.providers.values():
+        fields = provider.content.fields
+        renamed = {("rename", name): {name, new} for name, new in fields.rename.items()}
+        dropped: dict[Path, set[str]] = {("drop", place): {name} for place, name in enumerate(fields.drop)}
+        for path, names in (renamed | dropped).items():
+            if content := names & _CONTENT:
+                message = f'"{content.pop()}" is what the call is about, and no knob'
+                yield provider.problem(("fields", *path), "field-of-content", message, "name knobs only")
+        for place, name in enumerate(fields.drop):
+            if name in fields.rename:
+                message, suggestion = f'"{name}" cannot be renamed and dropped', "keep one of the two"
+                yield provider.problem(("fields", "drop", place), "field-twice", message, suggestion)
 
 
 def auth_fits(rules: RuleSet, today: date) -> Iterator[Problem]:

@@ -141,6 +141,15 @@ class DataPolicy(Rules):
     """True when your contract with the provider says that prompts and answers are not kept."""
 
 
+class Fields(Rules):
+    """Where a compatible host's requests differ from those of the dialect's own vendor."""
+
+    rename: Mapping[Name, Name] = {}
+    """A knob to what this host calls it: `{max_completion_tokens: max_tokens}`."""
+    drop: tuple[Name, ...] = ()
+    """Knobs that this host refuses: left out, and named in `x-pointsman-dropped`."""
+
+
 class Provider(Rules):
     """One account at one company's API, or a server of your own."""
 
@@ -162,6 +171,8 @@ class Provider(Rules):
     """Azure OpenAI's `api-version`, with `layout: azure-deployments`."""
     headers: Mapping[Name, HeaderValue] = {}
     """Further headers for every call to this provider. Never a secret."""
+    fields: Fields = Fields()
+    """Knobs of a request's body that this host calls otherwise, or refuses."""
     data: DataPolicy = DataPolicy()
     """What the provider promises about data."""
     limits: Limits | None = None
