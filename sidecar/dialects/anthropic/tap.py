@@ -52,11 +52,10 @@ class AnthropicTap:
         return self._look(whole)
 
     def finish(self) -> bytes:
-        rest = self._splitter.finish()
+        rest = self._splitter.last_event()
         if self.failed is not None:
             return b""
-        # An event whose lines are whole counts, as it does for who decodes; a line cut in two would spoil what follows.
-        out = self._look(rest) if rest.endswith((b"\n", b"\r")) else rest
+        out = self._look(rest) if rest else b""
         return out if self.finished else self._cut()
 
     def encode_failure(self, error: GatewayError, request_id: str) -> bytes:

@@ -77,9 +77,8 @@ class ResponsesTap:
     def finish(self) -> bytes:
         out = b""
         if self.failed is None:
-            # An event whose lines are whole counts; half a line is nothing that an SDK could read.
-            rest = self._splitter.finish()
-            out = self._hand_on(rest + b"\n") if rest.endswith((b"\n", b"\r")) else b""
+            rest = self._splitter.last_event()
+            out = self._hand_on(rest) if rest else b""
         if self.failed is None and not self.finished:
             self.failed = cut_or_malformed(events_seen=self._events_seen, bytes_seen=self._bytes_seen)
         return out
