@@ -372,33 +372,6 @@ def test_a_blocked_prompt_is_refused_for_its_content(through: Through, how: str)
     assert refused.value.response.status_code == 400  # type: ignore[attr-defined]
 
 
-@pytest.mark.parametrize("use_case", ["to-gemini", "first-openai", "first-anthropic"])
-def test_a_stream_is_the_same_as_an_array(guarded: SidecarProcess, use_case: str) -> None:
-    """Passed through and translated: one after another, the array's elements are the events' documents."""
-    body = {"contents": [{"parts": [{"text": QUESTION}]}]}
-    url = f"{guarded.url}/v1beta/models/{use_case}:streamGenerateContent?key={CALLER_KEY}"
-    reply = wire.post(url, body)
-    assert reply.headers["content-type"] == "application/json; charset=UTF-8"
-    assert [_said(document) for document in reply.json] == [
-        _said(document) for document in _events(guarded, use_case, body, key=CALLER_KEY)
-    ]
-    assert guarded.records()[-1].outcome == "ok"
-
-
-def _said(document: dict[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in document.items() if name != "responseId"}
-
-
-def test_an_array_that_breaks_ends_in_an_error(guarded: SidecarProcess, fake: FakeGemini) -> None:
-    cut = {"candidates": [{"content": {"parts": [{"text": "Half"}], "role": "model"}, "index": 0}]}
-    fake.streams.append(b"data: " + json.dumps(cut).encode() + b"\r\n\r\n")
-    url = f"{guarded.url}/v1beta/models/to-gemini:streamGenerateContent"
-    body = {"contents": [{"parts": [{"text": QUESTION}]}]}
-    first, last = wire.post(url, body, {"x-goog-api-key": CALLER_KEY}).json
-    assert first == cut
-    assert last["error"]["details"][0]["reason"] == "stream_cut"
-
-
 def _events(sidecar: SidecarProcess, model: str, body: dict[str, Any], key: str | None = None) -> list[dict[str, Any]]:
     query = "" if key is None else f"&key={key}"
     url = f"{sidecar.url}/v1beta/models/{model}:streamGenerateContent?alt=sse{query}"
