@@ -12,6 +12,7 @@ from sidecar.attempt import Attempts, Won
 from sidecar.bookkeeping import Bookkeeper
 from sidecar.call import Attempt, Call, Inbound, Outcome, PlainReply, StreamReply
 from sidecar.delivery import Delivery
+from sidecar.dialects.estimate import TextCount, estimate_text_tokens
 from sidecar.errors import CallerError, CannotCarry, CeilingSpent, GatewayError, NotAllowed, UpstreamError
 from sidecar.hedging import Race
 from sidecar.ports import CallObserver, Clock, RecordSink, Upstream
@@ -46,6 +47,7 @@ class Pipeline:
         observers: tuple[CallObserver, ...],
         default_use_case: str | None = None,
         default_agent: str = "",
+        count_text: TextCount = estimate_text_tokens,
     ) -> None:
         self.clock = clock
         self.books = Bookkeeper(sidecar=sidecar, clock=clock, sink=sink, observers=observers)
@@ -56,6 +58,7 @@ class Pipeline:
         self._delivery = Delivery(clock, self.books, self._owners, self._attempts)
         self._default_use_case = default_use_case
         self._default_agent = default_agent
+        self._count_text = count_text
 
     async def run(self, inbound: Inbound) -> PlainReply | StreamReply:
         """Answer one call.
@@ -92,7 +95,7 @@ class Pipeline:
 
     def open(self, inbound: Inbound) -> Call:
         """Bytes to plan, without calling anyone. Raises CallerError."""
-        envelope = inbound.dialect.open(inbound.body, inbound.in_path)
+        envelope = inbound.dialect.open(inbound.body, inbound.in_path, self._count_text)
         headers, caller = inbound.headers, inbound.caller
         use_case = inbound.operation.scope(
             select_use_case(

@@ -14,6 +14,7 @@ from schemas.record import Usage
 from sidecar.canonical.events import AnyEvent
 from sidecar.canonical.request import ChatRequest
 from sidecar.canonical.response import ChatResponse
+from sidecar.dialects.estimate import TextCount, estimate_text_tokens
 from sidecar.errors import GatewayError, UpstreamError
 
 PriceOf = Callable[[Usage], Decimal | None]
@@ -33,7 +34,9 @@ BODY_ALONE = InPath()
 
 
 class Opener(Protocol):
-    def __call__(self, body: bytes, in_path: InPath = BODY_ALONE, /) -> "Envelope":
+    def __call__(
+        self, body: bytes, in_path: InPath = BODY_ALONE, count_text: TextCount = estimate_text_tokens, /
+    ) -> "Envelope":
         """Raises MalformedRequest: not JSON, not an object, no model, no messages, a field of the wrong type."""
         ...
 
@@ -51,7 +54,8 @@ class Envelope(msgspec.Struct, frozen=True, kw_only=True):
     """The caller asked for usage in its stream (OpenAI's `stream_options.include_usage`; others always send it)."""
     needs: frozenset[Capability]
     input_tokens: int
-    """An estimate, made without a tokenizer; inline images and files count as a fixed cost, not by their bytes."""
+    """An estimate, or the texts counted by a vocabulary; inline images and files count as a fixed cost, not by their
+    bytes."""
     max_output_tokens: int | None
     metadata: Mapping[str, str]
     continues: str | None = None

@@ -8,6 +8,7 @@ import msgspec
 from sidecar.dialects.anthropic import ANTHROPIC
 from sidecar.dialects.anthropic.envelope import open_count as open_anthropic
 from sidecar.dialects.base import BODY_ALONE, ChatDialect, Envelope, InPath
+from sidecar.dialects.estimate import TextCount, estimate_text_tokens
 from sidecar.dialects.gemini import GEMINI
 from sidecar.dialects.gemini.envelope import forward as forward_contents
 from sidecar.dialects.gemini.envelope import open_envelope as open_contents
@@ -40,11 +41,11 @@ _WHOLE = "generateContentRequest"
 _REQUEST = msgspec.json.Decoder(dict[str, msgspec.Raw])
 
 
-def _open_gemini(body: bytes, in_path: InPath = BODY_ALONE) -> Envelope:
+def _open_gemini(body: bytes, in_path: InPath = BODY_ALONE, count_text: TextCount = estimate_text_tokens) -> Envelope:
     whole = whole_request(body)
     if whole is None:
-        return open_contents(body, in_path)
-    inner = open_contents(bytes(whole[1]), in_path)
+        return open_contents(body, in_path, count_text)
+    inner = open_contents(bytes(whole[1]), in_path, count_text)
     return msgspec.structs.replace(inner, body=body, fields=_REQUEST.decode(body))
 
 
