@@ -89,17 +89,43 @@ class Provider(Node, frozen=True, kw_only=True):
         return self.api_keys if self.api_key is None else (self.api_key,)
 
 
-class Price(Node, frozen=True, kw_only=True):
-    """US dollars per million tokens from a day on (UTC)."""
+class Rates(Node, frozen=True, kw_only=True):
+    """US dollars per million tokens."""
 
-    since: str
-    """ISO date; the file's word is `from`."""
     input: Usd
     output: Usd
     cache_read: Usd | None = None
     """None: cache reads are billed as input."""
     cache_write: Usd | None = None
     """None: cache writes are billed as input."""
+    cache_write_1h: Usd | None = None
+    """None: writes for an hour are billed as the others."""
+    reasoning: Usd | None = None
+    """None: reasoning is billed as output."""
+
+
+class Tier(Rates, frozen=True, kw_only=True):
+    """Of the whole call, once its input is longer than this."""
+
+    above_input_tokens: int
+
+
+class TieredRates(Rates, frozen=True, kw_only=True):
+    tiers: tuple[Tier, ...] = ()
+    """The lowest bound first."""
+
+
+class Price(TieredRates, frozen=True, kw_only=True):
+    """What is in force from a day on (UTC)."""
+
+    since: str
+    """ISO date; the file's word is `from`."""
+    service: dict[str, TieredRates] = {}
+    """Service tier → its own rates. One that is not here has no known price."""
+    per_request: Usd | None = None
+    """US dollars per call."""
+    per_1000_searches: Usd | None = None
+    """US dollars. None: a call with searches has no known price."""
 
 
 class Served(Node, frozen=True, kw_only=True):

@@ -1,9 +1,9 @@
 """Rule set to bundle: names stay, defaults are filled in, prices come newest first. Equal rules, equal bytes."""
 
-from collections.abc import Sequence
 from typing import TypeVar
 
 from schemas import bundle as compiled
+from schemas.compile_prices import compile_prices
 from schemas.rules import model, platform, provider, use_case
 from schemas.rules.base import Retry, Timeouts
 from schemas.rules.rule_set import RuleSet
@@ -68,23 +68,9 @@ def _model(content: model.Model) -> compiled.Model:
         max_output_tokens=content.max_output_tokens,
         capabilities=content.capabilities,
         served_by=tuple(
-            compiled.Served(provider=door.provider, name=door.name, prices=_prices(door.prices or content.prices))
+            compiled.Served(provider=door.provider, name=door.name, prices=compile_prices(content, door))
             for door in content.served_by
         ),
-    )
-
-
-def _prices(prices: Sequence[model.Price]) -> tuple[compiled.Price, ...]:
-    newest_first = sorted(prices, key=lambda price: price.since, reverse=True)
-    return tuple(
-        compiled.Price(
-            since=price.since.isoformat(),
-            input=price.input,
-            output=price.output,
-            cache_read=price.cache_read,
-            cache_write=price.cache_write,
-        )
-        for price in newest_first
     )
 
 

@@ -24,6 +24,12 @@ class Usage(msgspec.Struct, frozen=True, omit_defaults=True):
     """A part of `input_tokens`, never on top of it."""
     reasoning_tokens: int = 0
     """A part of `output_tokens`, never on top of it."""
+    cache_write_1h_tokens: int = 0
+    """A part of `cache_write_tokens`: what the cache is to keep for an hour."""
+    web_searches: int = 0
+    """Searches that the provider ran and bills by the piece."""
+    service: str = ""
+    """The service tier that answered, where it is not the standard one: `batch`, `flex`, `priority`, `fast`."""
 
 
 class AttemptRecord(msgspec.Struct, frozen=True, omit_defaults=True):

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator
 from datetime import date
 
-from schemas.checks import ceilings, chains, enforcement, names, prices, providers, reviews, rule_order
+from schemas.checks import ceilings, chains, enforcement, names, price_rows, prices, providers, reviews, rule_order
 from schemas.problems import Problem
 from schemas.rules.rule_set import RuleSet
 
@@ -25,6 +25,13 @@ CHECKS: tuple[Check, ...] = (
     prices.every_door_has_a_price,
     prices.price_dates_differ,
     prices.doors_differ,
+    price_rows.free_is_said_aloud,
+    price_rows.tiers_grow,
+    price_rows.every_part_is_said,
+    price_rows.services_are_clear,
+    price_rows.caches_are_cheaper,
+    price_rows.factors_stand_alone,
+    price_rows.hours_are_priced,
     chains.chains_do_not_repeat,
     chains.requirements_can_be_met,
     chains.chains_span_vendors,

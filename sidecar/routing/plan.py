@@ -9,15 +9,15 @@ from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 
-from schemas.bundle import SERVED_DIALECTS, DialectName, Price
+from schemas.bundle import SERVED_DIALECTS, DialectName
+from schemas.record import Usage
+from sidecar.accounting.pricing import Tariff, cost_of
 from sidecar.errors import NotAllowed, UnknownTarget
 from sidecar.routing.facts import Facts
 from sidecar.routing.snapshot import Ceiling, Chain, Skipped, Snapshot, Target, UseCase, data_bar
 
 ASSUMED_OUTPUT_TOKENS = 1024
 """For the estimate of a call that names no maximum: about a long page of text."""
-
-MILLION = Decimal(1_000_000)
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,9 +136,11 @@ def plan_last_resort(snapshot: Snapshot, made: Plan, key: str) -> Plan:
 PER_REQUEST = "cost_ceiling.per_request"
 
 
-def estimate_usd(price: Price, input_tokens: int, output_tokens: int) -> Decimal:
-    """What a call would cost without any help from the provider's cache."""
-    return (price.input * input_tokens + price.output * output_tokens) / MILLION
+def estimate_usd(price: Tariff, input_tokens: int, output_tokens: int) -> Decimal:
+    """What a call would cost without any help from the provider's cache, at the prices for its length."""
+    usd = cost_of(Usage(input_tokens, output_tokens), price)
+    assert usd is not None  # the standard tier has a price in every row
+    return usd
 
 
 def _chain_for(use_case: UseCase, facts: Facts, at: datetime) -> tuple[Chain, str]:

@@ -13,7 +13,6 @@ from schemas.bundle import (
     Capability,
     DialectName,
     Hedge,
-    Price,
     Provider,
     Requirements,
     Retry,
@@ -21,6 +20,7 @@ from schemas.bundle import (
     Timeouts,
 )
 from schemas.bundle import UseCase as UseCaseDocument
+from sidecar.accounting.pricing import Tariff, tariff_of
 from sidecar.routing.matching import Condition, compile_when, glob
 
 
@@ -38,16 +38,16 @@ class Target:
     capabilities: frozenset[Capability]
     context_window: int
     max_output_tokens: int
-    prices: tuple[Price, ...]
-    """Newest first."""
+    tariffs: tuple[Tariff, ...]
+    """Prices by day, newest first."""
     key: str
     """`model@provider`: stable over reloads; breakers and estimators live under it."""
 
-    def price_on(self, day: str) -> Price | None:
+    def price_on(self, day: str) -> Tariff | None:
         """The price in force on an ISO day; None when none is known."""
-        for price in self.prices:
-            if price.since <= day:
-                return price
+        for tariff in self.tariffs:
+            if tariff.since <= day:
+                return tariff
         return None
 
 
@@ -157,7 +157,7 @@ def _target(bundle: Bundle, model: str, door: int) -> Target:
         capabilities=frozenset(entry.capabilities),
         context_window=entry.context_window,
         max_output_tokens=entry.max_output_tokens,
-        prices=served.prices,
+        tariffs=tuple(tariff_of(price) for price in served.prices),
         key=f"{model}@{served.provider}",
     )
 

@@ -24,7 +24,7 @@ from sidecar.canonical.events import (
 )
 from sidecar.dialects.bedrock.errors import stream_exception
 from sidecar.dialects.bedrock.eventstream import BadFrame, Frame, FrameDecoder
-from sidecar.dialects.bedrock.response import Wire, WireUsage, decode_finish, stop_sequence_of
+from sidecar.dialects.bedrock.response import ServiceTier, Wire, WireUsage, decode_finish, stop_sequence_of
 from sidecar.errors import MalformedAnswer, StreamCut, UpstreamError
 
 _T = TypeVar("_T")
@@ -81,6 +81,7 @@ class _MessageStop(Wire, frozen=True):
 
 class _Metadata(Wire, frozen=True):
     usage: WireUsage | None = None
+    service_tier: ServiceTier | None = None
 
 
 _BLOCK_START = msgspec.json.Decoder(_BlockStart)
@@ -223,9 +224,9 @@ class BedrockDecoder:
             events.append(Finished(finish, stop_sequence_of(stop.additional_model_response_fields)))
 
     def _on_metadata(self, payload: bytes, events: list[AnyEvent]) -> None:
-        usage = _parse(_METADATA, payload).usage
-        if usage is not None:
-            events.append(UsageReported(usage.decoded()))
+        metadata = _parse(_METADATA, payload)
+        if metadata.usage is not None:
+            events.append(UsageReported(metadata.usage.decoded(metadata.service_tier)))
         if self._finished:
             self._closed = True
             events.append(Ended())

@@ -48,6 +48,7 @@ class ChatTap:
         self._splitter = SseSplitter()
         self._bytes_seen = False
         self._events_seen = False
+        self._service_tier: object = None
 
     def feed(self, data: bytes) -> bytes:
         if self.failed is not None:
@@ -99,9 +100,10 @@ class ChatTap:
         return piece
 
     def _chunk(self, chunk: Chunk, piece: bytes) -> bytes:
+        self._service_tier = chunk.service_tier or self._service_tier
         for choice in chunk.choices or ():
             self._choice(choice)
-        usage = decode_usage(chunk.usage)
+        usage = decode_usage(chunk.usage, self._service_tier)
         if usage is not None:
             self.usage = usage
             if self._wants_usage:

@@ -126,7 +126,7 @@ class ResponsesTap:
             self.content_seen = self.content_seen or is_content(chunk)
             return piece
         self.content_seen = self.finished = self.ended = True
-        self.usage = None if response is None else decode_usage(response.usage)
+        self.usage = None if response is None else decode_usage(response.usage, response.service_tier)
         return piece if self.usage is None else self._priced(self.usage, data, piece)
 
     def _priced(self, usage: Usage, data: bytes, piece: bytes) -> bytes:

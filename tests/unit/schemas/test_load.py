@@ -111,7 +111,7 @@ served_by:
   - {provider: bedrock-us, name: us.anthropic.claude-sonnet-4-6-v1:0,
      prices: [{from: 2026-02-17, input: 3.30, output: 16.50}]}
 prices:
-  - {from: 2026-02-17, input: 3.00, output: 15.00, cache_read: 0.30, cache_write: 3.75}
+  - {from: 2026-02-17, input: 3.00, output: 15.00, cache_read: 0.30, cache_write: 3.75, cache_write_1h: 6.00}
   - {from: 2027-01-01, input: 0.1, output: 12345678901.000000001}
 """.replace("12345678901.000000001", "1234.000000001"),
     "use-cases/customer-support/use-case.yaml": """

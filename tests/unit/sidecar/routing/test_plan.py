@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from schemas.bundle import Ceiling, Price, Requirements, Rule, TokenRange, When
+from schemas.bundle import Ceiling, Requirements, Rule, Tier, TokenRange, When
 from sidecar.errors import NotAllowed, UnknownTarget
 from sidecar.routing.facts import Facts
 from sidecar.routing.plan import Plan, Spend, estimate_usd, plan, plan_pinned
@@ -27,7 +27,7 @@ MODELS = {
 def planned(
     facts: dict[str, Any] | None = None, *, resting: Any = (), spend: Spend | None = None, **rules: Any
 ) -> Plan:
-    snapshot = bundles.snapshot(models=MODELS, **rules)
+    snapshot = bundles.snapshot(**{"models": MODELS, **rules})
     use_case = snapshot.use_cases["chat"]
     down = dict.fromkeys(resting, "breaker_open")
     return plan(use_case, Facts(**(facts or {})), resting=down, spend=spend or Spend(), at=AT)
@@ -121,9 +121,24 @@ def test_the_price_of_the_day_counts() -> None:
     target = bundles.snapshot(models={"alpha": bundles.model("one", prices=prices)}, chain=["alpha"]).targets["alpha"][
         0
     ]
-    known: list[Price | None] = [target.price_on(day) for day in ("2025-12-31", "2026-11-30", "2026-12-01")]
-    assert [price and price.input for price in known] == [None, 1, 9]
-    assert estimate_usd(prices[0], 1_000_000, 500_000) == Decimal("13.5")
+    known = [target.price_on(day) for day in ("2025-12-31", "2026-11-30", "2026-12-01")]
+    estimates = [price and estimate_usd(price, 1_000_000, 500_000) for price in known]
+    assert estimates == [None, Decimal("1.5"), Decimal("13.5")]
+
+
+@pytest.mark.parametrize(("input_tokens", "expected"), [(200_000, "long@one"), (200_001, "cheap@one")])
+def test_a_ceiling_expects_the_price_of_a_long_input(input_tokens: int, expected: str) -> None:
+    """0.40 up to the bound and 0.80 beyond it, before any output."""
+    tiers = (Tier(above_input_tokens=200_000, input=Decimal(4), output=Decimal(4)),)
+    long = bundles.model("one", window=1_000_000, prices=(bundles.price("2", "2", tiers=tiers),))
+    cheap = bundles.model("one", window=1_000_000, prices=(bundles.price("1", "1"),))
+    made = planned(
+        {"input_tokens": input_tokens, "max_output_tokens": 1},
+        models={"long": long, "cheap": cheap},
+        chain=["long"],
+        ceiling=Ceiling(per_request=Decimal("0.5"), then=("cheap",)),
+    )
+    assert steps(made)[0][0] == expected
 
 
 @pytest.mark.parametrize(("wanted", "key"), [("alpha", "alpha@one"), ("alpha@two", "alpha@two")])
