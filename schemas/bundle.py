@@ -60,7 +60,7 @@ class AwsIdentity(Node, frozen=True, kw_only=True, tag_field="kind", tag="aws"):
 
 
 Identity = EntraIdentity | GoogleIdentity | AwsIdentity
-Layout = Literal["azure-deployments", "vertex"]
+Layout = Literal["azure-deployments", "bedrock-invoke", "vertex"]
 
 
 class Provider(Node, frozen=True, kw_only=True):
@@ -80,6 +80,8 @@ class Provider(Node, frozen=True, kw_only=True):
     api_version: str | None = None
     """The `api-version` that every call asks for."""
     headers: dict[str, str] = {}
+    fields: dict[str, str | None] = {}
+    """Fields of a request's body to what this host calls them; None: it has no such field."""
     regions: tuple[str, ...] = ()
     zero_retention: bool = False
 

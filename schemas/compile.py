@@ -42,6 +42,7 @@ def _provider(content: provider.Provider) -> compiled.Provider:
         layout=content.layout,
         api_version=content.api_version,
         headers=dict(content.headers),
+        fields={**content.fields.rename, **dict.fromkeys(content.fields.drop)},
         regions=content.data.regions,
         zero_retention=content.data.zero_retention,
     )

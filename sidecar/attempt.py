@@ -15,6 +15,7 @@ from sidecar.bookkeeping import Bookkeeper
 from sidecar.call import Attempt, Call
 from sidecar.canonical.events import Started
 from sidecar.dialects.base import Encoded, PlainAnswer, PriceOf, StreamEncoder, Tap
+from sidecar.dialects.fitting import fitted
 from sidecar.dialects.resumable import Resumable
 from sidecar.dialects.translator import Translator
 from sidecar.errors import DeadlineExceeded, FirstTokenTimeout, StreamCut
@@ -120,9 +121,11 @@ class Attempts:
 def _encode(call: Call, attempt: Attempt) -> Encoded:
     target, dialect = attempt.target, call.inbound.dialect
     if target.dialect == dialect.name:
-        return Encoded(dialect.forward(call.envelope, target.name))
-    request = dialect.decode_request(call.envelope)
-    return call.inbound.dialect_at(target).encode_request(request, target.name, target.max_output_tokens)
+        encoded = Encoded(dialect.forward(call.envelope, target.name))
+    else:
+        request = dialect.decode_request(call.envelope)
+        encoded = call.inbound.dialect_at(target).encode_request(request, target.name, target.max_output_tokens)
+    return fitted(encoded, target.endpoint.fields) if target.endpoint.fields else encoded
 
 
 def _plain(call: Call, attempt: Attempt, status: int, body: bytes) -> WonPlain:

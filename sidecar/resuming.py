@@ -14,6 +14,7 @@ from sidecar.attempt import Attempts, WonStream, price_at
 from sidecar.bookkeeping import Bookkeeper
 from sidecar.call import Attempt, Call
 from sidecar.canonical.request import ChatRequest, Message, Text
+from sidecar.dialects.fitting import fitted
 from sidecar.dialects.resumable import Resumable
 from sidecar.errors import CannotCarry, DeadlineExceeded, UpstreamError
 from sidecar.routing.plan import Planned
@@ -61,6 +62,7 @@ class Resuming:
         target, call = attempt.target, self._call
         spoken = call.inbound.dialect_at(target)
         encoded = spoken.encode_request(request, target.name, target.max_output_tokens)
+        encoded = fitted(encoded, target.endpoint.fields)
         attempt.dropped = encoded.dropped
         self._tap.continue_with(spoken.new_decoder(), price_at(call, attempt))
         return await self._attempts.go_on(call, attempt, encoded.body, self._tap)

@@ -83,7 +83,7 @@ def chains_span_vendors(rules: RuleSet, today: date) -> Iterator[Problem]:
         for chain in chains_of(content):
             models = [rules.models.get(model) for model in chain.models]
             vendors = {model.content.vendor for model in models if model is not None}
-            if None in models or len(vendors) != 1:
+            if None in models or len(vendors) != 1 or _embeds(models[0]):
                 continue
             (vendor,) = vendors
             if content.lock is None:
@@ -94,6 +94,22 @@ def chains_span_vendors(rules: RuleSet, today: date) -> Iterator[Problem]:
             elif content.lock.vendor != vendor:
                 message = f"locked to {content.lock.vendor}, but this chain is {vendor}'s alone"
                 yield use_case.problem(chain.path, "lock-differs", message)
+
+
+def embeddings_keep_to_one_model(rules: RuleSet, today: date) -> Iterator[Problem]:
+    """Vectors of two models cannot be compared: a call for embeddings goes to another provider, or is refused."""
+    for use_case in rules.use_cases.values():
+        for chain in chains_of(use_case.content):
+            (_, first), *others = chain.members
+            if _embeds(rules.models.get(first)):
+                for path, model in others:
+                    message = f'"{model}" never stands in for embeddings of "{first}"'
+                    suggestion = f'serve "{first}" from another provider'
+                    yield use_case.problem(path, "other-model", message, suggestion, severity="warning")
+
+
+def _embeds(model: RuleFile[Model] | None) -> bool:
+    return model is not None and set(model.content.capabilities) == {"embeddings"}
 
 
 def chains_span_providers(rules: RuleSet, today: date) -> Iterator[Problem]:

@@ -79,7 +79,7 @@ class Request(Rules):
     prompt_cache: bool = False
     """It marks parts of the prompt for the provider's cache."""
     embeddings: bool = False
-    """It asks for embeddings."""
+    """It asks for embeddings: the call keeps to one model, whatever fails."""
     needs: tuple[Capability, ...] = ()
     """The capabilities above, as a list."""
     stream: bool = False

@@ -199,6 +199,8 @@ class Dialect(TargetDialect[Q, A], Generic[Q, A]):
 
     encode_models: Callable[[Iterable[tuple[str, str]], int], bytes]
     """`GET /v1/models`: (id, owner) pairs and a Unix time for the field that must name one."""
+    encode_model: Callable[[str, str, int], bytes]
+    """One of them alone, as the dialect answers for it: id, owner, Unix time."""
 
     stream_content_type: str = "text/event-stream; charset=utf-8"
     forwarded_headers: frozenset[str] = frozenset()

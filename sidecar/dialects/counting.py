@@ -42,14 +42,14 @@ _REQUEST = msgspec.json.Decoder(dict[str, msgspec.Raw])
 
 
 def _open_gemini(body: bytes, in_path: InPath = BODY_ALONE, count_text: TextCount = estimate_text_tokens) -> Envelope:
-    whole = _whole(body)
+    whole = whole_request(body)
     if whole is None:
         return open_contents(body, in_path, count_text)
     inner = open_contents(bytes(whole[1]), in_path, count_text)
     return msgspec.structs.replace(inner, body=body, fields=_REQUEST.decode(body))
 
 
-def _whole(body: bytes) -> tuple[str, msgspec.Raw] | None:
+def whole_request(body: bytes) -> tuple[str, msgspec.Raw] | None:
     """The request inside the request, with the name that it goes by. What is no JSON is refused by whoever reads on."""
     try:
         fields: Mapping[str, msgspec.Raw] = _REQUEST.decode(body)
@@ -60,7 +60,7 @@ def _whole(body: bytes) -> tuple[str, msgspec.Raw] | None:
 
 def _forward_gemini(envelope: Envelope, model: str) -> bytes:
     """A request inside the request names its model itself, and must."""
-    whole = _whole(envelope.body)
+    whole = whole_request(envelope.body)
     if whole is None:
         return forward_contents(envelope, model)
     name, raw = whole

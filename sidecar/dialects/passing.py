@@ -14,7 +14,7 @@ _MODEL = msgspec.json.Decoder(str | None)
 
 
 def open_any(body: bytes, in_path: InPath = BODY_ALONE, count_text: TextCount = estimate_text_tokens) -> Envelope:
-    """An empty body is one that is not read here: a form, a file, or none.
+    """An empty body is one that is not read here: a form, a file, or none. A form's model is given beside it.
 
     Raises:
         MalformedRequest: no JSON object, or a model that is no name.
@@ -27,7 +27,7 @@ def open_any(body: bytes, in_path: InPath = BODY_ALONE, count_text: TextCount = 
     return Envelope(
         body=body,
         fields=fields,
-        model=model or "",
+        model=model or in_path.model,
         stream=False,
         wants_usage=True,
         needs=frozenset(),

@@ -4,10 +4,14 @@ from collections.abc import Callable, Collection
 from dataclasses import replace
 
 from schemas.bundle import Capability, DialectName
+from sidecar.routing.facts import Facts
 from sidecar.routing.snapshot import Chain, Skipped, Target, UseCase
 
 OTHER_MODEL = "other_model"
 """Why a target is skipped that could answer, but not in place of the first."""
+
+EMBEDDING_DIALECTS: frozenset[DialectName] = frozenset({"gemini", "openai"})
+"""Those that have embeddings."""
 
 Bar = Callable[[Target], str | None]
 """Why a target must not be chosen, or None."""
@@ -40,6 +44,15 @@ def one_model(use_case: UseCase, capability: Capability, dialects: Collection[Di
         return lambda target: misfit(target) or (None if target.model == first else OTHER_MODEL)
 
     return _narrowed(use_case, bar_of)
+
+
+def embedding_targets(use_case: UseCase) -> UseCase:
+    return one_model(use_case, "embeddings", EMBEDDING_DIALECTS)
+
+
+def for_facts(use_case: UseCase, facts: Facts) -> UseCase:
+    """As a call of these facts finds it: embeddings calls alone need that capability."""
+    return embedding_targets(use_case) if "embeddings" in facts.needs else use_case
 
 
 def _narrowed(use_case: UseCase, bar_of: Callable[[Chain], Bar]) -> UseCase:

@@ -67,12 +67,18 @@ def test_a_knob_that_the_target_lacks_is_named(agents: dict[str, Agent]) -> None
     assert "x-pointsman-dropped" not in agents["openai"].plain("to-openai", QUESTION, seed=7).headers
 
 
-def test_both_sdks_list_the_use_cases(crossing_sidecar: SidecarProcess) -> None:
+def test_both_sdks_list_the_use_cases_and_look_one_up(crossing_sidecar: SidecarProcess) -> None:
     url = crossing_sidecar.url
     with openai.OpenAI(base_url=f"{url}/v1", api_key="-") as openai_client:
         assert [model.id for model in openai_client.models.list()] == ["to-anthropic", "to-openai"]
+        assert [openai_client.models.retrieve(name).id for name in ("to-openai", "gpt-4o")] == ["to-openai", "gpt-4o"]
+        with pytest.raises(openai.NotFoundError, match='did you mean "to-openai"'):
+            openai_client.models.retrieve("to-opnai")
     with anthropic.Anthropic(base_url=url, api_key="-") as anthropic_client:
         listed = list(anthropic_client.models.list())
+        assert anthropic_client.models.retrieve("claude-anything").id == "claude-anything"
+        with pytest.raises(anthropic.NotFoundError, match="no model of yours"):
+            anthropic_client.models.retrieve("gpt-5")
     assert [model.id for model in listed] == ["to-anthropic", "to-openai"]
     assert abs(listed[0].created_at.timestamp() - time.time()) < 3600
 
@@ -152,6 +158,9 @@ def test_a_caller_is_known_by_its_key(guarded: SidecarProcess, sdk: Any) -> None
         with pytest.raises(ERRORS[sdk].PermissionDeniedError, match='may not use "coding"'):
             agent.plain("coding", QUESTION)
         assert [model.id for model in agent.client.models.list()] == ["support"]
+        assert agent.client.models.retrieve("support").id == "support"
+        with pytest.raises(ERRORS[sdk].NotFoundError, match='named "coding"'):
+            agent.client.models.retrieve("coding")
 
 
 @pytest.mark.parametrize("style", ["x-api-key", "bearer"])

@@ -3,7 +3,7 @@
 from sidecar.dialects.base import Dialect
 from sidecar.dialects.gemini.envelope import beginning_of, forward, open_envelope
 from sidecar.dialects.gemini.errors import decode_error, encode_error
-from sidecar.dialects.gemini.models import encode_models
+from sidecar.dialects.gemini.models import encode_model, encode_models
 from sidecar.dialects.gemini.paths import path_to
 from sidecar.dialects.gemini.request import decode_request, encode_request
 from sidecar.dialects.gemini.response import decode_response, encode_response, read_answer
@@ -26,5 +26,6 @@ GEMINI = Dialect(
     decode_error=decode_error,
     encode_error=encode_error,
     encode_models=encode_models,
+    encode_model=encode_model,
     path=path_to,
 )

@@ -3,7 +3,7 @@
 from sidecar.dialects.base import Dialect, PriceOf, StreamEncoder
 from sidecar.dialects.openai_chat.envelope import beginning_of, forward, open_envelope
 from sidecar.dialects.openai_chat.errors import decode_error, encode_error
-from sidecar.dialects.openai_chat.models import encode_models
+from sidecar.dialects.openai_chat.models import encode_model, encode_models
 from sidecar.dialects.openai_chat.request import decode_request, encode_request
 from sidecar.dialects.openai_chat.response import decode_response, encode_response, read_answer
 from sidecar.dialects.openai_chat.stream import ChatStreamDecoder, ChatStreamEncoder
@@ -31,6 +31,7 @@ OPENAI_CHAT = Dialect(
     decode_error=decode_error,
     encode_error=encode_error,
     encode_models=encode_models,
+    encode_model=encode_model,
     path=lambda _model, _stream: "/chat/completions",
     # Not openai-organization and openai-project: they belong to the credential, and an agent's would not fit ours.
     forwarded_headers=frozenset({"openai-beta", "x-client-request-id"}),

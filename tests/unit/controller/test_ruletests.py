@@ -102,6 +102,34 @@ def test_promises_that_hold(test: str) -> None:
     assert problems("- " + test.replace("{", "{name: t, ", 1)) == []
 
 
+def test_embeddings_keep_to_one_model_as_their_calls_do() -> None:
+    """The first that has them; its other door stands in, and no other model ever does."""
+    embedding = {
+        "models/big.yaml": model("big", "acme", "{provider: one, name: b}", "tools"),
+        "models/small.yaml": model(
+            "small", "zenith", "{provider: two, name: s}, {provider: three, name: s}", "embeddings"
+        ),
+        "models/other.yaml": model("other", "acme", "{provider: one, name: o}", "embeddings"),
+        USE_CASE: "use_case: chat\nowner: team\nprimary: big\nfallbacks: [small, other]",
+        TESTS: """
+- name: the other door
+  given: {down: [two]}
+  request: {embeddings: true}
+  expect: {route: [small], skipped: {big: capability.embeddings, other: other_model}}
+- name: no other model
+  given: {down: [small]}
+  request: {embeddings: true}
+  expect: {route: []}
+- name: chat is another matter
+  expect: {route: [big, small, other]}
+""",
+    }
+    files = FILES | embedding
+    loaded = load(files, today=TODAY, revision="x")
+    assert loaded.bundle is not None, [str(problem) for problem in loaded.problems]
+    assert [str(problem) for problem in rule_test_problems(files, loaded.bundle, today=TODAY)] == []
+
+
 @pytest.mark.parametrize(
     "test",
     [
