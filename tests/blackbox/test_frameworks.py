@@ -1,0 +1,125 @@
+"""Agent frameworks through a sidecar process to a provider of either dialect: LangChain, Pydantic AI, Vercel's AI SDK.
+
+Each by every API that it speaks; what it is asked to do is what its users do with it.
+"""
+
+from collections.abc import Iterator
+from contextlib import ExitStack, closing
+
+import pytest
+
+from schemas.record import CallRecord
+from tests.blackbox.kits.kit import TOOL_RESULT, Kit, Settings
+from tests.blackbox.kits.registry import FRAMEWORKS
+from tests.fakes.processes import eventually
+from tests.fakes.sidecar import SidecarProcess
+from tests.fakes.simulator import SimulatorProcess
+
+QUESTION = "Where is the station?"
+TOOL_QUESTION = "What does the weather tool say?"
+ANSWERS = {"to-openai": "Simulated answer of o-1 at alpha", "to-anthropic": "Simulated answer of a-1 at alpha"}
+HOWS = pytest.mark.parametrize("how", ["plain", "streamed"])
+
+
+@pytest.fixture(scope="module")
+def kits(crossing_sidecar: SidecarProcess) -> Iterator[dict[str, Kit]]:
+    with ExitStack() as ends:
+        yield {
+            name: ends.enter_context(closing(make(Settings(crossing_sidecar.url)))) for name, make in FRAMEWORKS.items()
+        }
+
+
+@pytest.fixture(params=sorted(FRAMEWORKS))
+def kit(request: pytest.FixtureRequest, kits: dict[str, Kit]) -> Kit:
+    return kits[request.param]
+
+
+@pytest.fixture(params=sorted(ANSWERS))
+def use_case(request: pytest.FixtureRequest, kit: Kit, provider: SimulatorProcess) -> str:
+    """Its provider without faults, rested or not, and with an empty journal."""
+    provider.clear()
+    kit.plain(request.param, "Are you there?")  # closes the breaker that an earlier test's faults have fed
+    provider.clear()
+    return str(request.param)
+
+
+def ask(kit: Kit, how: str, use_case: str, question: str = QUESTION) -> str:
+    return kit.plain(use_case, question) if how == "plain" else kit.streamed(use_case, question)
+
+
+@HOWS
+def test_text(kit: Kit, use_case: str, how: str, crossing_sidecar: SidecarProcess) -> None:
+    assert ask(kit, how, use_case) == f'{ANSWERS[use_case]} to: "{QUESTION}"'
+    record = crossing_sidecar.records()[-1]
+    assert (record.outcome, record.estimated, record.stream) == ("ok", False, how == "streamed")
+
+
+@HOWS
+def test_a_tool_is_called_and_its_result_is_read(kit: Kit, use_case: str, how: str) -> None:
+    used = kit.use_tool(use_case, TOOL_QUESTION, stream=how == "streamed")
+    assert set(used.given) == {"city", "days"}
+    assert used.text == f"{ANSWERS[use_case]}. The tool says: {TOOL_RESULT}"
+
+
+def test_structured_output_is_a_value_of_its_schema(kit: Kit, use_case: str) -> None:
+    value = kit.structured(use_case, QUESTION)
+    assert set(value) == {"city", "days"}
+    assert (type(value["city"]), type(value["days"])) == (str, int)
+
+
+@HOWS
+@pytest.mark.parametrize(
+    ("fault", "status", "code"),
+    [
+        pytest.param({"status": 400, "message": "messages.0: too odd"}, 400, "rejected", id="400"),
+        pytest.param({"status": 401}, 502, "provider_auth", id="401"),
+        pytest.param({"status": 429, "retry_after": 7}, 503, "throttled", id="429"),
+    ],
+)
+def test_an_error_is_one_of_the_sdks_own_with_our_words_in_it(
+    kit: Kit, use_case: str, how: str, provider: SimulatorProcess, fault: dict[str, object], status: int, code: str
+) -> None:
+    provider.fault(fault)
+    with pytest.raises(Exception) as caught:  # noqa: PT011  # `failure` says of which class it has to be
+        ask(kit, how, use_case)
+    failure = kit.failure(caught.value)
+    assert (failure.status, failure.code) == (status, code)
+    words = "messages.0: too odd" if status == 400 else f'no model of use case "{use_case}" answered'
+    assert words in failure.message
+    # The SDK did not try again what we have tried.
+    assert len(provider.entries()) == 1
+
+
+@HOWS
+def test_an_unknown_use_case_lists_close_names(kit: Kit, how: str) -> None:
+    with pytest.raises(Exception) as caught:  # noqa: PT011
+        ask(kit, how, "to-opneai")
+    failure = kit.failure(caught.value)
+    assert (failure.status, failure.code) == (404, "unknown_use_case")
+    assert 'did you mean "to-openai"?' in failure.message
+
+
+def test_a_stream_that_breaks_is_an_error(kit: Kit, use_case: str, provider: SimulatorProcess) -> None:
+    provider.fault({"cut": 3, "cut_how": "clean"})
+    with pytest.raises(Exception) as caught:  # noqa: PT011
+        kit.streamed(use_case, QUESTION)
+    assert "the provider's stream ended" in kit.failure(caught.value).message
+
+
+def test_a_caller_that_leaves_ends_the_providers_work(
+    kit: Kit, use_case: str, provider: SimulatorProcess, crossing_sidecar: SidecarProcess
+) -> None:
+    provider.fault({"stall": 2})
+    booked = len(crossing_sidecar.records())
+    assert kit.leave_early(use_case, QUESTION).startswith("Sim")
+
+    def last() -> CallRecord | None:
+        records = crossing_sidecar.records()
+        return records[-1] if len(records) > booked else None
+
+    record = eventually(last)
+    assert (record.outcome, record.estimated) == ("client_closed", True)
+    assert record.usage is not None
+    assert record.usage.output_tokens > 1
+    entry = eventually(lambda: next((e for e in provider.entries() if e["ended"] is not None), None))
+    assert entry["client_left"]
