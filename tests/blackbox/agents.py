@@ -18,7 +18,7 @@ NO_KEY = "no-key-is-asked-for"
 MAX_TOKENS = 2048
 WEATHER: dict[str, Any] = {
     "type": "object",
-    "properties": {"city": {"type": "string"}, "days": {"type": "integer"}},
+    "properties": {"city": {"type": "string", "enum": ["Oslo", "Rome", "Lima"]}, "days": {"type": "integer"}},
     "required": ["city", "days"],
     "additionalProperties": False,
 }

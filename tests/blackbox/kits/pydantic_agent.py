@@ -1,7 +1,7 @@
 """Pydantic AI by the three APIs that its prefixes `openai:`, `openai-chat:` and `anthropic:` stand for."""
 
 import asyncio
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 from pydantic_ai import Agent, NativeOutput
@@ -22,7 +22,7 @@ ABLE = ModelProfile(supports_json_schema_output=True)
 class Forecast(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
-    city: str
+    city: Literal["Oslo", "Rome", "Lima"]
     days: int
 
 

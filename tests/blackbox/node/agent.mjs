@@ -10,9 +10,13 @@ const MODELS = {
   messages: ({ url, key, model }) => createAnthropic({ baseURL: `${url}/v1`, apiKey: key })(model),
 };
 
+// Its Anthropic provider knows models by their names, and a use case's is none of them.
+const providerOptions = { anthropic: { structuredOutputMode: "outputFormat" } };
+
 function asked(request) {
   const { api, question, limit, retries } = request;
-  return { model: MODELS[api](request), prompt: question, maxOutputTokens: limit, maxRetries: retries };
+  const model = MODELS[api](request);
+  return { model, prompt: question, maxOutputTokens: limit, maxRetries: retries, providerOptions };
 }
 
 // Its streams do not throw: an error is a part among the others.
