@@ -3,10 +3,14 @@
 Each by every API that it speaks; what it is asked to do is what its users do with it.
 """
 
+import asyncio
 from collections.abc import Iterator
 from contextlib import ExitStack, closing
 
 import pytest
+from langchain_openai import ChatOpenAI
+from pydantic import SecretStr
+from pydantic_ai import Agent
 
 from schemas.record import CallRecord
 from tests.blackbox.kits.kit import TOOL_RESULT, Kit, Settings
@@ -15,6 +19,16 @@ from tests.fakes.processes import eventually
 from tests.fakes.sidecar import SidecarProcess
 from tests.fakes.simulator import SimulatorProcess
 
+SPOKEN = {
+    "langchain-chat": "openai",
+    "langchain-responses": "openai-responses",
+    "pydantic-chat": "openai",
+    "pydantic-responses": "openai-responses",
+    "pydantic-anthropic": "anthropic",
+    "vercel-chat": "openai",
+    "vercel-responses": "openai-responses",
+    "vercel-anthropic": "anthropic",
+}
 QUESTION = "Where is the station?"
 TOOL_QUESTION = "What does the weather tool say?"
 ANSWERS = {"to-openai": "Simulated answer of o-1 at alpha", "to-anthropic": "Simulated answer of a-1 at alpha"}
@@ -48,10 +62,13 @@ def ask(kit: Kit, how: str, use_case: str, question: str = QUESTION) -> str:
 
 
 @HOWS
-def test_text(kit: Kit, use_case: str, how: str, crossing_sidecar: SidecarProcess) -> None:
+def test_text(
+    request: pytest.FixtureRequest, kit: Kit, use_case: str, how: str, crossing_sidecar: SidecarProcess
+) -> None:
     assert ask(kit, how, use_case) == f'{ANSWERS[use_case]} to: "{QUESTION}"'
     record = crossing_sidecar.records()[-1]
     assert (record.outcome, record.estimated, record.stream) == ("ok", False, how == "streamed")
+    assert record.dialect == SPOKEN[request.node.callspec.params["kit"]]
 
 
 @HOWS
@@ -123,3 +140,45 @@ def test_a_caller_that_leaves_ends_the_providers_work(
     assert record.usage.output_tokens > 1
     entry = eventually(lambda: next((e for e in provider.entries() if e["ended"] is not None), None))
     assert entry["client_left"]
+
+
+# Which API an SDK takes when its user names none
+
+
+@pytest.mark.parametrize(
+    ("model", "dialect"),
+    [
+        ("openai:gpt-5", "openai-responses"),
+        ("openai-chat:gpt-5", "openai"),
+        ("anthropic:claude-sonnet-4-6", "anthropic"),
+    ],
+)
+def test_pydantic_ai_is_told_a_model_and_a_base_url(
+    monkeypatch: pytest.MonkeyPatch,
+    crossing_sidecar: SidecarProcess,
+    provider: SimulatorProcess,
+    model: str,
+    dialect: str,
+) -> None:
+    provider.clear()
+    for vendor, url in (("OPENAI", f"{crossing_sidecar.url}/v1"), ("ANTHROPIC", crossing_sidecar.url)):
+        monkeypatch.setenv(f"{vendor}_BASE_URL", url)
+        monkeypatch.setenv(f"{vendor}_API_KEY", "no-key-is-asked-for")
+    agent = Agent(model, model_settings={"extra_headers": {"x-pointsman-use-case": "to-anthropic"}})
+    assert asyncio.run(agent.run(QUESTION)).output.startswith(ANSWERS["to-anthropic"])
+    assert crossing_sidecar.records()[-1].dialect == dialect
+
+
+@pytest.mark.parametrize(("model", "dialect"), [("gpt-5.2-pro", "openai-responses"), ("gpt-4o", "openai")])
+def test_langchain_takes_the_api_by_the_models_name(
+    crossing_sidecar: SidecarProcess, provider: SimulatorProcess, model: str, dialect: str
+) -> None:
+    provider.clear()
+    chat = ChatOpenAI(
+        model=model,
+        base_url=f"{crossing_sidecar.url}/v1",
+        api_key=SecretStr("no-key-is-asked-for"),
+        default_headers={"x-pointsman-use-case": "to-anthropic"},
+    )
+    assert chat.invoke(QUESTION).text.startswith(ANSWERS["to-anthropic"])
+    assert crossing_sidecar.records()[-1].dialect == dialect
