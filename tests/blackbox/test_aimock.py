@@ -12,7 +12,7 @@ import pytest
 from schemas.bundle import Provider, Secret
 from tests.blackbox.kits.kit import Kit, Settings
 from tests.blackbox.kits.registry import KITS
-from tests.fakes import bundles
+from tests.blackbox.kits.targets import FreshTargets
 from tests.fakes.aimock import AimockProcess
 from tests.fakes.sidecar import SidecarProcess, StartSidecar
 
@@ -38,12 +38,12 @@ FIXTURES = [
     fixture({"content": ANSWER, "usage": USAGE}),
 ]
 PLACES = {
-    "to-azure": "/openai/deployments/azure-model/chat/completions",
-    "to-vertex": "/v1/projects/p-1/locations/l-1/publishers/google/models/vertex-model:",
-    "to-bedrock": "/model/bedrock-model/converse",
+    "azure": "/openai/deployments/azure-model/chat/completions",
+    "vertex": "/v1/projects/p-1/locations/l-1/publishers/google/models/vertex-model:",
+    "bedrock": "/model/bedrock-model/converse",
 }
-"""Use case to how the path begins that its calls have to come in by."""
-KEY_HEADERS = {"to-azure": "api-key", "to-vertex": "x-goog-api-key", "to-bedrock": "authorization"}
+"""Cloud to how the path begins that its calls have to come in by."""
+KEY_HEADERS = {"azure": "api-key", "vertex": "x-goog-api-key", "bedrock": "authorization"}
 HOWS = pytest.mark.parametrize("how", ["plain", "streamed"])
 
 
@@ -55,7 +55,7 @@ def aimock(tmp_path_factory: pytest.TempPathFactory) -> Iterator[AimockProcess]:
 
 
 @pytest.fixture(scope="module")
-def sidecar(start_sidecar: StartSidecar, aimock: AimockProcess) -> SidecarProcess:
+def targets(aimock: AimockProcess) -> FreshTargets:
     key = Secret(env="CLOUD_KEY")
     vertex = f"{aimock.url}/v1/projects/p-1/locations/l-1"
     providers = {
@@ -70,9 +70,12 @@ def sidecar(start_sidecar: StartSidecar, aimock: AimockProcess) -> SidecarProces
         "vertex": Provider(dialect="gemini", base_url=vertex, layout="vertex", api_key=key),
         "bedrock": Provider(dialect="bedrock", base_url=aimock.url, api_key=key),
     }
-    models = {name: bundles.model(name, name=f"{name}-model") for name in providers}
-    use_cases = {f"to-{name}": bundles.use_case(name) for name in providers}
-    return start_sidecar(bundles.bundle(providers, models, use_cases), environment={"CLOUD_KEY": KEY})
+    return FreshTargets(providers)
+
+
+@pytest.fixture(scope="module")
+def sidecar(start_sidecar: StartSidecar, targets: FreshTargets) -> SidecarProcess:
+    return start_sidecar(targets.rules, environment={"CLOUD_KEY": KEY})
 
 
 @pytest.fixture(scope="module")
@@ -87,10 +90,14 @@ def kit(request: pytest.FixtureRequest, kits: dict[str, Kit]) -> Kit:
 
 
 @pytest.fixture(params=sorted(PLACES))
-def use_case(request: pytest.FixtureRequest, kit: Kit, aimock: AimockProcess) -> str:
-    kit.plain(request.param, QUESTION)  # closes the breaker that an earlier test's faults have fed
-    aimock.clear()
+def cloud(request: pytest.FixtureRequest) -> str:
     return str(request.param)
+
+
+@pytest.fixture
+def use_case(cloud: str, targets: FreshTargets, aimock: AimockProcess) -> str:
+    aimock.clear()
+    return targets.use_case(cloud)
 
 
 def ask(kit: Kit, how: str, use_case: str, question: str = QUESTION) -> str:
@@ -98,16 +105,16 @@ def ask(kit: Kit, how: str, use_case: str, question: str = QUESTION) -> str:
 
 
 @HOWS
-def test_text(kit: Kit, use_case: str, how: str, sidecar: SidecarProcess, aimock: AimockProcess) -> None:
+def test_text(kit: Kit, cloud: str, use_case: str, how: str, sidecar: SidecarProcess, aimock: AimockProcess) -> None:
     assert ask(kit, how, use_case) == ANSWER
     record = sidecar.records()[-1]
     assert (record.outcome, record.stream, record.estimated) == ("ok", how == "streamed", False)
     assert record.usage is not None
     assert (record.usage.input_tokens, record.usage.output_tokens) == (40, 9)
     (sent,) = aimock.requests()
-    assert sent["path"].startswith(PLACES[use_case])
+    assert sent["path"].startswith(PLACES[cloud])
     # Whose key it is, aimock has looked at.
-    assert set(sent["headers"]) & {*KEY_HEADERS.values(), "x-api-key"} == {KEY_HEADERS[use_case]}
+    assert set(sent["headers"]) & {*KEY_HEADERS.values(), "x-api-key"} == {KEY_HEADERS[cloud]}
 
 
 # Of Gemini's finish reasons that is none, and its SDK says so; to the sidecar a call is a call.
@@ -125,14 +132,14 @@ def test_structured_output_is_a_value_of_its_schema(kit: Kit, use_case: str) -> 
 
 @HOWS
 def test_what_the_caller_can_mend_comes_in_the_providers_words(
-    kit: Kit, use_case: str, how: str, aimock: AimockProcess
+    kit: Kit, cloud: str, use_case: str, how: str, aimock: AimockProcess
 ) -> None:
     with pytest.raises(Exception) as caught:  # noqa: PT011  # `failure` says of which class it has to be
         ask(kit, how, use_case, "This is too odd.")
     failure = kit.failure(caught.value)
     assert (failure.status, failure.code) == (400, "rejected")
     # What aimock says at Bedrock's path has the shape of Anthropic's errors, which the service never sends.
-    assert ("the provider answered 400" if use_case == "to-bedrock" else "messages.0: too odd") in failure.message
+    assert ("the provider answered 400" if cloud == "bedrock" else "messages.0: too odd") in failure.message
     assert len(aimock.requests()) == 1
 
 

@@ -12,11 +12,15 @@ from langchain_openai import ChatOpenAI
 from pydantic import SecretStr
 from pydantic_ai import Agent
 
+from schemas.bundle import DialectName
 from schemas.record import CallRecord
+from tests.blackbox.conftest import PROVIDER_KEY
 from tests.blackbox.kits.kit import TOOL_RESULT, Kit, Settings
 from tests.blackbox.kits.registry import FRAMEWORKS
+from tests.blackbox.kits.targets import FreshTargets
+from tests.fakes import bundles
 from tests.fakes.processes import eventually
-from tests.fakes.sidecar import SidecarProcess
+from tests.fakes.sidecar import SidecarProcess, StartSidecar
 from tests.fakes.simulator import SimulatorProcess
 
 SPOKEN = {
@@ -31,16 +35,26 @@ SPOKEN = {
 }
 QUESTION = "Where is the station?"
 TOOL_QUESTION = "What does the weather tool say?"
-ANSWERS = {"to-openai": "Simulated answer of o-1 at alpha", "to-anthropic": "Simulated answer of a-1 at alpha"}
+DIALECTS: tuple[DialectName, ...] = ("openai", "anthropic")
 HOWS = pytest.mark.parametrize("how", ["plain", "streamed"])
 
 
 @pytest.fixture(scope="module")
-def kits(crossing_sidecar: SidecarProcess) -> Iterator[dict[str, Kit]]:
+def targets(provider: SimulatorProcess) -> FreshTargets:
+    return FreshTargets(
+        {dialect: bundles.provider(dialect, provider.url, key_env="PROVIDER_KEY") for dialect in DIALECTS}
+    )
+
+
+@pytest.fixture(scope="module")
+def sidecar(start_sidecar: StartSidecar, targets: FreshTargets) -> SidecarProcess:
+    return start_sidecar(targets.rules, environment={"PROVIDER_KEY": PROVIDER_KEY})
+
+
+@pytest.fixture(scope="module")
+def kits(sidecar: SidecarProcess) -> Iterator[dict[str, Kit]]:
     with ExitStack() as ends:
-        yield {
-            name: ends.enter_context(closing(make(Settings(crossing_sidecar.url)))) for name, make in FRAMEWORKS.items()
-        }
+        yield {name: ends.enter_context(closing(make(Settings(sidecar.url)))) for name, make in FRAMEWORKS.items()}
 
 
 @pytest.fixture(params=sorted(FRAMEWORKS))
@@ -48,13 +62,19 @@ def kit(request: pytest.FixtureRequest, kits: dict[str, Kit]) -> Kit:
     return kits[request.param]
 
 
-@pytest.fixture(params=sorted(ANSWERS))
-def use_case(request: pytest.FixtureRequest, kit: Kit, provider: SimulatorProcess) -> str:
-    """Its provider without faults, rested or not, and with an empty journal."""
-    provider.clear()
-    kit.plain(request.param, "Are you there?")  # closes the breaker that an earlier test's faults have fed
-    provider.clear()
+@pytest.fixture(params=DIALECTS)
+def dialect(request: pytest.FixtureRequest) -> str:
     return str(request.param)
+
+
+@pytest.fixture
+def use_case(dialect: str, targets: FreshTargets, provider: SimulatorProcess) -> str:
+    provider.clear()
+    return targets.use_case(dialect)
+
+
+def answer_of(dialect: str) -> str:
+    return f"Simulated answer of {dialect}-model at alpha"
 
 
 def ask(kit: Kit, how: str, use_case: str, question: str = QUESTION) -> str:
@@ -63,19 +83,19 @@ def ask(kit: Kit, how: str, use_case: str, question: str = QUESTION) -> str:
 
 @HOWS
 def test_text(
-    request: pytest.FixtureRequest, kit: Kit, use_case: str, how: str, crossing_sidecar: SidecarProcess
+    request: pytest.FixtureRequest, kit: Kit, dialect: str, use_case: str, how: str, sidecar: SidecarProcess
 ) -> None:
-    assert ask(kit, how, use_case) == f'{ANSWERS[use_case]} to: "{QUESTION}"'
-    record = crossing_sidecar.records()[-1]
+    assert ask(kit, how, use_case) == f'{answer_of(dialect)} to: "{QUESTION}"'
+    record = sidecar.records()[-1]
     assert (record.outcome, record.estimated, record.stream) == ("ok", False, how == "streamed")
     assert record.dialect == SPOKEN[request.node.callspec.params["kit"]]
 
 
 @HOWS
-def test_a_tool_is_called_and_its_result_is_read(kit: Kit, use_case: str, how: str) -> None:
+def test_a_tool_is_called_and_its_result_is_read(kit: Kit, dialect: str, use_case: str, how: str) -> None:
     used = kit.use_tool(use_case, TOOL_QUESTION, stream=how == "streamed")
     assert set(used.given) == {"city", "days"}
-    assert used.text == f"{ANSWERS[use_case]}. The tool says: {TOOL_RESULT}"
+    assert used.text == f"{answer_of(dialect)}. The tool says: {TOOL_RESULT}"
 
 
 def test_structured_output_is_a_value_of_its_schema(kit: Kit, use_case: str) -> None:
@@ -110,10 +130,10 @@ def test_an_error_is_one_of_the_sdks_own_with_our_words_in_it(
 @HOWS
 def test_an_unknown_use_case_lists_close_names(kit: Kit, how: str) -> None:
     with pytest.raises(Exception) as caught:  # noqa: PT011
-        ask(kit, how, "to-opneai")
+        ask(kit, how, "to-opneai-7")
     failure = kit.failure(caught.value)
     assert (failure.status, failure.code) == (404, "unknown_use_case")
-    assert 'did you mean "to-openai"?' in failure.message
+    assert 'did you mean "to-openai-7"?' in failure.message
 
 
 def test_a_stream_that_breaks_is_an_error(kit: Kit, use_case: str, provider: SimulatorProcess) -> None:
@@ -124,14 +144,14 @@ def test_a_stream_that_breaks_is_an_error(kit: Kit, use_case: str, provider: Sim
 
 
 def test_a_caller_that_leaves_ends_the_providers_work(
-    kit: Kit, use_case: str, provider: SimulatorProcess, crossing_sidecar: SidecarProcess
+    kit: Kit, use_case: str, provider: SimulatorProcess, sidecar: SidecarProcess
 ) -> None:
     provider.fault({"stall": 2})
-    booked = len(crossing_sidecar.records())
+    booked = len(sidecar.records())
     assert kit.leave_early(use_case, QUESTION).startswith("Sim")
 
     def last() -> CallRecord | None:
-        records = crossing_sidecar.records()
+        records = sidecar.records()
         return records[-1] if len(records) > booked else None
 
     record = eventually(last)
@@ -146,7 +166,7 @@ def test_a_caller_that_leaves_ends_the_providers_work(
 
 
 @pytest.mark.parametrize(
-    ("model", "dialect"),
+    ("model", "speaks"),
     [
         ("openai:gpt-5", "openai-responses"),
         ("openai-chat:gpt-5", "openai"),
@@ -155,30 +175,29 @@ def test_a_caller_that_leaves_ends_the_providers_work(
 )
 def test_pydantic_ai_is_told_a_model_and_a_base_url(
     monkeypatch: pytest.MonkeyPatch,
-    crossing_sidecar: SidecarProcess,
-    provider: SimulatorProcess,
+    sidecar: SidecarProcess,
+    use_case: str,
     model: str,
     dialect: str,
+    speaks: str,
 ) -> None:
-    provider.clear()
-    for vendor, url in (("OPENAI", f"{crossing_sidecar.url}/v1"), ("ANTHROPIC", crossing_sidecar.url)):
+    for vendor, url in (("OPENAI", f"{sidecar.url}/v1"), ("ANTHROPIC", sidecar.url)):
         monkeypatch.setenv(f"{vendor}_BASE_URL", url)
         monkeypatch.setenv(f"{vendor}_API_KEY", "no-key-is-asked-for")
-    agent = Agent(model, model_settings={"extra_headers": {"x-pointsman-use-case": "to-anthropic"}})
-    assert asyncio.run(agent.run(QUESTION)).output.startswith(ANSWERS["to-anthropic"])
-    assert crossing_sidecar.records()[-1].dialect == dialect
+    agent = Agent(model, model_settings={"extra_headers": {"x-pointsman-use-case": use_case}})
+    assert asyncio.run(agent.run(QUESTION)).output.startswith(answer_of(dialect))
+    assert sidecar.records()[-1].dialect == speaks
 
 
-@pytest.mark.parametrize(("model", "dialect"), [("gpt-5.2-pro", "openai-responses"), ("gpt-4o", "openai")])
+@pytest.mark.parametrize(("model", "speaks"), [("gpt-5.2-pro", "openai-responses"), ("gpt-4o", "openai")])
 def test_langchain_takes_the_api_by_the_models_name(
-    crossing_sidecar: SidecarProcess, provider: SimulatorProcess, model: str, dialect: str
+    sidecar: SidecarProcess, use_case: str, model: str, dialect: str, speaks: str
 ) -> None:
-    provider.clear()
     chat = ChatOpenAI(
         model=model,
-        base_url=f"{crossing_sidecar.url}/v1",
+        base_url=f"{sidecar.url}/v1",
         api_key=SecretStr("no-key-is-asked-for"),
-        default_headers={"x-pointsman-use-case": "to-anthropic"},
+        default_headers={"x-pointsman-use-case": use_case},
     )
-    assert chat.invoke(QUESTION).text.startswith(ANSWERS["to-anthropic"])
-    assert crossing_sidecar.records()[-1].dialect == dialect
+    assert chat.invoke(QUESTION).text.startswith(answer_of(dialect))
+    assert sidecar.records()[-1].dialect == speaks

@@ -9,9 +9,9 @@ from contextlib import ExitStack, closing
 import openai
 import pytest
 
-from schemas.bundle import DialectName
 from tests.blackbox.kits.kit import TOOL_RESULT, Kit, Settings
 from tests.blackbox.kits.registry import KITS
+from tests.blackbox.kits.targets import FreshTargets
 from tests.fakes import bundles
 from tests.fakes.llmock import ECHO, PATHS, LLMockProcess
 from tests.fakes.sidecar import SidecarProcess, StartSidecar
@@ -29,18 +29,14 @@ def llmock(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LLMockProcess]:
 
 
 @pytest.fixture(scope="module")
-def sidecar(start_sidecar: StartSidecar, llmock: LLMockProcess) -> SidecarProcess:
-    """A use case per dialect, with one target: nobody else hides what it does."""
-    providers = {
-        dialect: bundles.provider(dialect, llmock.base_url(dialect).removesuffix("/v1" if dialect == "openai" else ""))
-        for dialect in PATHS
-    }
-    models = {dialect: bundles.model(dialect, name=f"{dialect}-model") for dialect in PATHS}
-    use_cases = {f"to-{dialect}": bundles.use_case(dialect) for dialect in PATHS}
-    providers["down"] = providers["openai"]
-    models["down"] = bundles.model("down", name="down-model")
-    use_cases["to-down"] = bundles.use_case("down")
-    return start_sidecar(bundles.bundle(providers, models, use_cases))
+def targets(llmock: LLMockProcess) -> FreshTargets:
+    roots = {dialect: llmock.base_url(dialect).removesuffix("/v1" if dialect == "openai" else "") for dialect in PATHS}
+    return FreshTargets({dialect: bundles.provider(dialect, root) for dialect, root in roots.items()})
+
+
+@pytest.fixture(scope="module")
+def sidecar(start_sidecar: StartSidecar, targets: FreshTargets) -> SidecarProcess:
+    return start_sidecar(targets.rules)
 
 
 @pytest.fixture(scope="module")
@@ -55,12 +51,14 @@ def kit(request: pytest.FixtureRequest, kits: dict[str, Kit]) -> Kit:
 
 
 @pytest.fixture(params=list(PATHS))
-def use_case(request: pytest.FixtureRequest, kit: Kit, llmock: LLMockProcess) -> str:
+def dialect(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@pytest.fixture
+def use_case(dialect: str, targets: FreshTargets, llmock: LLMockProcess) -> str:
     llmock.reset()
-    name = f"to-{request.param}"
-    kit.plain(name, "Are you there?")  # closes the breaker that an earlier test's faults have fed
-    llmock.reset()
-    return name
+    return targets.use_case(dialect)
 
 
 def ask(kit: Kit, how: str, use_case: str, question: str = QUESTION) -> str:
@@ -85,12 +83,14 @@ def test_text(kit: Kit, use_case: str, how: str, sidecar: SidecarProcess, llmock
 
 
 @HOWS
-def test_a_tool_is_called_and_its_result_is_read(kit: Kit, use_case: str, how: str, llmock: LLMockProcess) -> None:
+def test_a_tool_is_called_and_its_result_is_read(
+    kit: Kit, dialect: str, use_case: str, how: str, llmock: LLMockProcess
+) -> None:
     used = kit.use_tool(use_case, "What does the weather tool say?", stream=how == "streamed")
     assert {name: type(value) for name, value in used.given.items()} == {"city": str, "days": int}
     assert used.text.startswith(ECHO)
     # It reads Gemini's tool results, and does not repeat them.
-    assert TOOL_RESULT in used.text or use_case == "to-gemini"
+    assert TOOL_RESULT in used.text or dialect == "gemini"
     assert len(llmock.requests()) == 2
     assert is_passed(llmock)
 
@@ -126,31 +126,30 @@ PASSING = [
 
 
 @pytest.mark.parametrize("fault", PASSING)
-@pytest.mark.parametrize("dialect", list(PATHS))
 def test_a_fault_that_passes_is_waited_out_unseen(
-    kits: dict[str, Kit], llmock: LLMockProcess, dialect: DialectName, fault: dict[str, object]
+    kits: dict[str, Kit], use_case: str, llmock: LLMockProcess, fault: dict[str, object]
 ) -> None:
-    llmock.reset()
     llmock.will(fault)
-    assert kits["openai-chat"].streamed(f"to-{dialect}", QUESTION) == f"{ECHO}{QUESTION}"
+    assert kits["openai-chat"].streamed(use_case, QUESTION) == f"{ECHO}{QUESTION}"
     assert len(llmock.requests()) == 2
     assert is_passed(llmock)
 
 
-def test_a_provider_that_is_down_is_asked_twice_a_call_and_then_rests(
-    kits: dict[str, Kit], llmock: LLMockProcess
+def test_a_provider_that_is_down_is_not_stormed(
+    kits: dict[str, Kit], targets: FreshTargets, llmock: LLMockProcess
 ) -> None:
     llmock.reset()
     llmock.will({"type": "fail", "status": 503, "retry_after": 0.05, "times": 50})
-    for number in range(4):
+    use_case = targets.use_case("openai")
+    for number in range(8):
         with pytest.raises(openai.InternalServerError):
-            kits["openai-chat"].plain("to-down", f"{QUESTION} Asked {number} times.")
-    assert is_passed(llmock)
-    # The breaker opened in the third call, and the fourth met it.
-    assert len(llmock.requests()) == 6
+            kits["openai-chat"].plain(use_case, f"{QUESTION} Asked {number} times.")
+    assert llmock.verdict()["errors"] == 0
+    # At most two tries of a call, and none once the breaker is open.
+    assert len(llmock.requests()) < 12
 
 
-BEGUN: dict[str, int] = {"to-openai": 3, "to-openai-responses": 6, "to-anthropic": 5, "to-gemini": 2}
+BEGUN = {"openai": 3, "openai-responses": 6, "anthropic": 5, "gemini": 2}
 """After this many events some of the answer's words have come."""
 
 
@@ -162,10 +161,10 @@ BEGUN: dict[str, int] = {"to-openai": 3, "to-openai-responses": 6, "to-anthropic
     ],
 )
 def test_half_an_answer_is_an_error_and_the_next_try_is_whole(
-    kit: Kit, use_case: str, kind: str, words: str, sidecar: SidecarProcess, llmock: LLMockProcess
+    kit: Kit, dialect: str, use_case: str, kind: str, words: str, sidecar: SidecarProcess, llmock: LLMockProcess
 ) -> None:
     """LLMock lets a cut stream pass only where somebody asks again; SDKs alone take half an answer for a whole one."""
-    llmock.will({"type": "stream_fault", "kind": kind, "after_chunks": BEGUN[use_case]})
+    llmock.will({"type": "stream_fault", "kind": kind, "after_chunks": BEGUN[dialect]})
     with pytest.raises(Exception) as caught:  # noqa: PT011
         kit.streamed(use_case, QUESTION)
     assert words in kit.failure(caught.value).message
@@ -175,8 +174,8 @@ def test_half_an_answer_is_an_error_and_the_next_try_is_whole(
     assert is_passed(llmock)
 
 
-def test_an_event_that_is_not_json_is_an_error(kit: Kit, use_case: str, llmock: LLMockProcess) -> None:
+def test_an_event_that_is_not_json_is_an_error(kit: Kit, dialect: str, use_case: str, llmock: LLMockProcess) -> None:
     """Where the answer passes through, the SDK's own parser may be the one that says so, in its own way."""
-    llmock.will({"type": "stream_fault", "kind": "malformed", "after_chunks": BEGUN[use_case]})
+    llmock.will({"type": "stream_fault", "kind": "malformed", "after_chunks": BEGUN[dialect]})
     with pytest.raises(Exception):  # noqa: B017, PT011
         kit.streamed(use_case, QUESTION)
