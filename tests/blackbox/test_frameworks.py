@@ -6,6 +6,7 @@ Each by every API that it speaks; what it is asked to do is what its users do wi
 import asyncio
 from collections.abc import Iterator
 from contextlib import ExitStack, closing
+from typing import Any
 
 import pytest
 from langchain_openai import ChatOpenAI
@@ -184,8 +185,15 @@ def test_pydantic_ai_is_told_a_model_and_a_base_url(
     for vendor, url in (("OPENAI", f"{sidecar.url}/v1"), ("ANTHROPIC", sidecar.url)):
         monkeypatch.setenv(f"{vendor}_BASE_URL", url)
         monkeypatch.setenv(f"{vendor}_API_KEY", "no-key-is-asked-for")
-    agent = Agent(model, model_settings={"extra_headers": {"x-pointsman-use-case": use_case}})
-    assert asyncio.run(agent.run(QUESTION)).output.startswith(answer_of(dialect))
+
+    async def answer() -> str:
+        agent: Any = Agent(model, model_settings={"extra_headers": {"x-pointsman-use-case": use_case}})
+        try:
+            return str((await agent.run(QUESTION)).output)
+        finally:
+            await agent.model.client.close()
+
+    assert asyncio.run(answer()).startswith(answer_of(dialect))
     assert sidecar.records()[-1].dialect == speaks
 
 
