@@ -1,8 +1,6 @@
 """What stands around an answer: our headers, model lists, header styles of the SDKs, callers' keys, pins, explain."""
 
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import anthropic
@@ -83,37 +81,6 @@ def test_both_sdks_list_the_use_cases_and_look_one_up(crossing_sidecar: SidecarP
     assert abs(listed[0].created_at.timestamp() - time.time()) < 3600
 
 
-@contextmanager
-def anthropic_sdk(url: str, style: str, key: str = "-") -> Iterator[anthropic.Anthropic]:
-    """The two ways in which Anthropic's SDKs of different ages show their key and their API version."""
-    given: dict[str, Any] = {
-        "x-api-key": {"api_key": None, "default_headers": {"x-api-key": key, "anthropic-version": "2023-06-01"}},
-        "bearer": {"auth_token": key, "default_headers": {"anthropic-version": "2026-10-21"}},
-    }[style]
-    with anthropic.Anthropic(base_url=url, **given) as client:
-        yield client
-
-
-@pytest.mark.parametrize("use_case", ["to-openai", "to-anthropic"])
-@pytest.mark.parametrize(("style", "version"), [("x-api-key", "2023-06-01"), ("bearer", "2026-10-21")])
-def test_both_header_styles_of_anthropics_sdks(
-    crossing_sidecar: SidecarProcess, provider: SimulatorProcess, style: str, version: str, use_case: str
-) -> None:
-    provider.clear()
-    with anthropic_sdk(crossing_sidecar.url, style) as client:
-        message = client.messages.create(
-            model=use_case, max_tokens=100, messages=[{"role": "user", "content": QUESTION}]
-        )
-    (block,) = message.content
-    assert block.type == "text"
-    assert QUESTION in block.text
-    if use_case == "to-anthropic":
-        headers = provider.entries()[-1]["headers"]
-        assert headers["anthropic-version"] == version
-        assert ("authorization" in headers) is (style == "bearer")
-        assert ("x-api-key" in headers) is (style == "x-api-key")
-
-
 # Callers with keys, and pins
 
 SUPPORT_KEY, EVAL_KEY = "pm-support-0123456789", "pm-eval-0123456789"
@@ -161,15 +128,6 @@ def test_a_caller_is_known_by_its_key(guarded: SidecarProcess, sdk: Any) -> None
         assert agent.client.models.retrieve("support").id == "support"
         with pytest.raises(ERRORS[sdk].NotFoundError, match='named "coding"'):
             agent.client.models.retrieve("coding")
-
-
-@pytest.mark.parametrize("style", ["x-api-key", "bearer"])
-def test_a_callers_key_is_read_in_both_header_styles(guarded: SidecarProcess, style: str) -> None:
-    with anthropic_sdk(guarded.url, style, SUPPORT_KEY) as client:
-        raw = client.messages.with_raw_response.create(
-            model="support", max_tokens=100, messages=[{"role": "user", "content": QUESTION}]
-        )
-    assert guarded.record(raw.headers["x-pointsman-request-id"]).caller == "support-bot"
 
 
 def test_a_wrong_key_is_refused_and_never_repeated_back(guarded: SidecarProcess, sdk: Any) -> None:

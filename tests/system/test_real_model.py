@@ -6,19 +6,18 @@ Never skipped. Where the model's packages are missing the tests fail and say wha
 import json
 from collections.abc import Iterator
 from decimal import Decimal
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from controller.demo import local_models
 from schemas.bundle import Price, Timeouts
 from schemas.record import Usage
 from tests.blackbox.agents import Agent, AnthropicAgent, Heard, OpenAIAgent, ResponsesAgent
 from tests.fakes import bundles, wire
-from tests.fakes.processes import Child, eventually
+from tests.fakes.processes import eventually
 from tests.fakes.sidecar import SidecarProcess, StartSidecar
 from tests.fakes.simulator import StartSimulator
+from tests.fakes.small_model import serving_small_model
 
 PRICE = Price(since="2026-01-01", input=Decimal("0.10"), output=Decimal("0.40"), cache_read=Decimal("0.01"))
 PATIENT = Timeouts(deadline=120.0, first_token=60.0, stream_idle=60.0)
@@ -38,14 +37,8 @@ SCHEMA = {
 @pytest.fixture(scope="module")
 def model(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Its `base_url` as OpenAI's SDK takes it."""
-    if missing := local_models.available("smollm2"):
-        pytest.fail(f"{missing} — `make test` installs everything that the tests need", pytrace=False)
-    log: Path = tmp_path_factory.mktemp("model") / "model.log"
-    child = Child.start(["-m", "controller.demo.local_models", "smollm2=0"], log=log)
-    try:
-        yield child.wait_for(r"^READY smollm2 (\S+)$", within_seconds=60)[1]
-    finally:
-        child.stop()
+    with serving_small_model(tmp_path_factory.mktemp("model")) as base_url:
+        yield base_url
 
 
 @pytest.fixture(scope="module")

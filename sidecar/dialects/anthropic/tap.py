@@ -8,7 +8,7 @@ import msgspec
 from schemas.record import Usage
 from sidecar.dialects.anthropic.errors import encode_stream_error
 from sidecar.dialects.anthropic.response import WireUsage
-from sidecar.dialects.anthropic.stream import Chunk, decode_chunk, end_failure, stream_failure
+from sidecar.dialects.anthropic.stream import Chunk, check_beginning, decode_chunk, end_failure, stream_failure
 from sidecar.dialects.base import PriceOf
 from sidecar.dialects.cost import encode_cost
 from sidecar.errors import GatewayError, MalformedAnswer, StreamCut, UpstreamError
@@ -87,6 +87,8 @@ class AnthropicTap:
             return piece
         for event in parse_events(piece):
             chunk = decode_chunk(event.data)
+            if not self._started:
+                check_beginning(chunk)
             match chunk.type:
                 case "message_start" if chunk.message is not None:
                     self._started = True

@@ -36,13 +36,10 @@ class _ToolUseStart(Wire, frozen=True):
     type: str | None = None
 
 
-class _Start(Wire, frozen=True):
-    tool_use: _ToolUseStart | None = None
-
-
 class _BlockStart(Wire, frozen=True):
     content_block_index: int
-    start: _Start
+    start: dict[str, msgspec.Raw]
+    """A union by name. The service says no start of a text; gateways that speak Converse say an empty one."""
 
 
 class _ToolUseDelta(Wire, frozen=True):
@@ -84,6 +81,7 @@ class _Metadata(Wire, frozen=True):
     service_tier: ServiceTier | None = None
 
 
+_TOOL_USE_START = msgspec.json.Decoder(_ToolUseStart)
 _BLOCK_START = msgspec.json.Decoder(_BlockStart)
 _BLOCK_DELTA = msgspec.json.Decoder(_BlockDelta)
 _BLOCK_STOP = msgspec.json.Decoder(_BlockStop)
@@ -174,7 +172,9 @@ class BedrockDecoder:
 
     def _on_block_start(self, payload: bytes, events: list[AnyEvent]) -> None:
         block = _parse(_BLOCK_START, payload)
-        call = block.start.tool_use
+        if not block.start:
+            return
+        call = _parse(_TOOL_USE_START, bytes(block.start["toolUse"])) if "toolUse" in block.start else None
         if call is None or call.type is not None:
             raise MalformedAnswer("the provider's stream has a content block that cannot be carried")
         self._blocks[block.content_block_index] = _OpenBlock(self._calls)
