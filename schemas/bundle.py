@@ -59,6 +59,23 @@ Identity = EntraIdentity | GoogleIdentity | AwsIdentity
 Layout = Literal["azure-deployments", "vertex"]
 
 
+WhenAway = Literal["local_share", "allow", "deny"]
+"""What holds while the shared store, or the controller that counts the fleet's money, cannot be reached: this sidecar's
+share of the limit, no limit, or no call."""
+PerMinute = Annotated[int, msgspec.Meta(gt=0, le=10**12)]
+
+
+class Limits(Node, frozen=True, kw_only=True):
+    """How much may pass over the whole fleet. None: not limited."""
+
+    requests_per_minute: PerMinute | None = None
+    tokens_per_minute: PerMinute | None = None
+    concurrency: PerMinute | None = None
+    enforce: bool = True
+    """False: counted and reported, never refused."""
+    on_store_error: WhenAway = "local_share"
+
+
 class Provider(Node, frozen=True, kw_only=True):
     dialect: DialectName
     base_url: str
@@ -78,6 +95,7 @@ class Provider(Node, frozen=True, kw_only=True):
     headers: dict[str, str] = {}
     regions: tuple[str, ...] = ()
     zero_retention: bool = False
+    limits: Limits | None = None
 
 
 class Price(Node, frozen=True, kw_only=True):
@@ -109,6 +127,7 @@ class Model(Node, frozen=True, kw_only=True):
     max_output_tokens: int
     capabilities: tuple[Capability, ...] = ()
     served_by: tuple[Served, ...]
+    limits: Limits | None = None
 
 
 class TokenRange(Node, frozen=True, kw_only=True):
@@ -147,6 +166,13 @@ class Rule(Node, frozen=True, kw_only=True):
     """Models in order: the rule's primary, then its fallbacks."""
 
 
+class HardCeiling(Node, frozen=True, kw_only=True):
+    """Beyond these a call is refused."""
+
+    per_day: Usd | None = None
+    per_month: Usd | None = None
+
+
 class Ceiling(Node, frozen=True, kw_only=True):
     """When to fail over to cheaper. `then` empty means: refuse."""
 
@@ -154,6 +180,8 @@ class Ceiling(Node, frozen=True, kw_only=True):
     per_day: Usd | None = None
     per_month: Usd | None = None
     then: tuple[Name, ...] = ()
+    hard: HardCeiling = HardCeiling()
+    on_store_error: WhenAway = "local_share"
 
 
 class Requirements(Node, frozen=True, kw_only=True):
@@ -189,6 +217,7 @@ class UseCase(Node, frozen=True, kw_only=True):
     requires: Requirements = Requirements()
     timeouts: Timeouts = Timeouts()
     retry: Retry = Retry()
+    limits: Limits | None = None
 
 
 class Caller(Node, frozen=True, kw_only=True):
@@ -199,6 +228,11 @@ class Caller(Node, frozen=True, kw_only=True):
     """Empty: all."""
     default_use_case: str | None = None
     pin: bool = False
+    limits: Limits | None = None
+    per_month: Usd | None = None
+    """Beyond it the caller's calls are refused until the month turns (UTC)."""
+    on_store_error: WhenAway = "local_share"
+    """Of `per_month`."""
 
 
 class Bundle(Node, frozen=True, kw_only=True):

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator
 from datetime import date
 
-from schemas.checks import ceilings, chains, enforcement, names, prices, providers, reviews, rule_order
+from schemas.checks import ceilings, chains, enforcement, limits, names, prices, providers, reviews, rule_order
 from schemas.problems import Problem
 from schemas.rules.rule_set import RuleSet
 
@@ -30,8 +30,11 @@ CHECKS: tuple[Check, ...] = (
     chains.chains_span_providers,
     chains.deadlines_cover_the_chain,
     ceilings.ceilings_grow,
+    ceilings.hard_ceilings_are_the_last,
     ceilings.ceilings_lead_elsewhere,
     ceilings.ceilings_lead_to_cheaper,
+    limits.limits_can_be_reached,
+    limits.callers_away_rules_have_a_budget,
     rule_order.rules_can_match,
     reviews.reviews_are_not_overdue,
     enforcement.everything_is_enforced,
