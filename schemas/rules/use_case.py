@@ -158,8 +158,8 @@ class CostCeiling(Rules):
     hard: HardCeiling | None = None
     """Amounts above those that lead to cheaper models; beyond them calls are refused."""
     on_store_error: WhenAway = "local_share"
-    """While what the fleet has spent cannot be known: each sidecar keeps to its share of the rest, or everything
-    passes, or nothing does."""
+    """For the amounts that refuse, while what the fleet has spent cannot be known: each sidecar keeps to its share of
+    the rest, or everything passes, or nothing does."""
 
     @model_validator(mode="after")
     def _has_an_amount(self) -> Self:

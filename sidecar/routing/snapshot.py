@@ -12,11 +12,14 @@ from schemas.bundle import (
     Caller,
     Capability,
     DialectName,
+    HardCeiling,
+    Limits,
     Price,
     Provider,
     Requirements,
     Retry,
     Timeouts,
+    WhenAway,
 )
 from schemas.bundle import UseCase as UseCaseDocument
 from sidecar.routing.matching import Condition, compile_when, glob
@@ -38,6 +41,8 @@ class Target:
     max_output_tokens: int
     prices: tuple[Price, ...]
     """Newest first."""
+    limits: Limits | None
+    """Of the model, at all of its providers together; the provider's own stand at `endpoint`."""
     key: str
     """`model@provider`: stable over reloads; breakers and estimators live under it."""
 
@@ -79,6 +84,9 @@ class Ceiling:
     per_month: Decimal | None
     then: Chain | None
     """None: refuse."""
+    hard: HardCeiling
+    on_store_error: WhenAway
+    """Of the amounts that refuse."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +99,7 @@ class UseCase:
     requires: Requirements
     timeouts: Timeouts
     retry: Retry
+    limits: Limits | None
     headers_watched: frozenset[str]
     """Header names that some rule looks at."""
 
@@ -153,6 +162,7 @@ def _target(bundle: Bundle, model: str, door: int) -> Target:
         context_window=entry.context_window,
         max_output_tokens=entry.max_output_tokens,
         prices=served.prices,
+        limits=entry.limits,
         key=f"{model}@{served.provider}",
     )
 
@@ -174,10 +184,13 @@ def _use_case(name: str, document: UseCaseDocument, targets: Mapping[str, tuple[
             per_day=ceiling.per_day,
             per_month=ceiling.per_month,
             then=chain(ceiling.then) if ceiling.then else None,
+            hard=ceiling.hard,
+            on_store_error=ceiling.on_store_error,
         ),
         requires=document.requires,
         timeouts=document.timeouts,
         retry=document.retry,
+        limits=document.limits,
         headers_watched=frozenset(header.lower() for rule in document.rules for header in rule.when.header),
     )
 
