@@ -1,4 +1,4 @@
-"""Fleets of sidecars against one limit or one budget, over networks that lose, delay and repeat: decision 8's bounds.
+"""Fleets of sidecars against one limit or one budget, over networks that lose, delay and repeat: decision 11's bounds.
 
 Time is turned by hand; demand is uneven (Zipf) and bursty, and more than the limit allows.
 """
@@ -127,6 +127,30 @@ async def test_blocks_let_no_more_through_than_a_tenth_above_the_limit(seed: int
     use_case = limited("deny", requests_per_minute=PER_MINUTE)
     passed = await admitted(fleet, use_case, 1, 1.5 * PER_MINUTE / 60, 75)
     assert most_in_a_window(passed) <= BY_BLOCKS
+
+
+async def test_blocks_of_sidecars_that_fell_silent_are_not_spent_when_all_wake_at_once() -> None:
+    """Each is busy in its turn, below the limit, and is granted ahead; then all call at once."""
+    fleet, use_case, passed = Fleet(150, Random(1), 0.0), limited("deny", requests_per_minute=PER_MINUTE), list[float]()
+
+    async def burst(members: list[Limits], calls: int) -> None:
+        for member in members:
+            for _ in range(calls):
+                try:
+                    await member.admit("call", use_case, None, 1)
+                    passed.append(fleet.clock.monotonic())
+                except LimitReached:
+                    break
+
+    for member in fleet.members:
+        for _ in range(10):
+            await burst([member], PER_MINUTE // 60 // 10)
+            await fleet.clock.turn(0.2)
+    await fleet.clock.turn(10)
+    await burst(fleet.members, PER_MINUTE)
+    for window in (1.0, 10.0, WINDOW_SECONDS):
+        most = PER_MINUTE * (window + BURST_SECONDS + BLOCK_SECONDS) / WINDOW_SECONDS
+        assert most_in_a_window(passed, window) <= most
 
 
 @FLEETS

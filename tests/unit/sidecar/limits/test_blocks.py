@@ -27,6 +27,7 @@ def test_what_is_left_goes_back_with_the_next_question_unless_its_time_is_over()
     block = Block()
     granted(block, 1, 5)
     assert block.ask("k", 600, 9, 0, 101.0).back == 5
+    assert not block.covers(1, 101.0)
     granted(block, 1, 5, now=200.0)
     assert block.ask("k", 600, 9, 0, 200.0 + BLOCK_SECONDS).back == 0
 
