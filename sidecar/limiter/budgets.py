@@ -65,8 +65,8 @@ class Budgets:
         self._store = store
         self._observer = observer
         self._flights = Flights()
-        self._held: dict[PurseKey, Budget] = {}
-        """What has been asked for of the store, and may have to be given back."""
+        self._asked: dict[PurseKey, Budget] = {}
+        """What the store has been asked about, and must be told of."""
 
     async def reserve(
         self, use_case: UseCase, caller: Caller | None, day: str, usd: Decimal
@@ -104,17 +104,21 @@ class Budgets:
             purse.reserved -= hold.usd
 
     async def renew(self) -> None:
-        """Tell the store what was spent, keep what is in use, and give back what is not."""
-        for key, budget in tuple(self._held.items()):
-            purse = self._book.purse(key)
-            if not self._leased:
-                return
-            if purse.holding.is_due(_up(purse.reserved), _up(purse.total), self._clock.monotonic()):
+        """Tell the store from time to time."""
+        now = self._clock.monotonic()
+        for key, budget in tuple(self._asked.items()):
+            purse = self._book.find(key)
+            if purse is None:
+                del self._asked[key]  # its period is over
+            elif self._leased and purse.holding.is_due(_up(purse.reserved), _up(purse.total), now):
                 await self._ask(budget, None)
 
-    def forget(self, day: str) -> None:
-        """Budgets of periods that are over."""
-        self._held = {key: budget for key, budget in self._held.items() if key.period >= day[: len(key.period)]}
+    async def tell(self) -> None:
+        """What was spent, what is in use; the rest goes back."""
+        for key, budget in tuple(self._asked.items()):
+            purse = self._book.find(key)
+            if self._leased and purse is not None and purse.holding.has_news(_up(purse.reserved), _up(purse.total)):
+                await self._ask(budget, None)
 
     @property
     def _leased(self) -> bool:
@@ -144,7 +148,7 @@ class Budgets:
     async def _question(self, budget: Budget, usd: Decimal | None) -> bool:
         assert self._store is not None
         asked_at, purse, booked = self._clock.monotonic(), self._book.purse(budget.key), self._book.booked(budget.key)
-        self._held[budget.key] = budget
+        self._asked[budget.key] = budget
         keep = _up(purse.reserved)
         ask = purse.holding.ask(
             budget.key.id, int((budget.limit_usd * MILLIONTHS).to_integral_value(ROUND_FLOOR)),

@@ -29,7 +29,8 @@ from sidecar.routing.snapshot import Target, UseCase
 
 AFTER_DEADLINE_SECONDS = 60.0
 """A reservation that nobody settled is released this long after its call's deadline."""
-UNKNOWN_CALL_SECONDS = 3600.0
+UNLIMITED_CALL_SECONDS = 3600.0
+"""The same for a call that no limit of its use case or caller looked at."""
 SWEEP_SECONDS = 1.0
 SETTLED_REMEMBERED = 4096
 
@@ -88,6 +89,9 @@ class Limits:
         self._budgets = Budgets(clock, self._fleet, self._book, store, observer)
         self._lengths = OutputLengths()
         self._scopes: dict[tuple[Scope, str], _Scope] = {}
+        self._rate_meters: dict[str, RateMeter] = {}
+        self._slot_meters: dict[str, SlotMeter] = {}
+        """Under their rules' ids, for as long as the process lives: a rule that comes back goes on counting."""
         self._open: dict[str, _Open] = {}
         self._reserved: dict[str, tuple[float, MoneyHold]] = {}
         self._settled: dict[str, None] = {}
@@ -105,12 +109,11 @@ class Limits:
             scopes += self._scopes_of((("caller", caller.name, caller.limits),), now)
         if not scopes:
             return NOT_LIMITED
-        part = _Part()
-        expires = now + use_case.timeouts.deadline + AFTER_DEADLINE_SECONDS
-        self._open[call_id] = _Open(expires, part, _Part())
-        refusal = await self._take(call_id, part, scopes, tokens, may_wait=True)
-        if refusal is not None:
-            raise self._reached(refusal, scopes, tokens)
+        taken = await self._take(call_id, scopes, tokens, may_wait=True)
+        if isinstance(taken, Refusal):
+            raise self._reached(taken, scopes, tokens)
+        expires = self._clock.monotonic() + use_case.timeouts.deadline + AFTER_DEADLINE_SECONDS
+        self._open[call_id] = _Open(expires, taken, _Part())
         return Admission(self._headers(scopes))
 
     def limited_targets(self, targets: Sequence[Target], tokens: int, now: float) -> dict[str, str]:
@@ -135,9 +138,13 @@ class Limits:
         scopes = self._scopes_at(target, now)
         if not scopes:
             return None
+        taken = await self._take(call_id, scopes, tokens, may_wait=False)
+        if isinstance(taken, Refusal):
+            return taken
         if call is None:
-            call = self._open[call_id] = _Open(now + UNKNOWN_CALL_SECONDS, _Part(), _Part())
-        return await self._take(call_id, call.attempt, scopes, tokens, may_wait=False)
+            call = self._open[call_id] = _Open(now + UNLIMITED_CALL_SECONDS, _Part(), taken)
+        call.attempt = taken
+        return None
 
     def settle(self, call_id: str, actual_tokens: int) -> None:
         """The call ended and used this many tokens."""
@@ -199,22 +206,25 @@ class Limits:
             await self._clock.sleep(SWEEP_SECONDS)
             await self.tidy()
 
+    async def close(self) -> None:
+        """Before the process ends: the shared store is told what was spent, and what was held goes back."""
+        for meter in tuple(self._slot_meters.values()):
+            await self._places.tell(meter)
+        await self._budgets.tell()
+
     async def tidy(self) -> None:
         now = self._clock.monotonic()
         for call_id in [call_id for call_id, call in self._open.items() if call.expires <= now]:
             self.release(call_id)
         for call_id in [call_id for call_id, (expires, _) in self._reserved.items() if expires <= now]:
             self._release_money(call_id)
-        for scope in tuple(self._scopes.values()):
-            if scope.places is not None:
-                await self._places.renew(scope.places)
+        for meter in tuple(self._slot_meters.values()):
+            await self._places.renew(meter)
         await self._budgets.renew()
 
-    async def _take(
-        self, call_id: str, part: _Part, scopes: Sequence[_Scope], tokens: int, *, may_wait: bool
-    ) -> Refusal | None:
+    async def _take(self, call_id: str, scopes: Sequence[_Scope], tokens: int, *, may_wait: bool) -> Refusal | _Part:
         """Places first, as they may be waited for; then all rates at once. On a refusal nothing stays taken."""
-        is_taken = False
+        part, is_taken = _Part(), False
         try:
             for scope in scopes:
                 if scope.places is not None:
@@ -226,9 +236,8 @@ class Limits:
             taken = await self._rates.take([need for scope in scopes for need in self._needs(scope, tokens)])
             if isinstance(taken, Refusal):
                 return taken
-            part.charges += taken
-            is_taken = True
-            return None
+            part.charges, is_taken = taken, True
+            return part
         finally:
             if not is_taken:
                 self._close(part, 0)
@@ -260,21 +269,14 @@ class Limits:
         known = self._scopes.get((scope, name))
         if known is not None and (known.limits is limits or known.limits == limits):
             return known
-        rules = rules_of(scope, name, limits)
-        rates: dict[Kind, RateMeter] = {}
-        places = None
-        for kind, rule in rules.items():
+        made = self._scopes[scope, name] = _Scope(limits, {}, None)
+        for kind, rule in rules_of(scope, name, limits).items():
             if kind == "concurrency":
-                places = SlotMeter(rule) if known is None or known.places is None else known.places
-                places.rule = rule
-                continue
-            meter = None if known is None else known.rates.get(kind)
-            if meter is None:
-                meter = RateMeter(rule)
+                made.places = self._slot_meters.setdefault(rule.id, SlotMeter(rule))
+                made.places.rule = rule
             else:
-                meter.adopt(rule, now)
-            rates[kind] = meter
-        made = self._scopes[scope, name] = _Scope(limits, rates, places)
+                made.rates[kind] = self._rate_meters.setdefault(rule.id, RateMeter(rule))
+                made.rates[kind].adopt(rule, now)
         return made
 
     def _headers(self, scopes: Sequence[_Scope]) -> dict[str, str]:

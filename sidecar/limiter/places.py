@@ -60,8 +60,13 @@ class Places:
         self._wake(meter, meter.slots.leave(allowed))
 
     async def renew(self, meter: SlotMeter) -> None:
-        """Tell the store what is still in use; the rest goes back."""
-        if self._leased and meter.holding.is_due(meter.slots.in_use, 0, self._clock.monotonic()):
+        """Tell the store from time to time."""
+        if meter.holding.is_due(meter.slots.in_use, 0, self._clock.monotonic()):
+            await self.tell(meter)
+
+    async def tell(self, meter: SlotMeter) -> None:
+        """What is still in use; the rest goes back."""
+        if self._leased and meter.holding.has_news(meter.slots.in_use, 0):
             await self._hold(meter, 0)
 
     @property

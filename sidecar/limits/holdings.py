@@ -73,8 +73,10 @@ class Holding:
 
     def is_due(self, keep: int, spent: int, now: float) -> bool:
         """Time to tell what was spent, to keep what is in use, and to give back the rest."""
-        has_news = keep > 0 or spent > self._told or self._held > 0
-        return has_news and not self._is_asking and now >= self._renewed + RENEW_SECONDS
+        return self.has_news(keep, spent) and not self._is_asking and now >= self._renewed + RENEW_SECONDS
+
+    def has_news(self, keep: int, spent: int) -> bool:
+        return keep > 0 or spent > self._told or self._held > 0
 
     def ask(
         self, key: str, limit: int, seed: int | None, *, spent: int, keep: int, more: int, sidecars: int, least: int,

@@ -102,8 +102,9 @@ class MoneyBook:
             purse = self._purses[key] = Purse()
         return purse
 
-    def purses(self) -> Iterator[tuple[PurseKey, Purse]]:
-        yield from tuple(self._purses.items())
+    def find(self, key: PurseKey) -> Purse | None:
+        """None: nothing was paid, or its period is over."""
+        return self._purses.get(key)
 
     def spend(self, use_case: str, day: str) -> Spend:
         """What is known to be spent, calls in flight here included, and the latest calls of others not."""

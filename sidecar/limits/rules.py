@@ -1,6 +1,6 @@
 """The limits of one scope as rules, each with the name that messages, records and metrics know it by."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from schemas.bundle import Limits, WhenAway
@@ -21,11 +21,11 @@ class LimitRule:
     """Over the whole fleet: per minute, or at the same time."""
     is_enforced: bool
     when_away: WhenAway
+    id: str = field(init=False, compare=False)
+    """Stable over reloads; what is counted lives under it: `limit.use_case.chat.requests_per_minute`."""
 
-    @property
-    def id(self) -> str:
-        """Stable over reloads; what is counted lives under it: `limit.use_case.chat.requests_per_minute`."""
-        return f"limit.{self.scope}.{self.name}.{self.kind}"
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "id", f"limit.{self.scope}.{self.name}.{self.kind}")
 
     @property
     def reason(self) -> str:

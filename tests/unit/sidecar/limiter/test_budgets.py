@@ -151,3 +151,25 @@ async def test_most_calls_ask_nobody() -> None:
     for _ in range(100):
         assert await setting.call("0.01")
     assert len(setting.store.asked) < 5
+
+
+async def test_at_its_end_a_sidecar_tells_what_it_spent_and_gives_back_what_it_held() -> None:
+    setting = Setting()
+    setting.reported()
+    assert await setting.call("2")
+    await setting.budgets.tell()
+    assert (setting.shared.budgets[KEY].spent, setting.shared.budgets[KEY].held) == (2_000_000, 0)
+    asked = len(setting.store.asked)
+    await setting.budgets.tell()
+    assert len(setting.store.asked) == asked
+
+
+async def test_a_budget_whose_period_is_over_is_not_told_of_any_more() -> None:
+    setting = Setting()
+    setting.reported()
+    assert await setting.call("2")
+    asked = len(setting.store.asked)
+    setting.book.spend("chat", "2026-11-26")
+    await setting.clock.turn(RENEW_SECONDS)
+    await setting.budgets.renew()
+    assert len(setting.store.asked) == asked

@@ -16,6 +16,7 @@ from sidecar.limiter.limits import AFTER_DEADLINE_SECONDS, Limits
 from sidecar.limits.rules import Refusal
 from sidecar.routing.snapshot import Target, UseCase
 from tests.fakes import core_bundles as bundles
+from tests.fakes.limit_store import MemoryStore, SharedMemory
 from tests.fakes.ports import HandClock, at_rest
 from tests.fakes.spend import DAY, Verdicts, record, report
 
@@ -185,6 +186,7 @@ async def test_a_reload_goes_on_with_what_is_counted() -> None:
     for _ in range(10):
         assert not await setting.admits("2", limited(requests_per_minute=30))
     assert not await setting.admits("2", limited(requests_per_minute=30, tokens_per_minute=10**9))
+    assert await setting.admits("2", limited(tokens_per_minute=10**9))
     await setting.clock.turn(1)
     assert not await setting.admits("2", limited(requests_per_minute=30))
     await setting.clock.turn(1)
@@ -247,6 +249,20 @@ async def test_expected_lengths_are_learned_from_what_providers_counted() -> Non
         setting.limits.settle_money(_with(made, usage=usage))
         setting.limits.settle_money(_with(made, id=f"e{number}", usage=Usage(output_tokens=9_999), estimated=True))
     assert 500 < setting.limits.expect_output("chat", 5000) < 700
+
+
+async def test_a_sidecar_that_ends_leaves_its_places_to_others() -> None:
+    clock = HandClock()
+    shared = SharedMemory(clock)
+    one, two = (Limits(clock=clock, observer=Verdicts(), store=MemoryStore(shared, name)) for name in ("one", "two"))
+    use_case = limited(concurrency=8)
+    for number in range(8):
+        await one.admit(str(number), use_case, None, 1)
+    for number in range(8):
+        one.settle(str(number), 1)
+    await one.close()
+    for number in range(8):
+        await two.admit(str(number), use_case, None, 1)
 
 
 def _with(made: CallRecord, **changes: Any) -> CallRecord:
