@@ -202,14 +202,13 @@ STEPS: Final = (
         """,
         "CREATE INDEX daily_by_day ON daily (day)",
         """
-        CREATE TABLE forgotten ( -- ids of calls that were deleted: they stay booked
+        CREATE TABLE booked ( -- ids that are not booked again
             id $text PRIMARY KEY,
-            day $text NOT NULL, -- of the call
-            until $text NOT NULL -- the day before which it must be known
+            until $text -- the last day of that, once its call is deleted
         ) $by_key
         """,
-        "CREATE INDEX forgotten_by_day ON forgotten (day)",
-        "CREATE INDEX forgotten_by_until ON forgotten (until)",
+        "CREATE INDEX booked_until ON booked (until) WHERE until IS NOT NULL",
+        "INSERT INTO booked (id) SELECT id FROM calls",
         """
         CREATE TABLE controllers ( -- who shares this ledger
             name $text PRIMARY KEY,

@@ -6,13 +6,12 @@ from contextlib import suppress
 from datetime import UTC, date, datetime, timedelta
 from typing import Final
 
-from sqlalchemy import Connection, delete, select
+from sqlalchemy import Connection, delete, select, update
 
 from controller import logs
 from controller.errors import LedgerUnavailable
-from controller.ledger.database import insert_into
 from controller.ledger.store import Ledger
-from controller.ledger.tables import calls, forgotten
+from controller.ledger.tables import booked, calls
 
 REMEMBER: Final = timedelta(days=35)
 """After its call is deleted an id is refused for so long: a controller may be away for a month, and a spool waits."""
@@ -53,31 +52,24 @@ async def _all(ledger: Ledger, some: Callable[[Connection], int]) -> int:
 def delete_some(connection: Connection, *, before: date, today: date) -> int:
     """The oldest calls of days before `before`; how many they were, at most `SOME`."""
     oldest = (
-        select(calls.c.id, calls.c.day)
+        select(calls.c.id)
         .where(calls.c.day < before.isoformat())
         .order_by(calls.c.day, calls.c.at, calls.c.id)
         .limit(SOME)
         .with_for_update(skip_locked=True)  # of two controllers each takes its own
     )
-    found = connection.execute(oldest).all()
-    if found:
+    ids = connection.execute(oldest).scalars().all()
+    if ids:
         until = (today + REMEMBER).isoformat()
-        insert = insert_into(forgotten, connection).on_conflict_do_nothing(index_elements=["id"])
-        connection.execute(insert, [{"id": row.id, "day": row.day, "until": until} for row in found])
-        connection.execute(delete(calls).where(calls.c.id.in_([row.id for row in found])))
-    return len(found)
+        connection.execute(update(booked).where(booked.c.id.in_(ids)).values(until=until))
+        connection.execute(delete(calls).where(calls.c.id.in_(ids)))
+    return len(ids)
 
 
 def forget_some(connection: Connection, *, today: date) -> int:
     """Ids that need not be known any more; how many they were, at most `SOME`."""
-    ids = (
-        select(forgotten.c.id)
-        .where(forgotten.c.until < today.isoformat())
-        .order_by(forgotten.c.id)
-        .limit(SOME)
-        .with_for_update(skip_locked=True)
-    )
-    found = connection.execute(ids).scalars().all()
-    if found:
-        connection.execute(delete(forgotten).where(forgotten.c.id.in_(found)))
-    return len(found)
+    past = select(booked.c.id).where(booked.c.until < today.isoformat()).limit(SOME).with_for_update(skip_locked=True)
+    ids = connection.execute(past).scalars().all()
+    if ids:
+        connection.execute(delete(booked).where(booked.c.id.in_(ids)))
+    return len(ids)

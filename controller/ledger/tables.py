@@ -50,7 +50,7 @@ daily: Final = Table(
     *(Column(name, Usd) for name in AMOUNTS),
 )
 
-forgotten: Final = Table("forgotten", _metadata, *_texts("id", "day", "until"))
+booked: Final = Table("booked", _metadata, *_texts("id", "until"))
 
 controllers: Final = Table(
     "controllers", _metadata, Column("name", Text), Column("live_sidecars", BigInteger), Column("seen", Double)

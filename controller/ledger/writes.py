@@ -10,12 +10,12 @@ from itertools import islice
 from typing import Any, Final, TypeAlias
 
 import msgspec
-from sqlalchemy import Connection, delete, func, select
+from sqlalchemy import Connection, select
 
 from controller.ledger.booking import Entry, Key, day_of, plain, postings_of
 from controller.ledger.database import insert_into
 from controller.ledger.money import usd_add
-from controller.ledger.tables import AMOUNTS, COUNTS, TOKENS, bundles, calls, daily, forgotten
+from controller.ledger.tables import AMOUNTS, COUNTS, TOKENS, booked, bundles, calls, daily
 from schemas.record import CallRecord
 
 MANY: Final = 1000
@@ -80,26 +80,15 @@ def book(connection: Connection, batches: Sequence[Sequence[CallRecord]]) -> Boo
 
 
 def _new(connection: Connection, rows: Sequence[Values]) -> list[Values]:
-    """Those that were not in the books, and are now."""
+    """Those that were not in the books, and are now. Their ids decide: they are known for longer than their calls."""
     if not rows:
         return []
-    insert = insert_into(calls, connection).on_conflict_do_nothing(index_elements=["id"]).returning(calls.c.id)
-    inserted = set(connection.execute(insert, rows).scalars())
-    # Asked after the insert: a call that another controller deletes meanwhile is in one of the two tables for sure.
-    deleted = _deleted(connection, [row for row in rows if row["id"] in inserted])
-    for ids in _by_many(deleted):
-        connection.execute(delete(calls).where(calls.c.id.in_(ids)))
-    return [row for row in rows if row["id"] in inserted and row["id"] not in deleted]
-
-
-def _deleted(connection: Connection, rows: Sequence[Values]) -> set[str]:
-    """Ids that were booked once, and whose calls retention has deleted since."""
-    last_day = connection.execute(select(func.max(forgotten.c.day))).scalar()
-    known: set[str] = set()
-    if last_day is not None:
-        for ids in _by_many(row["id"] for row in rows if row["day"] <= last_day):
-            known.update(connection.execute(select(forgotten.c.id).where(forgotten.c.id.in_(ids))).scalars())
-    return known
+    insert = insert_into(booked, connection).on_conflict_do_nothing(index_elements=["id"]).returning(booked.c.id)
+    inserted = set(connection.execute(insert, [{"id": row["id"]} for row in rows]).scalars())
+    new = [row for row in rows if row["id"] in inserted]
+    if new:
+        connection.execute(calls.insert(), new)
+    return new
 
 
 def _add_to_days(connection: Connection, sums: Mapping[Key, Entry]) -> None:

@@ -8,7 +8,7 @@ from sqlalchemy import func, select
 from controller.ledger.query import Question, ask
 from controller.ledger.retention import REMEMBER, SOME, delete_all, delete_some, forget_some
 from controller.ledger.store import Ledger
-from controller.ledger.tables import calls, forgotten
+from controller.ledger.tables import booked, calls
 from schemas.record import CallRecord
 
 MakeRecord = Callable[..., CallRecord]
@@ -21,7 +21,7 @@ def at(day: date) -> str:
     return f"{day}T10:00:00.000Z"
 
 
-def booked(ledger: Ledger) -> list[str]:
+def kept(ledger: Ledger) -> list[str]:
     return sorted(ledger.read(lambda connection: connection.execute(select(calls.c.id)).scalars().all()))
 
 
@@ -35,10 +35,10 @@ async def test_old_calls_go_their_sums_stay_and_their_ids_are_known(ledger: Ledg
     await ledger.book(records)
     before = summed(ledger)
     await delete_all(ledger, 3, TODAY)
-    assert booked(ledger) == ["call-0", "call-1", "call-2", "call-3"]
+    assert kept(ledger) == ["call-0", "call-1", "call-2", "call-3"]
     again = await ledger.book([*records, make_record(9, at=at(TODAY - timedelta(days=9)))])
     assert (again.booked, again.known) == (1, 6)
-    assert "call-4" not in booked(ledger)
+    assert "call-4" not in kept(ledger)
     assert summed(ledger) == (before[0] + 1, before[1] + Decimal("0.0012"))
 
 
@@ -49,13 +49,13 @@ async def test_an_id_is_known_for_35_days_after_its_call_is_gone(ledger: Ledger,
     await delete_all(ledger, 3, TODAY + REMEMBER)
     assert (await ledger.book([old])).known == 1
     await delete_all(ledger, 3, TODAY + REMEMBER + timedelta(days=1))
-    assert ledger.read(lambda connection: connection.execute(select(func.count()).select_from(forgotten)).scalar()) == 0
+    assert ledger.read(lambda connection: connection.execute(select(func.count()).select_from(booked)).scalar()) == 0
 
 
 async def test_with_no_bound_every_call_stays(ledger: Ledger, make_record: MakeRecord) -> None:
     await ledger.book([make_record(1, at=at(date(2001, 1, 1)))])
     await delete_all(ledger, None, TODAY)
-    assert booked(ledger) == ["call-1"]
+    assert kept(ledger) == ["call-1"]
 
 
 async def test_it_goes_in_small_steps_the_oldest_first(ledger: Ledger, make_record: MakeRecord) -> None:
@@ -64,7 +64,7 @@ async def test_it_goes_in_small_steps_the_oldest_first(ledger: Ledger, make_reco
     for left in (SOME, 1, 0):
         done = ledger.write(lambda connection: delete_some(connection, before=TODAY, today=TODAY))
         assert done == left
-        assert f"call-{SOME}" not in booked(ledger)
+        assert f"call-{SOME}" not in kept(ledger)
     later = TODAY + timedelta(days=36)
     assert [ledger.write(lambda connection: forget_some(connection, today=later)) for _ in range(3)] == [SOME, 1, 0]
 
@@ -81,5 +81,5 @@ async def test_two_controllers_delete_and_book_the_same_calls_at_once(
 
     _, _, new = await asyncio.gather(*(delete_all(ledger, 3, TODAY) for ledger in ledgers), book_again())
     assert new == 0
-    assert booked(ledgers[0]) == []
+    assert kept(ledgers[0]) == []
     assert summed(ledgers[0])[0] == 300
