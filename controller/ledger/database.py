@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 BUSY_SECONDS: Final = 10
 """Another process, such as a backup, may hold SQLite's file for so long."""
+OLDEST_SQLITE: Final = (3, 35)
+"""RETURNING."""
 CONNECTIONS: Final = 5
 POSTGRESQL_SCHEMES: Final = ("postgresql://", "postgres://")
 PATIENCE: Final[Mapping[str, str]] = MappingProxyType(
@@ -76,7 +78,12 @@ def database_at(url: str | None, default: Path) -> Database:
 def sqlite_at(path: Path) -> Database:
     """A receipt promises that a batch survives a power cut: in WAL mode only `synchronous=FULL` syncs each commit
     (sqlite.org/pragma.html#pragma_synchronous).
+
+    Raises:
+        CannotStart: this Python's SQLite is too old.
     """
+    if sqlite3.sqlite_version_info < OLDEST_SQLITE:
+        raise CannotStart(f"the ledger needs SQLite 3.35 or newer; this Python has {sqlite3.sqlite_version}")
 
     def write() -> sqlite3.Connection:
         connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=BUSY_SECONDS)
@@ -126,8 +133,12 @@ def postgresql_at(url: str) -> Database:
         raise CannotStart("--database-url needs PostgreSQL's driver: pip install 'pointsman[postgres]'") from error
     try:
         given = conninfo_to_dict(url)
-    except psycopg.Error as error:
-        raise CannotStart(f"--database-url: {str(error).replace(url, 'the URL').strip()}") from None
+    except psycopg.Error:
+        # Its own words may quote a part of the password.
+        raise CannotStart(
+            "--database-url is no URL that PostgreSQL reads; right is postgresql://user:password@host/database, "
+            "with special characters percent-encoded"
+        ) from None
     options: dict[str, Any] = {**PATIENCE, **given}
 
     def connect() -> "psycopg.Connection[Any]":

@@ -125,7 +125,7 @@ class Ledger:
             self._waiting.put_nowait("look")
 
     def read(self, look: Callable[[Connection], T]) -> T:
-        """What `look` finds, in one transaction that sees one state. Raises `LedgerUnavailable`."""
+        """What `look` finds, beside the writer, of what is committed. Raises `LedgerUnavailable`."""
         return self._within(self.database.reading, look)
 
     def write(self, work: Callable[[Connection], T]) -> T:
@@ -172,7 +172,7 @@ class Ledger:
         except CannotMigrate as error:
             self.database.close()
             raise CannotStart(f"the ledger {self.database.place} {error}") from error
-        except LedgerUnavailable as error:
+        except (LedgerUnavailable, OSError) as error:
             if not self.database.is_shared:
                 self.database.close()
                 raise CannotStart(f"cannot open the ledger {self.database.place}: {error}") from error
