@@ -109,7 +109,8 @@ class _Sum:
         self._total = Decimal(0)
 
     def step(self, amount: str) -> None:
-        self._total = EXACT.add(self._total, Decimal(amount))
+        if amount != "0":  # most calls waste nothing
+            self._total = EXACT.add(self._total, Decimal(amount))
 
     def finalize(self) -> str:
         return stored(self._total)

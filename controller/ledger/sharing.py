@@ -46,3 +46,8 @@ def tell_and_ask_alive(connection: Connection, name: str, live_sidecars: int) ->
         controllers.c.name != name, controllers.c.seen >= now - ALIVE_SECONDS
     )
     return int(connection.execute(others).scalar_one())
+
+
+def leave(connection: Connection, name: str) -> None:
+    """This controller's sidecars turn to another one, which counts them."""
+    connection.execute(delete(controllers).where(controllers.c.name == name))

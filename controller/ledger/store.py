@@ -22,7 +22,7 @@ from controller import logs
 from controller.errors import CannotStart, LedgerBusy, LedgerUnavailable
 from controller.ledger.database import Database, is_away
 from controller.ledger.migrations import CannotMigrate, migrate
-from controller.ledger.sharing import read_spend, tell_and_ask_alive
+from controller.ledger.sharing import leave, read_spend, tell_and_ask_alive
 from controller.ledger.spend import MONTH, SpendBook
 from controller.ledger.writes import Booking, Origin, book, keep_origins
 from schemas.bundle import Bundle, digest_of, encode_bundle
@@ -89,6 +89,7 @@ class Ledger:
         self._origins: dict[str, Origin] = {}
         """Not yet written."""
         self._is_open = False
+        self._spend_is_known = False
         self._trouble = ""
         self._open_or_wait()
         self._writer = threading.Thread(target=self._write, name="ledger")
@@ -138,7 +139,7 @@ class Ledger:
 
     def spend(self) -> FleetSpend:
         """All that is booked by now. Raises `LedgerUnavailable`: it was never read."""
-        if not self._is_open:
+        if not self._spend_is_known:
             raise LedgerUnavailable(self._trouble or "the ledger was not read yet")
         now = datetime.fromtimestamp(self._now(), UTC)
         day = now.date().isoformat()
@@ -161,6 +162,9 @@ class Ledger:
         """Books what waits, then closes."""
         self._waiting.put("close")
         self._writer.join()
+        if self.database.is_shared:
+            with suppress(LedgerUnavailable):
+                self.write(lambda connection: leave(connection, self._name))
         self.database.close()
 
     def _today(self) -> date:
@@ -200,7 +204,7 @@ class Ledger:
 
         alive = self._within(self.database.writing, look)
         with self._lock:
-            self._spend, self._others_alive = fresh, alive
+            self._spend, self._others_alive, self._spend_is_known = fresh, alive, True
 
     def _within(self, engine: Engine, work: Callable[[Connection], T]) -> T:
         """One transaction. Raises `LedgerUnavailable`, or what `work` raised that is not the database's trouble."""
@@ -288,7 +292,11 @@ class Ledger:
             keep_origins(connection, origins.values())
             return book(connection, [batch.records for batch in batches])
 
-        booking = self._within(self.database.writing, write)
+        try:
+            booking = self._within(self.database.writing, write)
+        except LedgerUnavailable:
+            self._is_open = False  # whether it was committed, and what comes back, is not known: read anew
+            raise
         with self._lock:
             self._origins = {digest: origin for digest, origin in self._origins.items() if digest not in origins}
             self._spend.add(booking.sums)

@@ -1,3 +1,4 @@
+import asyncio
 from collections.abc import Callable
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -94,6 +95,8 @@ async def test_controllers_of_one_ledger_learn_each_other_s_spend_and_sidecars(
     for ledger in (one, other):
         eventually(lambda ledger=ledger: spent(ledger.spend()) == {"support": ("0.75", "0.75")})
         eventually(lambda ledger=ledger: ledger.spend().live_sidecars == 7)
+    await asyncio.to_thread(other.close)
+    eventually(lambda: one.spend().live_sidecars == 2)
 
 
 def test_what_nobody_asks_for_any_more_is_forgotten() -> None:
