@@ -23,9 +23,9 @@ class FleetSpend(msgspec.Struct, frozen=True):
     day: str
     """UTC."""
     at: str
-    """When the controller said so: RFC 3339, UTC."""
+    """When the controller said so: RFC 3339, UTC. Of two the later one counts, in whatever order they come."""
     use_cases: dict[str, UseCaseSpend]
-    """Those that have spent something this month."""
+    """Those that have spent something this month; who is not named has spent nothing."""
     callers: dict[str, CallerSpend]
     live_sidecars: int
     """Sidecars that some controller of this ledger has heard of within 30 s."""
