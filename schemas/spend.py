@@ -1,27 +1,31 @@
-"""What the whole fleet has spent, as the controller has it in its books: what every sidecar adds its own to."""
+"""What the fleet has spent, as the ledger knows it: what sidecars hold their ceilings against."""
+
+from decimal import Decimal
 
 import msgspec
 
-from schemas.record import Usd
-
 
 class UseCaseSpend(msgspec.Struct, frozen=True):
-    per_day: Usd
-    per_month: Usd
+    per_day: Decimal
+    """US dollars so far on that day, UTC: cost of answers and of attempts that gave none."""
+    per_month: Decimal
+    """US dollars so far in that day's month, UTC."""
 
 
 class CallerSpend(msgspec.Struct, frozen=True):
-    per_month: Usd
+    per_month: Decimal
+    """US dollars so far in that day's month, UTC."""
 
 
 class FleetSpend(msgspec.Struct, frozen=True):
-    """One reading of the ledger. What is not named in it has spent nothing."""
+    """The answer of `GET /v1/spend`, and a part of every `UsageReceipt`: all that is booked by then, nothing else."""
 
     day: str
-    """ISO date (UTC) of `per_day`; its month is that of `per_month`."""
+    """UTC."""
     at: str
-    """When the ledger was read: RFC 3339, UTC. Of two readings the later one counts, in whatever order they come."""
+    """When the controller said so: RFC 3339, UTC. Of two the later one counts, in whatever order they come."""
     use_cases: dict[str, UseCaseSpend]
+    """Those that have spent something this month; who is not named has spent nothing."""
     callers: dict[str, CallerSpend]
     live_sidecars: int
-    """How many sidecars share the fleet's limits."""
+    """Sidecars that some controller of this ledger has heard of within 30 s."""
