@@ -17,6 +17,7 @@ from sidecar.canonical.request import ChatRequest, Message, Text
 from sidecar.dialects.fitting import fitted
 from sidecar.dialects.resumable import Resumable
 from sidecar.errors import CannotCarry, DeadlineExceeded, UpstreamError
+from sidecar.limiter.limits import Limits
 from sidecar.routing.plan import Planned
 
 RESUME = "resume"
@@ -25,11 +26,12 @@ RESUME = "resume"
 class Resuming:
     """Of one call's stream."""
 
-    def __init__(self, call: Call, tap: Resumable, books: Bookkeeper, attempts: Attempts) -> None:
+    def __init__(self, call: Call, tap: Resumable, books: Bookkeeper, attempts: Attempts, limits: Limits) -> None:
         self._call = call
         self._tap = tap
         self._books = books
         self._attempts = attempts
+        self._limits = limits
 
     async def go_on(self, broken: Attempt, error: UpstreamError) -> tuple[Attempt, WonStream] | None:
         """The attempt that goes on, with its first content in hand; None where none does. `broken` is not noted."""
@@ -41,6 +43,8 @@ class Resuming:
         for planned in self._candidates(broken):
             if call.started >= call.plan.use_case.retry.max_attempts:
                 return None
+            if await self._limits.take(call.inbound.id, planned.target, call.tokens_reserved) is not None:
+                continue
             attempt = self._books.start(call, planned)
             try:
                 return attempt, await self._ask(attempt, request)

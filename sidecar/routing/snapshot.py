@@ -133,6 +133,8 @@ class UseCase:
     limits: Limits | None
     headers_watched: frozenset[str]
     """Header names that some rule looks at."""
+    limited_targets: tuple[Target, ...]
+    """Targets of any of its chains whose provider or model has a limit."""
     follows_conversations: bool
     """It matters which conversation a call belongs to."""
 
@@ -207,6 +209,7 @@ def _use_case(name: str, document: UseCaseDocument, targets: Mapping[str, tuple[
     ceiling = document.ceiling
     main = chain(document.chain, document.split, document.canary)
     rules = tuple(Rule(compile_when(rule.when), chain(rule.chain, rule.split)) for rule in document.rules)
+    cheaper = chain(ceiling.then) if ceiling is not None and ceiling.then else None
     return UseCase(
         name=name,
         owner=document.owner,
@@ -218,7 +221,7 @@ def _use_case(name: str, document: UseCaseDocument, targets: Mapping[str, tuple[
             per_request=ceiling.per_request,
             per_day=ceiling.per_day,
             per_month=ceiling.per_month,
-            then=chain(ceiling.then) if ceiling.then else None,
+            then=cheaper,
             hard=ceiling.hard,
             on_store_error=ceiling.on_store_error,
         ),
@@ -232,8 +235,19 @@ def _use_case(name: str, document: UseCaseDocument, targets: Mapping[str, tuple[
         resume=document.resume,
         limits=document.limits,
         headers_watched=frozenset(header.lower() for rule in document.rules for header in rule.when.header),
+        limited_targets=_limited((main, *(rule.chain for rule in rules), *([] if cheaper is None else [cheaper]))),
         follows_conversations=document.sticky or any(made.arms for made in (main, *(rule.chain for rule in rules))),
     )
+
+
+def _limited(chains: Iterable[Chain]) -> tuple[Target, ...]:
+    known = (
+        target
+        for made in chains
+        for targets in (made.targets, *(arm.targets for arm in made.arms))
+        for target in targets
+    )
+    return tuple(dict.fromkeys(target for target in known if target.limits is not None or target.endpoint.limits))
 
 
 def _chain(
