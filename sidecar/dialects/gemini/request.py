@@ -2,34 +2,22 @@
 ai.google.dev/api/generate-content).
 """
 
-from collections.abc import Iterator, Mapping, Sequence
-from itertools import groupby
-from typing import Literal
+from collections.abc import Iterator, Mapping
 
 import msgspec
 
 from sidecar.canonical.request import (
-    AnyPart,
     ChatRequest,
     Effort,
-    Message,
     OutputFormat,
     ReasoningRequest,
-    Text,
-    Tool,
-    ToolCall,
-    ToolChoice,
-    ToolResult,
 )
 from sidecar.dialects.base import Encoded, Envelope
 from sidecar.dialects.gemini.fields import Fields
-from sidecar.dialects.gemini.parts import decode_part, decode_result, encode_parts
-from sidecar.dialects.gemini.response import on_one_line
 from sidecar.dialects.gemini.schema import to_json_schema
+from sidecar.dialects.gemini.tools import decode_choice, decode_tools, encode_choice, encode_tool
+from sidecar.dialects.gemini.turns import Conversation, decode_system, encode_contents, encode_system, is_system
 from sidecar.errors import CannotCarry, MalformedRequest
-
-NO_PARAMETERS: Mapping[str, object] = {"type": "object", "properties": {}}
-"""What a function without a schema is taken to have."""
 
 MAX_STOP_SEQUENCES = 5
 """ai.google.dev/api/generate-content, `stopSequences`."""
@@ -75,14 +63,14 @@ def decode_request(envelope: Envelope) -> ChatRequest:
     lost: list[str] = []
     config = fields.fields("generationConfig") or Fields({}, "generationConfig")
     _refuse_other_modalities(config)
-    choice, allowed = _decode_choice(fields, lost)
-    tools = tuple(_decode_tools(fields, lost))
+    choice, allowed = decode_choice(fields, lost)
+    tools = tuple(decode_tools(fields, lost))
     lost += [f"generationConfig.{name}" for name in config.names() if name not in _CONFIG_READ]
     extra = {name: fields.anything(name) for name in fields.names() if name not in _READ}
     tier = fields.text("serviceTier")
     return ChatRequest(
         model=envelope.model,
-        messages=(*_decode_system(fields, lost), *_Conversation(lost).messages(fields)),
+        messages=(*decode_system(fields, lost), *Conversation(lost).messages(fields)),
         tools=tools if allowed is None else tuple(tool for tool in tools if tool.name in allowed),
         tool_choice=choice,
         output=_decode_output(config),
@@ -121,129 +109,6 @@ def _decode_choices(config: Fields) -> int:
     return count or 1
 
 
-def _decode_system(fields: Fields, lost: list[str]) -> Iterator[Message]:
-    system = fields.fields("systemInstruction")
-    if system is not None:
-        parts = [decode_part(part, lost) for part in system.each("parts")]
-        if any(not isinstance(part, Text | None) for part in parts):
-            raise CannotCarry("a system instruction that is more than text")
-        if kept := tuple(part for part in parts if part is not None):
-            yield Message("system", kept)
-
-
-class _Conversation:
-    """Turns, and which calls wait for their result: without ids, results answer calls of their name in order."""
-
-    def __init__(self, lost: list[str]) -> None:
-        self._lost = lost
-        self._calls = 0
-        self._waiting: list[ToolCall] = []
-
-    def messages(self, fields: Fields) -> Iterator[Message]:
-        for content in fields.each("contents"):
-            role = content.text("role") or "user"
-            if role not in ("user", "model", "function"):
-                raise MalformedRequest(f"`{content.where}.role` must be user or model")
-            parts = [kept for part in content.each("parts") if (kept := self._part(part)) is not None]
-            if role == "model":
-                if any(isinstance(part, ToolResult) for part in parts):
-                    raise MalformedRequest(f"`{content.where}`: a functionResponse is not the model's to give")
-                yield Message("assistant", tuple(parts))
-                continue
-            if any(isinstance(part, ToolCall) for part in parts):
-                raise MalformedRequest(f"`{content.where}`: a functionCall is the model's to make")
-            for is_result, run in groupby(parts, lambda part: isinstance(part, ToolResult)):
-                yield Message("tool" if is_result else "user", tuple(run))
-            if not parts:
-                yield Message("user", ())
-
-    def _part(self, part: Fields) -> AnyPart | None:
-        call, response = part.fields("functionCall"), part.fields("functionResponse")
-        if call is None and response is None:
-            return decode_part(part, self._lost)
-        decode_part(part, self._lost)  # names what is lost beside the call
-        return self._call(call) if call is not None else None if response is None else self._result(response)
-
-    def _call(self, call: Fields) -> ToolCall:
-        name = call.text("name")
-        if not name:
-            raise MalformedRequest(f"`{call.where}.name` is missing")
-        if "partialArgs" in call:
-            raise CannotCarry("a function call in pieces")
-        call.object("args")
-        arguments = on_one_line(call.raw("args") or b"{}")
-        made = ToolCall(id=call.text("id") or f"call_{self._calls}", name=name, arguments=arguments)
-        self._calls += 1
-        self._waiting.append(made)
-        return made
-
-    def _result(self, response: Fields) -> ToolResult:
-        name, given = response.text("name"), response.text("id")
-        if not name and not given:
-            raise MalformedRequest(f"`{response.where}.name` is missing: name the function that this answers")
-        for call in self._waiting:
-            if call.id == given or (not given and call.name == name):
-                self._waiting.remove(call)
-                return decode_result(response, call.id, self._lost)
-        raise MalformedRequest(f"`{response.where}` answers no functionCall that came before it")
-
-
-def _decode_tools(fields: Fields, lost: list[str]) -> Iterator[Tool]:
-    for tool in fields.each("tools"):
-        for name in tool.names():
-            if name != "functionDeclarations":
-                raise CannotCarry(f"Google's own tool `{name}`")
-        for function in tool.each("functionDeclarations"):
-            yield _decode_function(function, lost)
-
-
-_FUNCTION_READ = frozenset({"name", "description", "parameters", "parametersJsonSchema"})
-
-
-def _decode_function(function: Fields, lost: list[str]) -> Tool:
-    name = function.text("name")
-    if not name:
-        raise MalformedRequest(f"`{function.where}.name` is missing")
-    lost += [f"tools.functionDeclarations.{each}" for each in function.names() if each not in _FUNCTION_READ]
-    parameters = function.object("parametersJsonSchema")
-    if parameters is None and (schema := function.object("parameters")) is not None:
-        parameters = to_json_schema(schema)
-    return Tool(
-        name=name,
-        description=function.text("description"),
-        parameters=dict(NO_PARAMETERS) if parameters is None else parameters,
-    )
-
-
-def _decode_choice(fields: Fields, lost: list[str]) -> tuple[ToolChoice | None, frozenset[str] | None]:
-    """The choice, and the names that it narrows the tools down to."""
-    tool_config = fields.fields("toolConfig")
-    if tool_config is None:
-        return None, None
-    lost += [f"toolConfig.{name}" for name in tool_config.names() if name != "functionCallingConfig"]
-    calling = tool_config.fields("functionCallingConfig")
-    if calling is None:
-        return None, None
-    if calling.flag("streamFunctionCallArguments"):
-        lost.append("toolConfig.functionCallingConfig.streamFunctionCallArguments")
-    names = calling.texts("allowedFunctionNames")
-    allowed = frozenset(names) if names else None
-    match (calling.text("mode") or "AUTO").upper():
-        case "AUTO" | "MODE_UNSPECIFIED":
-            return ToolChoice("auto"), None
-        case "NONE":
-            return ToolChoice("none"), None
-        case "ANY" if len(names) == 1:
-            return ToolChoice("one", names[0]), None
-        case "ANY":
-            return ToolChoice("required"), allowed
-        case "VALIDATED":
-            return ToolChoice("auto"), allowed
-        case _:
-            where = "toolConfig.functionCallingConfig.mode"
-            raise MalformedRequest(f"`{where}` must be AUTO, ANY, NONE or VALIDATED")
-
-
 def _decode_output(config: Fields) -> OutputFormat | None:
     schema = config.object("responseJsonSchema")
     if schema is None and (google := config.object("responseSchema")) is not None:
@@ -278,12 +143,6 @@ def _decode_thinking(config: Fields, lost: list[str]) -> ReasoningRequest | None
 
 # From the canonical form
 
-_MODES: Mapping[Literal["auto", "none", "required", "one"], str] = {
-    "auto": "AUTO",
-    "none": "NONE",
-    "required": "ANY",
-    "one": "ANY",
-}
 _TIERS_OUT = {"default": "standard", "standard_only": "standard", "flex": "flex", "priority": "priority"}
 _KNOBS_WITHOUT_A_PLACE = ("user", "metadata")
 
@@ -296,16 +155,16 @@ def encode_request(request: ChatRequest, model: str, max_output_tokens: int) -> 
     """
     dropped: list[str] = []
     names: dict[str, str] = {}
-    system = [part for turn in request.messages if _is_system(turn) for part in _encode_system(turn, dropped)]
-    contents = _encode_contents([turn for turn in request.messages if not _is_system(turn)], names, dropped)
+    system = [part for turn in request.messages if is_system(turn) for part in encode_system(turn, dropped)]
+    contents = encode_contents([turn for turn in request.messages if not is_system(turn)], names, dropped)
     if not contents:
         raise CannotCarry("no message besides the system's")
     body: dict[str, object] = {"contents": contents}
     if system:
         body["systemInstruction"] = {"parts": system}
     if request.tools:
-        body["tools"] = [{"functionDeclarations": [_encode_tool(tool, dropped) for tool in request.tools]}]
-    if (calling := _encode_choice(request, dropped)) is not None:
+        body["tools"] = [{"functionDeclarations": [encode_tool(tool, dropped) for tool in request.tools]}]
+    if (calling := encode_choice(request, dropped)) is not None:
         body["toolConfig"] = {"functionCallingConfig": calling}
     config = {
         name: value for name, value in _config(request, max_output_tokens, dropped) if value not in (None, (), [])
@@ -319,60 +178,6 @@ def encode_request(request: ChatRequest, model: str, max_output_tokens: int) -> 
     dropped += [name for name in _KNOBS_WITHOUT_A_PLACE if getattr(request, name) not in (None, {})]
     dropped += request.extra
     return Encoded(body=msgspec.json.encode(body), dropped=tuple(dict.fromkeys(dropped)))
-
-
-def _is_system(turn: Message) -> bool:
-    return turn.role in ("system", "developer")
-
-
-def _encode_system(turn: Message, dropped: list[str]) -> list[dict[str, object]]:
-    if any(not isinstance(part, Text) for part in turn.parts):
-        raise CannotCarry("a system message that is more than text")
-    if turn.name is not None:
-        dropped.append("messages.name")
-    return encode_parts(turn.parts, {}, dropped)
-
-
-def _encode_contents(turns: Sequence[Message], names: dict[str, str], dropped: list[str]) -> list[dict[str, object]]:
-    """Turns alternate between the user and the model; results of tools are the user's to give, and those of parallel
-    calls stand together (ai.google.dev/gemini-api/docs/function-calling)."""
-    contents: list[dict[str, object]] = []
-    for role, run in groupby(turns, lambda turn: "model" if turn.role == "assistant" else "user"):
-        parts: list[dict[str, object]] = []
-        for turn in run:
-            if turn.name is not None:
-                dropped.append("messages.name")
-            parts += encode_parts(turn.parts, names, dropped)
-        if parts:
-            contents.append({"role": role, "parts": parts})
-    return contents
-
-
-def _encode_tool(tool: Tool, dropped: list[str]) -> dict[str, object]:
-    if tool.strict:
-        dropped.append("tools.strict")
-    if tool.cache_ttl is not None:
-        dropped.append("cache_control")
-    function: dict[str, object] = {"name": tool.name}
-    if tool.description is not None:
-        function["description"] = tool.description
-    if tool.parameters != NO_PARAMETERS:
-        function["parametersJsonSchema"] = tool.parameters
-    return function
-
-
-def _encode_choice(request: ChatRequest, dropped: list[str]) -> dict[str, object] | None:
-    if request.parallel_tool_calls is False and request.tools:
-        dropped.append("parallel_tool_calls")
-    choice = request.tool_choice
-    if choice is None:
-        return None
-    if not request.tools:
-        if choice.mode not in ("auto", "none"):
-            dropped.append("tool_choice")
-        return None
-    calling: dict[str, object] = {"mode": _MODES[choice.mode]}
-    return calling | {"allowedFunctionNames": [choice.name]} if choice.mode == "one" else calling
 
 
 def _config(request: ChatRequest, largest: int, dropped: list[str]) -> Iterator[tuple[str, object]]:

@@ -1,17 +1,16 @@
 """A request on its way through: what routing needs of it, and the same body with the target's name of the model."""
 
 from collections.abc import Mapping
-from typing import Any, TypeVar
+from typing import Any
 
 import msgspec
 
 from schemas.bundle import Capability
 from sidecar.dialects.base import BODY_ALONE, Envelope, InPath
 from sidecar.dialects.estimate import BYTES_PER_TOKEN, estimate_tokens, is_inline
+from sidecar.dialects.openai_responses.fields import is_given, read_field
 from sidecar.dialects.openai_responses.reasoning import FOREIGN, SEALED, is_foreign
 from sidecar.errors import MalformedRequest
-
-T = TypeVar("T")
 
 _TOP_LEVEL = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _MEDIA_HINTS = (b'"input_image"', b'"input_file"')
@@ -119,21 +118,6 @@ def _top_level(body: bytes) -> dict[str, msgspec.Raw]:
         raise MalformedRequest(f"the body is not valid JSON: {error}") from error
     except RecursionError as error:
         raise MalformedRequest("the body is nested too deeply") from error
-
-
-def read_field(fields: Mapping[str, msgspec.Raw], name: str, kind: type[T], wanted: str) -> T | None:
-    """A field that may be missing or null."""
-    raw = fields.get(name)
-    if raw is None:
-        return None
-    try:
-        return msgspec.json.decode(raw, type=kind | None)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise MalformedRequest(f"`{name}` must be {wanted}") from error
-
-
-def is_given(fields: Mapping[str, msgspec.Raw], name: str) -> bool:
-    return name in fields and bytes(fields[name]) != b"null"
 
 
 def _model(fields: Mapping[str, msgspec.Raw]) -> str:
