@@ -269,7 +269,7 @@ class Pipeline:
         if target.dialect == dialect.name:
             return Encoded(dialect.forward(call.envelope, target.name))
         request = dialect.decode_request(call.envelope)
-        return call.inbound.dialect_at(target).encode_request(request, target.name, target.max_output_tokens)
+        return call.inbound.dialect_at(target).encode_request(request, target.traits)
 
     def _tap(self, call: Call, planned: Planned) -> Tap:
         target, dialect, envelope = planned.target, call.inbound.dialect, call.envelope

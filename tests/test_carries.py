@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 
 import sidecar.dialects
+from sidecar.canonical.model import ModelTraits
 from sidecar.canonical.request import (
     AnyPart,
     Audio,
@@ -133,7 +134,7 @@ FEATURES: Mapping[str, Feature] = {
 
 def verdict(dialect: TargetDialect, feature: Feature) -> str:
     try:
-        encoded = dialect.encode_request(feature(BASE), TARGET, 64_000)
+        encoded = dialect.encode_request(feature(BASE), ModelTraits(TARGET, 64_000))
     except CannotCarry:
         return "**refused**"
     if encoded.dropped:
@@ -148,7 +149,7 @@ def verdict(dialect: TargetDialect, feature: Feature) -> str:
 
 
 def decoded(dialect: Dialect, request: ChatRequest) -> ChatRequest:
-    encoded = dialect.encode_request(request, TARGET, 64_000)
+    encoded = dialect.encode_request(request, ModelTraits(TARGET, 64_000))
     return dialect.decode_request(dialect.open(encoded.body, InPath(model=TARGET)))
 
 

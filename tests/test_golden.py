@@ -17,6 +17,7 @@ import pytest
 
 from schemas.record import Usage
 from sidecar.canonical.events import AnyEvent, Ended, Failed, UsageReported, collect
+from sidecar.canonical.model import ModelTraits
 from sidecar.dialects.base import Dialect, Envelope, InPath, TargetDialect
 from sidecar.dialects.registry import DIALECTS, TARGETS
 from sidecar.errors import GatewayError, UpstreamError, code_of
@@ -111,7 +112,7 @@ def test_request_in_another_dialect(path: Path, dialect: Dialect) -> None:
 def request_to(other: TargetDialect, dialect: Dialect, path: Path) -> dict[str, object]:
     try:
         request = dialect.decode_request(opened(dialect, path))
-        encoded = other.encode_request(request, TARGET, MAX_OUTPUT_TOKENS)
+        encoded = other.encode_request(request, ModelTraits(TARGET, MAX_OUTPUT_TOKENS))
     except GatewayError as error:
         return refusal(error)
     if isinstance(other, Dialect):

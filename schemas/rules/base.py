@@ -8,9 +8,9 @@ from typing import Annotated, Any
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
-from schemas.bundle import Capability, DialectName
+from schemas.bundle import Capability, DialectName, Effort, Knob, ServerToolName
 
-__all__ = ["Capability", "DialectName"]
+__all__ = ["Capability", "DialectName", "Effort", "Knob", "ServerToolName"]
 
 
 class Rules(BaseModel):

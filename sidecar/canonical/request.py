@@ -5,10 +5,10 @@ from typing import Literal
 
 import msgspec
 
+from schemas.bundle import Effort
+
 Role = Literal["system", "developer", "user", "assistant", "tool"]
 """`tool` messages hold `ToolResult` parts only, and those stand nowhere else."""
-
-Effort = Literal["none", "minimal", "low", "medium", "high", "xhigh", "max"]
 
 
 class Part(msgspec.Struct, frozen=True, gc=False, kw_only=True):

@@ -19,6 +19,7 @@ from schemas.bundle import (
     Timeouts,
 )
 from schemas.bundle import UseCase as UseCaseDocument
+from sidecar.canonical.model import ModelTraits
 from sidecar.routing.matching import Condition, compile_when, glob
 
 
@@ -36,6 +37,8 @@ class Target:
     capabilities: frozenset[Capability]
     context_window: int
     max_output_tokens: int
+    traits: ModelTraits
+    """What a request that is translated must heed."""
     prices: tuple[Price, ...]
     """Newest first."""
     key: str
@@ -152,6 +155,13 @@ def _target(bundle: Bundle, model: str, door: int) -> Target:
         capabilities=frozenset(entry.capabilities),
         context_window=entry.context_window,
         max_output_tokens=entry.max_output_tokens,
+        traits=ModelTraits(
+            name=served.name,
+            max_output_tokens=entry.max_output_tokens,
+            refuses=frozenset(entry.refuses),
+            efforts=entry.efforts,
+            server_tools=frozenset(entry.server_tools),
+        ),
         prices=served.prices,
         key=f"{model}@{served.provider}",
     )

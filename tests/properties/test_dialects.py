@@ -31,6 +31,7 @@ from sidecar.canonical.events import (
     UsageReported,
     collect,
 )
+from sidecar.canonical.model import ModelTraits
 from sidecar.canonical.request import (
     AnyPart,
     ChatRequest,
@@ -254,7 +255,7 @@ def requests(draw: st.DrawFn, dialect: str) -> ChatRequest:
 def test_a_request_comes_back_as_it_went_out(name: str, data: st.DataObject) -> None:
     dialect = DIALECTS[name]  # type: ignore[index]
     request = data.draw(requests(name))
-    encoded = dialect.encode_request(request, request.model, 8_000)
+    encoded = dialect.encode_request(request, ModelTraits(request.model, 8_000))
     assert encoded.dropped == ()
     assert dialect.decode_request(dialect.open(encoded.body, InPath(request.model, request.stream))) == request
 
@@ -266,7 +267,7 @@ def test_a_request_passes_on_with_its_own_bytes(name: str, data: st.DataObject) 
     """Also where a message or a tool has a field called `model` as well."""
     dialect = DIALECTS[name]  # type: ignore[index]
     request = data.draw(requests(name))
-    body = dialect.encode_request(request, request.model, 8_000).body
+    body = dialect.encode_request(request, ModelTraits(request.model, 8_000)).body
     sent = json.loads(body) | {"other": {"model": request.model}}
     spaced = json.dumps(sent, indent=data.draw(st.none() | st.integers(0, 2))).encode()
     envelope = dialect.open(spaced, InPath(request.model, request.stream))

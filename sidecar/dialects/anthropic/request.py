@@ -7,9 +7,10 @@ from collections.abc import Mapping, Sequence
 
 import msgspec
 
+from schemas.bundle import Effort, Knob
+from sidecar.canonical.model import ModelTraits
 from sidecar.canonical.request import (
     ChatRequest,
-    Effort,
     OutputFormat,
     ReasoningRequest,
     ToolChoice,
@@ -46,6 +47,7 @@ from sidecar.dialects.anthropic.tools import (
 )
 from sidecar.dialects.anthropic.turns import WireMessage, decode_messages, decode_system, encode_messages, split_system
 from sidecar.dialects.base import Encoded, Envelope
+from sidecar.dialects.fitting import fit
 from sidecar.errors import CannotCarry, MalformedRequest
 
 
@@ -149,14 +151,19 @@ def _decode_reasoning(thinking: Thinking | None, word: str | None, lost: list[st
 _TIERS = {"auto": "auto", "standard_only": "standard_only", "default": "standard_only"}
 """OpenAI's `default` is standard capacity and nothing else, which is Anthropic's `standard_only`."""
 
-_KNOBS_WITHOUT_A_PLACE = ("seed", "presence_penalty", "frequency_penalty", "logprobs", "metadata")
+_LACKS: frozenset[Knob] = frozenset({"seed", "presence_penalty", "frequency_penalty", "logprobs"})
+
+MIN_BUDGET = 1_024
+"""anthropic SDK, `thinking_config_enabled_param`."""
+
+USUAL_BUDGET = 8_192
 
 MIN_TOP_P_WHEN_THINKING = 0.95
 """With thinking on, sampling may not be tuned but for top_p within 0.95 and 1 (platform.claude.com, "Extended
 thinking", "Feature compatibility")."""
 
 
-def encode_request(request: ChatRequest, model: str, max_output_tokens: int) -> Encoded:
+def encode_request(request: ChatRequest, model: ModelTraits) -> Encoded:
     """
     Raises:
         CannotCarry: audio, several choices, or media of a kind that this API does not read.
@@ -164,16 +171,18 @@ def encode_request(request: ChatRequest, model: str, max_output_tokens: int) -> 
     if request.choices != 1:
         raise CannotCarry(f"a wish for {request.choices} choices")
     dropped: list[str] = []
+    request = fit(request, model, _LACKS, dropped)
+    max_tokens = _max_tokens(request, model.max_output_tokens, dropped)
     system, turns = split_system(request.messages, dropped)
     messages = encode_messages(turns, dropped)
     if not messages:
         raise CannotCarry("no message besides the system's")
     choice = encode_choice(request, dropped)
-    thinking = _encode_thinking(request.reasoning, choice, dropped)
+    thinking = _encode_thinking(request.reasoning, choice, model, max_tokens, dropped)
     temperature, top_p, top_k = _encode_sampling(request, thinking, dropped)
     body = _Wire(
-        model=model,
-        max_tokens=_max_tokens(request, max_output_tokens, dropped),
+        model=model.name,
+        max_tokens=max_tokens,
         system=encode_content(system) if system else None,
         messages=messages,
         tools=tuple(encode_tool(tool) for tool in request.tools),
@@ -188,16 +197,18 @@ def encode_request(request: ChatRequest, model: str, max_output_tokens: int) -> 
         service_tier=_encode_tier(request.service_tier, dropped),
         stream=request.stream,
     )
-    # A knob at its neutral value (no penalty, no metadata) changes nothing by its absence.
-    dropped += [name for name in _KNOBS_WITHOUT_A_PLACE if getattr(request, name) not in (None, 0.0, {})]
-    if request.logprobs == 0:
-        dropped.append("logprobs")
+    if request.metadata:
+        dropped.append("metadata")
     dropped += request.extra
     return Encoded(body=msgspec.json.encode(body), dropped=tuple(dict.fromkeys(dropped)))
 
 
 def _encode_thinking(
-    reasoning: ReasoningRequest | None, choice: WireChoice | None, dropped: list[str]
+    reasoning: ReasoningRequest | None,
+    choice: WireChoice | None,
+    model: ModelTraits,
+    max_tokens: int,
+    dropped: list[str],
 ) -> Thinking | None:
     if reasoning is None:
         return None
@@ -209,9 +220,16 @@ def _encode_thinking(
         if reasoning.effort is None:
             dropped.append("thinking")
         return None
-    if reasoning.budget_tokens is not None:
-        return Enabled(reasoning.budget_tokens)
-    return Adaptive()
+    # A model that takes no effort does not decide by itself how much to think either.
+    budget = reasoning.budget_tokens or (USUAL_BUDGET if model.efforts == () else None)
+    if budget is None:
+        return Adaptive()
+    # The budget is a part of `max_tokens` and below it: where it is not, half is left for the answer.
+    budget = budget if budget < max_tokens else max_tokens // 2
+    if budget < MIN_BUDGET:
+        dropped.append("thinking")
+        return None
+    return Enabled(budget)
 
 
 def _encode_sampling(

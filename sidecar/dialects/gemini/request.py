@@ -6,13 +6,15 @@ from collections.abc import Iterator, Mapping
 
 import msgspec
 
+from schemas.bundle import Effort
+from sidecar.canonical.model import ModelTraits
 from sidecar.canonical.request import (
     ChatRequest,
-    Effort,
     OutputFormat,
     ReasoningRequest,
 )
 from sidecar.dialects.base import Encoded, Envelope
+from sidecar.dialects.fitting import fit
 from sidecar.dialects.gemini.fields import Fields
 from sidecar.dialects.gemini.schema import to_json_schema
 from sidecar.dialects.gemini.tools import decode_choice, decode_tools, encode_choice, encode_tool
@@ -147,13 +149,14 @@ _TIERS_OUT = {"default": "standard", "standard_only": "standard", "flex": "flex"
 _KNOBS_WITHOUT_A_PLACE = ("user", "metadata")
 
 
-def encode_request(request: ChatRequest, model: str, max_output_tokens: int) -> Encoded:
+def encode_request(request: ChatRequest, model: ModelTraits) -> Encoded:
     """The body; model and streaming stand in the path.
 
     Raises:
         CannotCarry: no message but the system's, or media of a kind that this API does not read.
     """
     dropped: list[str] = []
+    request = fit(request, model, frozenset(), dropped)
     names: dict[str, str] = {}
     system = [part for turn in request.messages if is_system(turn) for part in encode_system(turn, dropped)]
     contents = encode_contents([turn for turn in request.messages if not is_system(turn)], names, dropped)
@@ -166,9 +169,7 @@ def encode_request(request: ChatRequest, model: str, max_output_tokens: int) -> 
         body["tools"] = [{"functionDeclarations": [encode_tool(tool, dropped) for tool in request.tools]}]
     if (calling := encode_choice(request, dropped)) is not None:
         body["toolConfig"] = {"functionCallingConfig": calling}
-    config = {
-        name: value for name, value in _config(request, max_output_tokens, dropped) if value not in (None, (), [])
-    }
+    config = {name: value for name, value in _config(request, model, dropped) if value not in (None, (), [])}
     if config:
         body["generationConfig"] = config
     if request.service_tier in _TIERS_OUT:
@@ -180,13 +181,13 @@ def encode_request(request: ChatRequest, model: str, max_output_tokens: int) -> 
     return Encoded(body=msgspec.json.encode(body), dropped=tuple(dict.fromkeys(dropped)))
 
 
-def _config(request: ChatRequest, largest: int, dropped: list[str]) -> Iterator[tuple[str, object]]:
+def _config(request: ChatRequest, model: ModelTraits, dropped: list[str]) -> Iterator[tuple[str, object]]:
     """Name and value; None where the caller did not say."""
     yield "temperature", _at_most(MAX_TEMPERATURE, request.temperature, "temperature", dropped)
     yield "topP", request.top_p
     yield "topK", request.top_k
     yield "candidateCount", request.choices if request.choices != 1 else None
-    yield "maxOutputTokens", _max_tokens(request.max_output_tokens, largest, dropped)
+    yield "maxOutputTokens", _max_tokens(request.max_output_tokens, model.max_output_tokens, dropped)
     yield "stopSequences", request.stop[:MAX_STOP_SEQUENCES]
     if len(request.stop) > MAX_STOP_SEQUENCES:
         dropped.append("stop")
@@ -205,7 +206,7 @@ def _config(request: ChatRequest, largest: int, dropped: list[str]) -> Iterator[
         # The name is a label, and the schema is always held to: neither changes the answer by its absence.
         if output.description is not None:
             dropped.append("response_format.json_schema.description")
-    yield "thinkingConfig", _encode_thinking(request.reasoning)
+    yield "thinkingConfig", _encode_thinking(request.reasoning, model)
 
 
 def _at_most(largest: float, value: float | None, name: str, dropped: list[str]) -> float | None:
@@ -223,7 +224,7 @@ def _max_tokens(wanted: int | None, largest: int, dropped: list[str]) -> int | N
     return wanted
 
 
-def _encode_thinking(reasoning: ReasoningRequest | None) -> dict[str, object] | None:
+def _encode_thinking(reasoning: ReasoningRequest | None, model: ModelTraits) -> dict[str, object] | None:
     """A level and a budget exclude each other, and a budget says more (ai.google.dev/gemini-api/docs/thinking). Who
     asks for reasoning in another dialect gets to see it, which Gemini wants to be asked for."""
     if reasoning is None:
@@ -233,7 +234,9 @@ def _encode_thinking(reasoning: ReasoningRequest | None) -> dict[str, object] | 
     if reasoning.budget_tokens is not None:
         return {"includeThoughts": True, "thinkingBudget": reasoning.budget_tokens}
     if reasoning.effort is None:
-        return {"includeThoughts": True, "thinkingBudget": -1}
+        # How much is the model's own choice: an old one wants to be told so.
+        return {"includeThoughts": True} | ({} if "reasoning_budget" in model.refuses else {"thinkingBudget": -1})
     level = reasoning.effort.upper()
-    # Few models know a level beyond HIGH.
-    return {"includeThoughts": True, "thinkingLevel": level if level in ("MINIMAL", "LOW", "MEDIUM") else "HIGH"}
+    if model.efforts is None and level not in ("MINIMAL", "LOW", "MEDIUM"):
+        level = "HIGH"  # few models know a level beyond it
+    return {"includeThoughts": True, "thinkingLevel": level}

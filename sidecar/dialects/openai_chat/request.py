@@ -5,9 +5,10 @@ from typing import get_args
 
 import msgspec
 
+from schemas.bundle import Effort, Knob
+from sidecar.canonical.model import ModelTraits
 from sidecar.canonical.request import (
     ChatRequest,
-    Effort,
     OutputFormat,
     Reasoning,
     ReasoningRequest,
@@ -15,6 +16,7 @@ from sidecar.canonical.request import (
     ToolResult,
 )
 from sidecar.dialects.base import Encoded, Envelope
+from sidecar.dialects.fitting import fit
 from sidecar.dialects.openai_chat.tools import (
     WireChoice,
     WireTool,
@@ -184,9 +186,10 @@ def _decode_output(wanted: _ResponseFormat | None) -> OutputFormat | None:
 # --- canonical to chat ----------------------------------------------------------------------------------------------
 
 _TIERS = frozenset({"auto", "default", "flex", "scale", "priority", "fast"})
+_LACKS: frozenset[Knob] = frozenset({"top_k", "reasoning_budget"})
 
 
-def encode_request(request: ChatRequest, model: str, max_output_tokens: int) -> Encoded:
+def encode_request(request: ChatRequest, model: ModelTraits) -> Encoded:
     """The request in OpenAI's words, in the forms that compatible servers understand too.
 
     The model's largest output is not named: chat does not ask for it.
@@ -194,14 +197,24 @@ def encode_request(request: ChatRequest, model: str, max_output_tokens: int) -> 
     Raises:
         CannotCarry: a part of a message that chat has no place for.
     """
+    dropped: list[str] = []
+    request = fit(request, model, _lacks(request, model), dropped)
     body: dict[str, object] = {
-        "model": model,
+        "model": model.name,
         "messages": [wire for message in request.messages for wire in encode_message(message)],
     }
     body |= {name: value for name, value in _knobs(request) if value is not None}
     if request.stream:
         body |= {"stream": True, "stream_options": {"include_usage": True}}
-    return Encoded(body=msgspec.json.encode(body), dropped=tuple(dict.fromkeys(_dropped(request))))
+    return Encoded(body=msgspec.json.encode(body), dropped=tuple(dict.fromkeys((*dropped, *_dropped(request)))))
+
+
+def _lacks(request: ChatRequest, model: ModelTraits) -> frozenset[Knob]:
+    """Thinking is switched off by the effort `none`, which many a server does not know: it is said where the model is
+    known to take it, or where the caller used that very word."""
+    asked = request.reasoning.effort if request.reasoning is not None else None
+    is_sayable = asked == "none" if model.efforts is None else "none" in model.efforts
+    return _LACKS if is_sayable else _LACKS | {"reasoning_off"}
 
 
 def _knobs(request: ChatRequest) -> Iterator[tuple[str, object]]:
@@ -211,7 +224,8 @@ def _knobs(request: ChatRequest) -> Iterator[tuple[str, object]]:
         yield "tool_choice", encode_tool_choice(request.tool_choice)
         yield "parallel_tool_calls", request.parallel_tool_calls
     yield "response_format", _encode_output(request.output)
-    yield "reasoning_effort", None if request.reasoning is None else request.reasoning.effort
+    reasoning = request.reasoning
+    yield "reasoning_effort", None if reasoning is None else "none" if reasoning.disabled else reasoning.effort
     yield "max_completion_tokens", request.max_output_tokens
     yield "temperature", request.temperature
     yield "top_p", request.top_p
@@ -230,13 +244,8 @@ def _knobs(request: ChatRequest) -> Iterator[tuple[str, object]]:
 
 def _dropped(request: ChatRequest) -> Iterator[str]:
     """What chat lacks, by the caller's own names."""
-    if request.top_k is not None:
-        yield "top_k"
     if request.service_tier is not None and request.service_tier not in _TIERS:
         yield "service_tier"
-    reasoning = request.reasoning
-    if reasoning is not None and (reasoning.budget_tokens is not None or reasoning.disabled):
-        yield "thinking"
     parts = [part for message in request.messages for part in message.parts]
     parts += [inner for part in parts if isinstance(part, ToolResult) for inner in part.parts]
     # Past thinking is signed for its own vendor; chat has no place to replay it.

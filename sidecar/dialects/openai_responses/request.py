@@ -7,9 +7,10 @@ from typing import get_args
 
 import msgspec
 
+from schemas.bundle import Effort, Knob
+from sidecar.canonical.model import ModelTraits
 from sidecar.canonical.request import (
     ChatRequest,
-    Effort,
     Message,
     OutputFormat,
     Reasoning,
@@ -19,6 +20,7 @@ from sidecar.canonical.request import (
     ToolResult,
 )
 from sidecar.dialects.base import Encoded, Envelope
+from sidecar.dialects.fitting import fit
 from sidecar.dialects.openai_responses.fields import is_given, parse
 from sidecar.dialects.openai_responses.reasoning import own_item
 from sidecar.dialects.openai_responses.tools import (
@@ -192,10 +194,12 @@ def _decode_output(text: _Text | None) -> OutputFormat | None:
 
 _TIERS = frozenset({"auto", "default", "flex", "scale", "priority", "fast", "ultrafast"})
 
-_KNOBS_WITHOUT_A_PLACE = ("top_k", "seed", "presence_penalty", "frequency_penalty")
+_LACKS: frozenset[Knob] = frozenset(
+    {"top_k", "seed", "presence_penalty", "frequency_penalty", "stop", "reasoning_budget"}
+)
 
 
-def encode_request(request: ChatRequest, model: str, max_output_tokens: int) -> Encoded:
+def encode_request(request: ChatRequest, model: ModelTraits) -> Encoded:
     """The request in the words of the Responses API, stateless: the provider keeps nothing, and the reasoning that a
     later turn must bring back comes with the answer, encrypted.
 
@@ -206,8 +210,11 @@ def encode_request(request: ChatRequest, model: str, max_output_tokens: int) -> 
     """
     if request.choices != 1:
         raise CannotCarry(f"a wish for {request.choices} choices")
+    dropped: list[str] = []
+    is_never_idle = model.efforts is not None and "none" not in model.efforts
+    request = fit(request, model, _LACKS | {"reasoning_off"} if is_never_idle else _LACKS, dropped)
     instructions, messages = _split_instructions(request.messages)
-    body: dict[str, object] = {"model": model}
+    body: dict[str, object] = {"model": model.name}
     if instructions is not None:
         body["instructions"] = instructions
     body["input"] = [item for message in messages for item in encode_message(message)]
@@ -215,7 +222,7 @@ def encode_request(request: ChatRequest, model: str, max_output_tokens: int) -> 
     body["store"] = False
     if request.stream:
         body["stream"] = True
-    return Encoded(body=msgspec.json.encode(body), dropped=tuple(dict.fromkeys(_dropped(request))))
+    return Encoded(body=msgspec.json.encode(body), dropped=tuple(dict.fromkeys((*dropped, *_dropped(request)))))
 
 
 def _split_instructions(messages: tuple[Message, ...]) -> tuple[str | None, tuple[Message, ...]]:
@@ -250,16 +257,10 @@ def _knobs(request: ChatRequest) -> Iterator[tuple[str, object]]:
 
 def _dropped(request: ChatRequest) -> Iterator[str]:
     """What this API lacks, by the caller's own names."""
-    # A knob at its neutral value (no penalty) changes nothing by its absence.
-    yield from (name for name in _KNOBS_WITHOUT_A_PLACE if getattr(request, name) not in (None, 0.0))
-    if request.stop:
-        yield "stop"
     if request.logprobs is not None:
         yield "logprobs"
     if request.service_tier is not None and request.service_tier not in _TIERS:
         yield "service_tier"
-    if request.reasoning is not None and request.reasoning.budget_tokens is not None:
-        yield "thinking"
     if any(message.name is not None for message in request.messages):
         yield "messages.name"
     parts = [part for message in request.messages for part in message.parts]
