@@ -16,6 +16,7 @@ from sidecar.canonical.request import (
     AnyPart,
     Audio,
     ChatRequest,
+    Citation,
     File,
     Image,
     Message,
@@ -24,18 +25,21 @@ from sidecar.canonical.request import (
     ReasoningRequest,
     RedactedReasoning,
     Refusal,
+    ServerCall,
     Text,
     Tool,
     ToolCall,
     ToolChoice,
     ToolResult,
 )
+from sidecar.canonical.server_tools import CodeExecution, Location, WebSearch
 from sidecar.dialects.base import Dialect, InPath, TargetDialect
 from sidecar.dialects.registry import DIALECTS, TARGETS
 from sidecar.errors import CallerError, CannotCarry
 
 PAGE = Path(sidecar.dialects.__file__).with_name("CARRIES.md")
 TARGET = "the-target"
+TRAITS = ModelTraits(TARGET, 64_000, server_tools=frozenset({"web_search", "code_execution"}))
 BASE = ChatRequest(model=TARGET, messages=(Message("user", (Text(text="Hello"),)),), max_output_tokens=100)
 
 Feature = Callable[[ChatRequest], ChatRequest]
@@ -90,7 +94,8 @@ FEATURES: Mapping[str, Feature] = {
     ),
     "image, inline": asked(Image(data="aGk=", media_type="image/png")),
     "image, URL": asked(Image(url="https://example.com/a.png")),
-    "image detail": asked(Image(url="https://example.com/a.png", detail="low")),
+    "image in S3": asked(Image(url="s3://bucket/a.png")),
+    "image detail": asked(Image(data="aGk=", media_type="image/png", detail="low")),
     "PDF, inline": asked(File(data="aGk=", media_type="application/pdf", name="a.pdf")),
     "PDF, URL": asked(File(url="https://example.com/a.pdf", media_type="application/pdf")),
     "file that a provider keeps": asked(File(file_id="file-1")),
@@ -110,6 +115,17 @@ FEATURES: Mapping[str, Feature] = {
     "earlier reasoning, unsigned": said(Reasoning(text="Hm."), Text(text="Yes.")),
     "earlier reasoning, redacted": said(RedactedReasoning(data="c2VjcmV0"), Text(text="Yes.")),
     "earlier refusal": said(Refusal(text="No.")),
+    "web search": field(server_tools=(WebSearch(),)),
+    "web search: domains": field(server_tools=(WebSearch(allowed_domains=("example.com",)),)),
+    "web search: where the user is": field(server_tools=(WebSearch(location=Location(country="CH")),)),
+    "web search: at most so many": field(server_tools=(WebSearch(max_uses=3),)),
+    "code execution": field(server_tools=(CodeExecution(),)),
+    "web search beside tools": with_tool(server_tools=(WebSearch(),)),
+    "earlier web search": said(ServerCall(id="srvtoolu_1", tool="web_search", input="news"), Text(text="Yes.")),
+    "earlier code that ran": said(
+        ServerCall(id="srvtoolu_1", tool="code_execution", input="print(1)", output="1"), Text(text="Yes.")
+    ),
+    "earlier citation": said(Text(text="Yes.", citations=(Citation(url="https://example.com"),))),
     "JSON mode": field(output=OutputFormat(mode="json")),
     "JSON schema output": field(output=OutputFormat(mode="json_schema", schema=SCHEMA, name="place", strict=True)),
     "reasoning effort": field(reasoning=ReasoningRequest(effort="low")),
@@ -134,7 +150,7 @@ FEATURES: Mapping[str, Feature] = {
 
 def verdict(dialect: TargetDialect, feature: Feature) -> str:
     try:
-        encoded = dialect.encode_request(feature(BASE), ModelTraits(TARGET, 64_000))
+        encoded = dialect.encode_request(feature(BASE), TRAITS)
     except CannotCarry:
         return "**refused**"
     if encoded.dropped:
@@ -149,7 +165,7 @@ def verdict(dialect: TargetDialect, feature: Feature) -> str:
 
 
 def decoded(dialect: Dialect, request: ChatRequest) -> ChatRequest:
-    encoded = dialect.encode_request(request, ModelTraits(TARGET, 64_000))
+    encoded = dialect.encode_request(request, TRAITS)
     return dialect.decode_request(dialect.open(encoded.body, InPath(model=TARGET)))
 
 

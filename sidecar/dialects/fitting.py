@@ -7,9 +7,11 @@ from typing import get_args
 
 import msgspec
 
-from schemas.bundle import Effort, Knob
+from schemas.bundle import Effort, Knob, ServerToolName
 from sidecar.canonical.model import ModelTraits
-from sidecar.canonical.request import ChatRequest, ReasoningRequest
+from sidecar.canonical.request import ChatRequest, ReasoningRequest, Text
+from sidecar.canonical.server_tools import WebSearch
+from sidecar.errors import CannotCarry
 
 _DEFAULTS: Mapping[Knob, object] = {
     "temperature": 1.0,
@@ -24,6 +26,11 @@ _DEFAULTS: Mapping[Knob, object] = {
 _UNSAID: Mapping[Knob, object] = {"stop": ()}
 _SAMPLING: tuple[Knob, ...] = tuple(knob for knob in get_args(Knob) if not knob.startswith("reasoning_"))
 
+_CALLED: Mapping[ServerToolName, str] = {
+    "web_search": "a web search that the provider runs",
+    "code_execution": "code that the provider runs",
+}
+
 _BUDGETS: Mapping[Effort, int] = {"low": 1_024, "minimal": 1_024, "medium": 8_192, "high": 24_576}
 """Tokens for an effort (ai.google.dev/gemini-api/docs/openai, "Thinking"), and back."""
 
@@ -35,7 +42,14 @@ def fit(request: ChatRequest, model: ModelTraits, lacks: frozenset[Knob], droppe
     Args:
         lacks: knobs that the target's dialect has no word for.
         dropped: takes the names of what was left out, by the caller's own names.
+
+    Raises:
+        CannotCarry: a wish for a tool that the model's provider does not run.
     """
+    for tool in request.server_tools:
+        name: ServerToolName = "web_search" if isinstance(tool, WebSearch) else "code_execution"
+        if name not in model.server_tools:
+            raise CannotCarry(f"{_CALLED[name]}, which the model does not list under `server_tools`")
     refused = model.refuses | lacks
     changes: dict[str, object] = {}
     for knob in (knob for knob in _SAMPLING if knob in refused):
@@ -44,6 +58,9 @@ def fit(request: ChatRequest, model: ModelTraits, lacks: frozenset[Knob], droppe
             changes[knob] = _UNSAID.get(knob)
             if knob not in _DEFAULTS or value != _DEFAULTS[knob]:
                 dropped.append(knob)
+    parts = (part for message in request.messages for part in message.parts)
+    if any(isinstance(part, Text) and part.citations for part in parts):
+        dropped.append("messages.citations")  # they point at what an earlier answer read, which need not come back
     if request.reasoning is not None:
         changes["reasoning"] = _fit_reasoning(request.reasoning, model.efforts, refused, dropped)
     return msgspec.structs.replace(request, **changes) if changes else request

@@ -34,14 +34,14 @@ from sidecar.dialects.anthropic.fields import (
     read_output,
     read_value,
 )
+from sidecar.dialects.anthropic.server_tools import CALLED, CodeTool, SearchTool, encode_server_tool
 from sidecar.dialects.anthropic.tools import (
     CHOICE,
     MODES,
-    TOOLS,
     WireChoice,
     WireTool,
     decode_parallel,
-    decode_tool,
+    decode_tools,
     encode_choice,
     encode_tool,
 )
@@ -58,7 +58,7 @@ class _Wire(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     max_tokens: int
     system: str | Sequence[Block] | None = None
     messages: Sequence["WireMessage"]
-    tools: Sequence[WireTool] = ()
+    tools: Sequence[WireTool | SearchTool | CodeTool] = ()
     tool_choice: WireChoice | None = None
     thinking: Thinking | None = None
     output_config: OutputConfig | None = None
@@ -99,8 +99,10 @@ def decode_request(envelope: Envelope) -> ChatRequest:
             raise CannotCarry(what)
     lost: list[str] = []
     messages = (*decode_system(fields, lost), *decode_messages(fields["messages"], lost))
-    tools = tuple(decode_tool(tool, lost) for tool in read_optional(fields, "tools", TOOLS) or ())
+    tools, server_tools = decode_tools(fields, lost)
     choice = read_optional(fields, "tool_choice", CHOICE)
+    if choice is not None and choice.type == "tool" and choice.name in CALLED and server_tools:
+        raise CannotCarry(f"a choice of Anthropic's own tool {choice.name!r}")
     output = read_output(fields)
     metadata = dict(envelope.metadata)
     extra: dict[str, object] = {
@@ -110,7 +112,8 @@ def decode_request(envelope: Envelope) -> ChatRequest:
     return ChatRequest(
         model=envelope.model,
         messages=messages,
-        tools=tools,
+        tools=tuple(tools),
+        server_tools=tuple(server_tools),
         tool_choice=None if choice is None else ToolChoice(MODES[choice.type], choice.name),
         parallel_tool_calls=decode_parallel(choice),
         output=None if output.format is None else OutputFormat(mode="json_schema", schema=output.format.schema),
@@ -185,7 +188,10 @@ def encode_request(request: ChatRequest, model: ModelTraits) -> Encoded:
         max_tokens=max_tokens,
         system=encode_content(system) if system else None,
         messages=messages,
-        tools=tuple(encode_tool(tool) for tool in request.tools),
+        tools=(
+            *(encode_tool(tool) for tool in request.tools),
+            *(encode_server_tool(tool, dropped) for tool in request.server_tools),
+        ),
         tool_choice=choice,
         thinking=thinking,
         output_config=_encode_output(request, dropped),

@@ -1,6 +1,6 @@
 """Tools and the choice among them ↔ the canonical form (anthropic SDK, `tool_param`, `tool_choice_param`)."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Literal
 
 import msgspec
@@ -9,11 +9,14 @@ from sidecar.canonical.request import (
     ChatRequest,
     Tool,
 )
+from sidecar.canonical.server_tools import ServerTool
 from sidecar.dialects.anthropic.blocks import (
     ABSENT,
     DEFAULT_TTL,
     CacheControl,
 )
+from sidecar.dialects.anthropic.fields import read_optional, read_value
+from sidecar.dialects.anthropic.server_tools import OWN_TOOL, decode_server_tool
 from sidecar.errors import CannotCarry
 
 
@@ -39,7 +42,8 @@ class WireTool(msgspec.Struct, frozen=True, omit_defaults=True):
 CHOICE = msgspec.json.Decoder(WireChoice)
 
 
-TOOLS = msgspec.json.Decoder(tuple[WireTool, ...])
+_TOOL = msgspec.json.Decoder(WireTool)
+_RAWS = msgspec.json.Decoder(list[msgspec.Raw])
 
 
 MODES: Mapping[str, Literal["auto", "none", "required", "one"]] = {
@@ -53,9 +57,23 @@ MODES: Mapping[str, Literal["auto", "none", "required", "one"]] = {
 _TOOL_KNOBS = ("allowed_callers", "defer_loading", "eager_input_streaming", "input_examples")
 
 
-def decode_tool(tool: WireTool, lost: list[str]) -> Tool:
-    if tool.type not in (None, "custom"):
-        raise CannotCarry(f"Anthropic's own tool {tool.type!r}")
+def decode_tools(fields: Mapping[str, msgspec.Raw], lost: list[str]) -> tuple[list[Tool], list[ServerTool]]:
+    """The caller's functions, and Anthropic's own tools."""
+    functions: list[Tool] = []
+    own: list[ServerTool] = []
+    wire: Sequence[msgspec.Raw] | None = read_optional(fields, "tools", _RAWS)
+    for place, raw in enumerate(wire or ()):
+        tool = read_value(f"tools[{place}]", raw, _TOOL)
+        if tool.type in (None, "custom"):
+            functions.append(_decode_tool(tool, lost))
+        elif (asked := decode_server_tool(read_value(f"tools[{place}]", raw, OWN_TOOL))) is not None:
+            own.append(asked)
+        else:
+            raise CannotCarry(f"Anthropic's own tool {tool.type!r}")
+    return functions, own
+
+
+def _decode_tool(tool: WireTool, lost: list[str]) -> Tool:
     lost += [f"tools.{name}" for name in _TOOL_KNOBS if getattr(tool, name) not in (None, ABSENT)]
     mark = tool.cache_control
     return Tool(
@@ -93,7 +111,7 @@ def encode_tool(tool: Tool) -> WireTool:
 
 def encode_choice(request: ChatRequest, dropped: list[str]) -> WireChoice | None:
     choice, parallel = request.tool_choice, request.parallel_tool_calls
-    if not request.tools:
+    if not (request.tools or request.server_tools):
         # The API refuses a choice where there is nothing to choose from.
         if choice is not None and choice.mode not in ("auto", "none"):
             dropped.append("tool_choice")

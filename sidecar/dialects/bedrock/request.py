@@ -135,6 +135,8 @@ def encode_request(request: ChatRequest, model: ModelTraits) -> Encoded:
     """
     if request.choices != 1:
         raise CannotCarry(f"a wish for {request.choices} choices")
+    if request.server_tools:
+        raise CannotCarry("a tool that the provider runs by itself")
     notes = Notes()
     request = fit(request, model, _LACKS, notes.dropped)
     turns = [message for message in request.messages if message.role not in ("system", "developer")]

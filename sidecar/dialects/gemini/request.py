@@ -12,12 +12,13 @@ from sidecar.canonical.request import (
     ChatRequest,
     OutputFormat,
     ReasoningRequest,
+    Tool,
 )
 from sidecar.dialects.base import Encoded, Envelope
 from sidecar.dialects.fitting import fit
 from sidecar.dialects.gemini.fields import Fields
 from sidecar.dialects.gemini.schema import to_json_schema
-from sidecar.dialects.gemini.tools import decode_choice, decode_tools, encode_choice, encode_tool
+from sidecar.dialects.gemini.tools import decode_choice, decode_tools, encode_choice, encode_server_tool, encode_tool
 from sidecar.dialects.gemini.turns import Conversation, decode_system, encode_contents, encode_system, is_system
 from sidecar.errors import CannotCarry, MalformedRequest
 
@@ -66,7 +67,8 @@ def decode_request(envelope: Envelope) -> ChatRequest:
     config = fields.fields("generationConfig") or Fields({}, "generationConfig")
     _refuse_other_modalities(config)
     choice, allowed = decode_choice(fields, lost)
-    tools = tuple(decode_tools(fields, lost))
+    all_tools = tuple(decode_tools(fields, lost))
+    tools = tuple(tool for tool in all_tools if isinstance(tool, Tool))
     lost += [f"generationConfig.{name}" for name in config.names() if name not in _CONFIG_READ]
     extra = {name: fields.anything(name) for name in fields.names() if name not in _READ}
     tier = fields.text("serviceTier")
@@ -74,6 +76,7 @@ def decode_request(envelope: Envelope) -> ChatRequest:
         model=envelope.model,
         messages=(*decode_system(fields, lost), *Conversation(lost).messages(fields)),
         tools=tools if allowed is None else tuple(tool for tool in tools if tool.name in allowed),
+        server_tools=tuple(tool for tool in all_tools if not isinstance(tool, Tool)),
         tool_choice=choice,
         output=_decode_output(config),
         reasoning=_decode_thinking(config, lost),
@@ -165,8 +168,14 @@ def encode_request(request: ChatRequest, model: ModelTraits) -> Encoded:
     body: dict[str, object] = {"contents": contents}
     if system:
         body["systemInstruction"] = {"parts": system}
+    if request.tools and request.server_tools:
+        # Together they need what only an answer in this dialect could carry: signed calls of Google's own tools
+        # (ai.google.dev/gemini-api/docs/tool-combination).
+        raise CannotCarry("tools that the provider runs by itself, beside functions")
     if request.tools:
         body["tools"] = [{"functionDeclarations": [encode_tool(tool, dropped) for tool in request.tools]}]
+    elif request.server_tools:
+        body["tools"] = [encode_server_tool(tool, dropped) for tool in request.server_tools]
     if (calling := encode_choice(request, dropped)) is not None:
         body["toolConfig"] = {"functionCallingConfig": calling}
     config = {name: value for name, value in _config(request, model, dropped) if value not in (None, (), [])}
@@ -191,9 +200,9 @@ def _config(request: ChatRequest, model: ModelTraits, dropped: list[str]) -> Ite
     yield "stopSequences", request.stop[:MAX_STOP_SEQUENCES]
     if len(request.stop) > MAX_STOP_SEQUENCES:
         dropped.append("stop")
-    # The canonical answer has no place for them, so they are not asked for: many models refuse to give them.
     if request.logprobs is not None:
-        dropped.append("logprobs")
+        yield "responseLogprobs", True
+        yield "logprobs", request.logprobs or None
     yield "presencePenalty", request.presence_penalty
     yield "frequencyPenalty", request.frequency_penalty
     if request.seed is None or request.seed in _INT32:

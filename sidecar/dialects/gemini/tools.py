@@ -8,6 +8,7 @@ from sidecar.canonical.request import (
     Tool,
     ToolChoice,
 )
+from sidecar.canonical.server_tools import CodeExecution, ServerTool, WebSearch
 from sidecar.dialects.gemini.fields import Fields
 from sidecar.dialects.gemini.schema import to_json_schema
 from sidecar.errors import CannotCarry, MalformedRequest
@@ -16,13 +17,40 @@ NO_PARAMETERS: Mapping[str, object] = {"type": "object", "properties": {}}
 """What a function without a schema is taken to have."""
 
 
-def decode_tools(fields: Fields, lost: list[str]) -> Iterator[Tool]:
+def decode_tools(fields: Fields, lost: list[str]) -> Iterator[Tool | ServerTool]:
     for tool in fields.each("tools"):
         for name in tool.names():
-            if name != "functionDeclarations":
+            if name == "googleSearch":
+                yield _decode_search(tool.fields(name) or Fields({}), lost)
+            elif name == "codeExecution":
+                yield CodeExecution()
+            elif name != "functionDeclarations":
                 raise CannotCarry(f"Google's own tool `{name}`")
         for function in tool.each("functionDeclarations"):
             yield _decode_function(function, lost)
+
+
+def _decode_search(search: Fields, lost: list[str]) -> WebSearch:
+    kinds = search.fields("searchTypes")
+    if "timeRangeFilter" in search or (kinds is not None and "imageSearch" in kinds):
+        raise CannotCarry("a search for images, or within a time")
+    if "blockingConfidence" in search:
+        lost.append("tools.googleSearch.blockingConfidence")
+    return WebSearch(blocked_domains=search.texts("excludeDomains"))
+
+
+def encode_server_tool(tool: ServerTool, dropped: list[str]) -> dict[str, object]:
+    """
+    Raises:
+        CannotCarry: domains to search in or not, which the Gemini API has no word for.
+    """
+    if isinstance(tool, CodeExecution):
+        return {"codeExecution": {}}
+    if tool.allowed_domains or tool.blocked_domains:
+        raise CannotCarry("a web search within some domains")
+    knobs = {"max_uses": tool.max_uses, "user_location": tool.location, "search_context_size": tool.context_size}
+    dropped += [f"tools.{name}" for name, value in knobs.items() if value is not None]
+    return {"googleSearch": {}}
 
 
 _FUNCTION_READ = frozenset({"name", "description", "parameters", "parametersJsonSchema"})

@@ -10,6 +10,7 @@ from sidecar.canonical.request import (
     ToolCall,
     ToolResult,
 )
+from sidecar.dialects.gemini.code import paired
 from sidecar.dialects.gemini.fields import Fields
 from sidecar.dialects.gemini.parts import decode_part, decode_result, encode_parts
 from sidecar.dialects.gemini.response import on_one_line
@@ -39,7 +40,7 @@ class Conversation:
             role = content.text("role") or "user"
             if role not in ("user", "model", "function"):
                 raise MalformedRequest(f"`{content.where}.role` must be user or model")
-            parts = [kept for part in content.each("parts") if (kept := self._part(part)) is not None]
+            parts = paired(kept for part in content.each("parts") if (kept := self._part(part)) is not None)
             if role == "model":
                 if any(isinstance(part, ToolResult) for part in parts):
                     raise MalformedRequest(f"`{content.where}`: a functionResponse is not the model's to give")

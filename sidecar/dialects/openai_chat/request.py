@@ -13,10 +13,12 @@ from sidecar.canonical.request import (
     Reasoning,
     ReasoningRequest,
     RedactedReasoning,
+    ServerCall,
     ToolResult,
 )
 from sidecar.dialects.base import Encoded, Envelope
 from sidecar.dialects.fitting import fit
+from sidecar.dialects.openai_chat.server_tools import SearchOptions, decode_search, encode_search
 from sidecar.dialects.openai_chat.tools import (
     WireChoice,
     WireTool,
@@ -73,6 +75,7 @@ class _Request(msgspec.Struct):
     service_tier: str | None = None
     modalities: list[str] | None = None
     audio: object = None
+    web_search_options: SearchOptions | None = None
     functions: object = None
     function_call: object = None
 
@@ -101,6 +104,7 @@ def decode_request(envelope: Envelope) -> ChatRequest:
         model=wire.model,
         messages=tuple(decode_message(message, f"messages[{at}]") for at, message in enumerate(wire.messages)),
         tools=tools if allowed is None else tuple(tool for tool in tools if tool.name in allowed),
+        server_tools=decode_search(wire.web_search_options),
         tool_choice=choice,
         parallel_tool_calls=wire.parallel_tool_calls,
         output=_decode_output(wire.response_format),
@@ -203,7 +207,7 @@ def encode_request(request: ChatRequest, model: ModelTraits) -> Encoded:
         "model": model.name,
         "messages": [wire for message in request.messages for wire in encode_message(message)],
     }
-    body |= {name: value for name, value in _knobs(request) if value is not None}
+    body |= {name: value for name, value in _knobs(request, dropped) if value is not None}
     if request.stream:
         body |= {"stream": True, "stream_options": {"include_usage": True}}
     return Encoded(body=msgspec.json.encode(body), dropped=tuple(dict.fromkeys((*dropped, *_dropped(request)))))
@@ -217,12 +221,13 @@ def _lacks(request: ChatRequest, model: ModelTraits) -> frozenset[Knob]:
     return _LACKS if is_sayable else _LACKS | {"reasoning_off"}
 
 
-def _knobs(request: ChatRequest) -> Iterator[tuple[str, object]]:
+def _knobs(request: ChatRequest, dropped: list[str]) -> Iterator[tuple[str, object]]:
     """Name and value; None where the caller did not say."""
     if request.tools:  # a choice among no tools is refused by OpenAI
         yield "tools", [encode_tool(tool) for tool in request.tools]
         yield "tool_choice", encode_tool_choice(request.tool_choice)
         yield "parallel_tool_calls", request.parallel_tool_calls
+    yield "web_search_options", encode_search(request.server_tools, dropped)
     yield "response_format", _encode_output(request.output)
     reasoning = request.reasoning
     yield "reasoning_effort", None if reasoning is None else "none" if reasoning.disabled else reasoning.effort
@@ -251,6 +256,8 @@ def _dropped(request: ChatRequest) -> Iterator[str]:
     # Past thinking is signed for its own vendor; chat has no place to replay it.
     if any(isinstance(part, Reasoning | RedactedReasoning) for part in parts):
         yield "thinking"
+    if any(isinstance(part, ServerCall) for part in parts):
+        yield "messages.server_tool_calls"
     if any(isinstance(part, ToolResult) and part.is_error for part in parts):
         yield "is_error"
     if any(part.cache_ttl is not None for part in parts) or any(tool.cache_ttl is not None for tool in request.tools):

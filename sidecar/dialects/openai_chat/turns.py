@@ -14,6 +14,7 @@ from sidecar.canonical.request import (
     RedactedReasoning,
     Refusal,
     Role,
+    ServerCall,
     Text,
     ToolCall,
     ToolResult,
@@ -130,7 +131,7 @@ def _encode_assistant(parts: Iterable[AnyPart]) -> dict[str, object]:
                 calls.append(encode_tool_call(part))
             case Refusal():
                 refusals.append(part.text)
-            case Reasoning() | RedactedReasoning():
+            case Reasoning() | RedactedReasoning() | ServerCall():
                 pass  # named in `dropped`
             case _:
                 texts.append(encode_text_part(part))

@@ -10,6 +10,7 @@ from sidecar.dialects.base import BODY_ALONE, Envelope, InPath
 from sidecar.dialects.estimate import BYTES_PER_TOKEN, estimate_tokens, is_inline
 from sidecar.dialects.openai_responses.fields import is_given, read_field
 from sidecar.dialects.openai_responses.reasoning import FOREIGN, SEALED, is_foreign
+from sidecar.dialects.openai_responses.server_tools import is_foreign_call
 from sidecar.errors import MalformedRequest
 
 _TOP_LEVEL = msgspec.json.Decoder(dict[str, msgspec.Raw])
@@ -45,6 +46,7 @@ class _PeekedItem(msgspec.Struct):
 
 
 class _PeekedReasoning(msgspec.Struct):
+    id: object = None
     encrypted_content: object = None
 
 
@@ -82,8 +84,8 @@ def open_envelope(body: bytes, in_path: InPath = BODY_ALONE) -> Envelope:
 def forward(envelope: Envelope, model: str) -> bytes:
     """The caller's body with the target's name of the model. Every other field keeps its exact bytes and its place.
 
-    Thinking of another vendor is left out. It comes from an answer of a target that this conversation went to before;
-    OpenAI refuses a request for it.
+    Thinking of another vendor is left out, and what its own tools did. They come from an answer of a target that this
+    conversation went to before; OpenAI refuses a request for them.
     """
     fields = dict(envelope.fields)
     fields["model"] = msgspec.Raw(msgspec.json.encode(model))
@@ -102,9 +104,10 @@ def _is_foreign(item: msgspec.Raw) -> bool:
     if not any(mark in raw for mark in _FOREIGN_MARKS):
         return False
     try:
-        return is_foreign(_PEEK_REASONING.decode(raw).encrypted_content)
+        peeked = _PEEK_REASONING.decode(raw)
     except msgspec.ValidationError:  # not an object: the provider says what it thinks of that
         return False
+    return is_foreign(peeked.encrypted_content) or is_foreign_call(peeked.id)
 
 
 def _top_level(body: bytes) -> dict[str, msgspec.Raw]:

@@ -11,6 +11,7 @@ from sidecar.canonical.request import (
     Refusal,
     Text,
 )
+from sidecar.dialects.beside_text import UrlCitation, decode_citations
 from sidecar.dialects.data_url import data_url, split_data_url
 from sidecar.errors import CannotCarry, MalformedRequest
 
@@ -30,6 +31,7 @@ class Part(msgspec.Struct):
     file_url: str | None = None
     filename: str | None = None
     prompt_cache_breakpoint: _CacheMark | None = None
+    annotations: list[UrlCitation] | None = None
 
 
 def decode_content(content: str | list[Part], where: str) -> Iterator[AnyPart]:
@@ -55,7 +57,9 @@ def _ttl(part: Part) -> str | None:
 
 
 def _decode_text(part: Part) -> Text | None:
-    return None if part.text is None else Text(text=part.text, cache_ttl=_ttl(part))
+    if part.text is None:
+        return None
+    return Text(text=part.text, citations=decode_citations(part.annotations), cache_ttl=_ttl(part))
 
 
 def _decode_refusal(part: Part) -> Refusal | None:

@@ -16,18 +16,20 @@ from sidecar.canonical.request import (
     Reasoning,
     ReasoningRequest,
     RedactedReasoning,
+    ServerCall,
     Text,
     ToolResult,
 )
+from sidecar.canonical.server_tools import CodeExecution, WebSearch
 from sidecar.dialects.base import Encoded, Envelope
 from sidecar.dialects.fitting import fit
 from sidecar.dialects.openai_responses.fields import is_given, parse
 from sidecar.dialects.openai_responses.reasoning import own_item
+from sidecar.dialects.openai_responses.server_tools import encode_server_tool, own_call
 from sidecar.dialects.openai_responses.tools import (
     WireChoice,
-    WireTool,
-    decode_tool,
     decode_tool_choice,
+    decode_tools,
     encode_tool,
     encode_tool_choice,
 )
@@ -62,7 +64,7 @@ class _Request(msgspec.Struct):
     model: str
     input: str | list[msgspec.Raw]
     instructions: str | None = None
-    tools: list[WireTool] | None = None
+    tools: list[msgspec.Raw] | None = None
     tool_choice: str | WireChoice | None = None
     parallel_tool_calls: bool | None = None
     text: _Text | None = None
@@ -76,11 +78,15 @@ class _Request(msgspec.Struct):
     metadata: dict[str, str] | None = None
     service_tier: str | None = None
     include: list[str] | None = None
+    top_logprobs: int | None = None
     store: bool | None = None
     background: bool | None = None
 
 
 ENCRYPTED = "reasoning.encrypted_content"
+LOGPROBS = "message.output_text.logprobs"
+SEARCHED = "web_search_call.action.sources"
+PRINTED = "code_interpreter_call.outputs"
 
 _REQUEST = msgspec.json.Decoder(_Request)
 
@@ -105,14 +111,15 @@ def decode_request(envelope: Envelope) -> ChatRequest:
         raise CannotCarry("a wish for an answer in the background")
     lost = list(_lost(wire))
     choice, allowed = decode_tool_choice(wire.tool_choice)
-    tools = tuple(decode_tool(tool, lost) for tool in wire.tools or ())
+    tools, server_tools = decode_tools(wire.tools or [], allowed, lost)
     messages = tuple(decode_messages(wire.instructions, wire.input, lost))
     unknown = [name for name in envelope.fields if name not in _KNOWN and is_given(envelope.fields, name)]
     extra = {name: _decode_extra(name, envelope.fields[name]) for name in unknown}
     return ChatRequest(
         model=wire.model,
         messages=messages,
-        tools=tools if allowed is None else tuple(tool for tool in tools if tool.name in allowed),
+        tools=tools,
+        server_tools=server_tools,
         tool_choice=choice,
         parallel_tool_calls=wire.parallel_tool_calls,
         output=_decode_output(wire.text),
@@ -121,6 +128,7 @@ def decode_request(envelope: Envelope) -> ChatRequest:
         max_output_tokens=wire.max_output_tokens,
         temperature=wire.temperature,
         top_p=wire.top_p,
+        logprobs=(wire.top_logprobs or 0) if LOGPROBS in (wire.include or ()) else None,
         user=wire.user or wire.safety_identifier,
         metadata=wire.metadata or {},
         service_tier=wire.service_tier,
@@ -146,7 +154,8 @@ def _lost(wire: _Request) -> Iterator[str]:
     not speak of it does not miss it."""
     if wire.store:
         yield "store"
-    if set(wire.include or ()) - {ENCRYPTED}:  # what a next turn must bring back comes with every translated answer
+    # What a next turn must bring back, and what the provider's own tools gave, comes with every translated answer.
+    if set(wire.include or ()) - {ENCRYPTED, LOGPROBS, SEARCHED, PRINTED}:
         yield "include"
     if wire.user is not None and wire.safety_identifier is not None:
         yield "safety_identifier"
@@ -218,7 +227,7 @@ def encode_request(request: ChatRequest, model: ModelTraits) -> Encoded:
     if instructions is not None:
         body["instructions"] = instructions
     body["input"] = [item for message in messages for item in encode_message(message)]
-    body |= {name: value for name, value in _knobs(request) if value is not None}
+    body |= {name: value for name, value in _knobs(request, dropped) if value is not None}
     body["store"] = False
     if request.stream:
         body["stream"] = True
@@ -234,10 +243,11 @@ def _split_instructions(messages: tuple[Message, ...]) -> tuple[str | None, tupl
             return None, messages
 
 
-def _knobs(request: ChatRequest) -> Iterator[tuple[str, object]]:
+def _knobs(request: ChatRequest, dropped: list[str]) -> Iterator[tuple[str, object]]:
     """Name and value; None where the caller did not say."""
-    if request.tools:  # a choice among no tools is refused
-        yield "tools", [encode_tool(tool) for tool in request.tools]
+    own = [encode_server_tool(tool, dropped) for tool in request.server_tools]
+    if request.tools or own:  # a choice among no tools is refused
+        yield "tools", [*map(encode_tool, request.tools), *own]
         yield "tool_choice", encode_tool_choice(request.tool_choice)
         yield "parallel_tool_calls", request.parallel_tool_calls
     yield "text", _encode_output(request.output)
@@ -245,8 +255,8 @@ def _knobs(request: ChatRequest) -> Iterator[tuple[str, object]]:
     if reasoning is not None:
         effort = "none" if reasoning.disabled else reasoning.effort
         yield "reasoning", None if effort is None else {"effort": effort}
-        if effort != "none":
-            yield "include", [ENCRYPTED]
+    yield "include", list(_included(request)) or None
+    yield "top_logprobs", request.logprobs or None
     yield "max_output_tokens", request.max_output_tokens
     yield "temperature", request.temperature
     yield "top_p", request.top_p
@@ -255,10 +265,21 @@ def _knobs(request: ChatRequest) -> Iterator[tuple[str, object]]:
     yield "service_tier", request.service_tier if request.service_tier in _TIERS else None
 
 
+def _included(request: ChatRequest) -> Iterator[str]:
+    """What the API leaves out of an answer unless it is asked for."""
+    reasoning = request.reasoning
+    if reasoning is not None and not reasoning.disabled and reasoning.effort != "none":
+        yield ENCRYPTED
+    if request.logprobs is not None:
+        yield LOGPROBS
+    if any(isinstance(tool, WebSearch) for tool in request.server_tools):
+        yield SEARCHED
+    if any(isinstance(tool, CodeExecution) for tool in request.server_tools):
+        yield PRINTED
+
+
 def _dropped(request: ChatRequest) -> Iterator[str]:
     """What this API lacks, by the caller's own names."""
-    if request.logprobs is not None:
-        yield "logprobs"
     if request.service_tier is not None and request.service_tier not in _TIERS:
         yield "service_tier"
     if any(message.name is not None for message in request.messages):
@@ -269,11 +290,13 @@ def _dropped(request: ChatRequest) -> Iterator[str]:
     thoughts = [part for part in parts if isinstance(part, Reasoning | RedactedReasoning)]
     if any(isinstance(part, RedactedReasoning) or own_item(part) is None for part in thoughts):
         yield "thinking"
+    if any(isinstance(part, ServerCall) and own_call(part) is None for part in parts):
+        yield "messages.server_tool_calls"
     if any(isinstance(part, ToolResult) and part.is_error for part in parts):
         yield "is_error"
     if any(part.cache_ttl is not None for part in parts) or any(tool.cache_ttl is not None for tool in request.tools):
         yield "cache_control"
-    if not request.tools:
+    if not (request.tools or request.server_tools):
         if request.tool_choice is not None:
             yield "tool_choice"
         if request.parallel_tool_calls is not None:

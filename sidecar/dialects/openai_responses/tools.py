@@ -6,7 +6,14 @@ from sidecar.canonical.request import (
     Tool,
     ToolChoice,
 )
+from sidecar.canonical.server_tools import ServerTool
+from sidecar.dialects.openai_responses.fields import parse
+from sidecar.dialects.openai_responses.server_tools import decode_server_tool
 from sidecar.errors import CannotCarry, MalformedRequest
+
+
+class _Kind(msgspec.Struct):
+    type: str = ""
 
 
 class WireTool(msgspec.Struct):
@@ -35,9 +42,33 @@ class WireChoice(msgspec.Struct):
 _TOOL_KNOBS = ("defer_loading", "allowed_callers", "output_schema")
 
 
-def decode_tool(tool: WireTool, lost: list[str]) -> Tool:
-    if tool.type != "function":
-        raise CannotCarry(f"a tool of type `{tool.type}`")
+_KIND = msgspec.json.Decoder(_Kind)
+_TOOL = msgspec.json.Decoder(WireTool)
+
+
+def decode_tools(
+    tools: list[msgspec.Raw], allowed: frozenset[str] | None, lost: list[str]
+) -> tuple[tuple[Tool, ...], tuple[ServerTool, ...]]:
+    """The caller's functions and OpenAI's own tools.
+
+    Args:
+        allowed: what a choice narrows them down to, functions by name and others by type; None where it does not.
+    """
+    functions: list[Tool] = []
+    own: list[ServerTool] = []
+    for at, raw in enumerate(tools):
+        where = f"tools[{at}]"
+        kind = parse(raw, _KIND, where).type
+        if kind == "function":
+            function = _decode_tool(parse(raw, _TOOL, where), lost)
+            functions += [function] if allowed is None or function.name in allowed else []
+        else:
+            tool = decode_server_tool(kind, raw, where, lost)
+            own += [tool] if allowed is None or kind in allowed else []
+    return tuple(functions), tuple(own)
+
+
+def _decode_tool(tool: WireTool, lost: list[str]) -> Tool:
     if not tool.name:
         raise MalformedRequest("a tool of type `function` must have a `name`")
     lost += [f"tools.{name}" for name in _TOOL_KNOBS if getattr(tool, name)]
@@ -51,7 +82,7 @@ def decode_tool(tool: WireTool, lost: list[str]) -> Tool:
 
 
 def decode_tool_choice(wire: str | WireChoice | None) -> tuple[ToolChoice | None, frozenset[str] | None]:
-    """The choice, and the names that it narrows the tools down to."""
+    """The choice, and what it narrows the tools down to: functions by name, others by type."""
     match wire:
         case None:
             return None, None
@@ -64,7 +95,7 @@ def decode_tool_choice(wire: str | WireChoice | None) -> tuple[ToolChoice | None
         case WireChoice(type="function", name=str(name)):
             return ToolChoice("one", name), None
         case WireChoice(type="allowed_tools", mode="auto" | "required" as mode, tools=list(tools)):
-            names = frozenset(tool.name for tool in tools if tool.name is not None)
+            names = frozenset(tool.name or tool.type for tool in tools)
             return ToolChoice("required" if mode == "required" else "auto"), names
         case WireChoice(type=kind) if kind not in ("function", "allowed_tools"):
             raise CannotCarry(f"a choice of a tool of type `{kind}`")

@@ -13,6 +13,7 @@ from sidecar.canonical.request import (
     RedactedReasoning,
     Refusal,
     Role,
+    ServerCall,
     Text,
     ToolCall,
     ToolResult,
@@ -27,6 +28,7 @@ from sidecar.dialects.openai_responses.parts import (
     encode_user_part,
 )
 from sidecar.dialects.openai_responses.reasoning import ReasoningPart, decode_reasoning, own_item
+from sidecar.dialects.openai_responses.server_tools import CALL, CALL_TYPES, decode_call, own_call
 from sidecar.errors import CannotCarry, MalformedRequest
 
 
@@ -80,6 +82,8 @@ _GATHERED = frozenset({"assistant", "tool"})
 def _decode_item(raw: msgspec.Raw, where: str, lost: list[str]) -> tuple[Role, list[AnyPart]]:
     # The kind first: items of the provider's own tools have fields of the same names with other types.
     kind = parse(raw, _KIND, where).type
+    if kind in CALL_TYPES:
+        return "assistant", [decode_call(parse(raw, CALL, where))]
     decode = _ITEMS.get(kind)
     if decode is None:
         raise CannotCarry(f"an item of type `{kind}`")
@@ -171,6 +175,8 @@ def _encode_assistant(parts: Iterable[AnyPart]) -> Iterator[dict[str, object]]:
                 }
             case Reasoning():
                 item = own_item(part)
+            case ServerCall():
+                item = own_call(part)
             case RedactedReasoning():
                 item = None
             case _:

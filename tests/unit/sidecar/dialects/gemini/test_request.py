@@ -297,7 +297,7 @@ def test_arguments_that_are_no_object_are_carried_as_the_text_that_the_model_wro
         ({"temperature": 2.5, "top_p": 0.5}, {"topP": 0.5}, ("temperature",)),
         ({"stop": tuple("abcdef")}, {"stopSequences": list("abcde")}, ("stop",)),
         ({"seed": 2**31}, None, ("seed",)),
-        ({"logprobs": 0}, None, ("logprobs",)),
+        ({"logprobs": 0}, {"responseLogprobs": True}, ()),
         ({"choices": 3}, {"candidateCount": 3}, ()),
         ({"user": "u", "metadata": {"a": "b"}}, None, ("user", "metadata")),
         ({"output": OutputFormat(mode="json")}, {"responseMimeType": "application/json"}, ()),

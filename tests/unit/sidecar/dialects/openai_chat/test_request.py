@@ -44,7 +44,9 @@ def decoded(**fields: object) -> ChatRequest:
 
 
 def encode(request: ChatRequest) -> Encoded:
-    return OPENAI_CHAT.encode_request(request, ModelTraits(request.model, MAX_OUTPUT))
+    return OPENAI_CHAT.encode_request(
+        request, ModelTraits(request.model, MAX_OUTPUT, server_tools=frozenset({"web_search"}))
+    )
 
 
 def encoded(request: ChatRequest) -> dict[str, Any]:

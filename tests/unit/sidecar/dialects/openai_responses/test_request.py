@@ -89,7 +89,7 @@ def test_what_is_malformed_is_named(fields: dict[str, Any], said: str) -> None:
         ({"store": False}, []),
         ({"store": True}, ["store"]),
         ({"include": ["reasoning.encrypted_content"]}, []),
-        ({"include": ["message.output_text.logprobs"]}, ["include"]),
+        ({"include": ["file_search_call.results"]}, ["include"]),
         ({"truncation": None}, []),
         ({"truncation": "auto"}, ["truncation"]),
         ({"reasoning": {"summary": "auto"}}, ["reasoning.summary"]),
