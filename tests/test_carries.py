@@ -27,13 +27,15 @@ from sidecar.canonical.request import (
     Refusal,
     ServerCall,
     Text,
+    TokenLogprob,
     Tool,
     ToolCall,
     ToolChoice,
     ToolResult,
 )
+from sidecar.canonical.response import ChatResponse, Choice
 from sidecar.canonical.server_tools import CodeExecution, Location, WebSearch
-from sidecar.dialects.base import Dialect, InPath, TargetDialect
+from sidecar.dialects.base import ChatDialect, Dialect, InPath, TargetDialect
 from sidecar.dialects.registry import DIALECTS, TARGETS
 from sidecar.errors import CallerError, CannotCarry
 
@@ -148,6 +150,41 @@ FEATURES: Mapping[str, Feature] = {
 }  # fmt: skip
 
 
+ANSWERS: Mapping[str, AnyPart] = {
+    "text": Text(text="Yes."),
+    "refusal": Refusal(text="No."),
+    "tool call": CALL,
+    "reasoning, signed": Reasoning(text="Hm.", signature="c2ln"),
+    "reasoning, redacted": RedactedReasoning(data="c2VjcmV0"),
+    "citation of a stretch": Text(
+        text="Yes.", citations=(Citation(url="https://example.com", title="A", start=0, end=2),)
+    ),
+    "how likely each token was": Text(
+        text="Yes", logprobs=(TokenLogprob(token="Yes", logprob=-0.1, utf8=(89, 101, 115)),)
+    ),
+    "web search, and what it found": ServerCall(
+        id="srvtoolu_1", tool="web_search", input="news", sources=(Citation(url="https://example.com", title="A"),)
+    ),
+    "code that ran, and what it printed": ServerCall(id="srvtoolu_1", tool="code_execution", input="1", output="1"),
+}
+
+
+def told(dialect: ChatDialect, part: AnyPart) -> str:
+    parts = (part,) if isinstance(part, Text) else (part, Text(text="So."))
+    choice = Choice(parts=parts, finish="stop")
+    sent = ChatResponse(id="i", model="m", choices=(choice,), usage=None)
+    read = dialect.decode_response(dialect.encode_response(sent)).choices[0].parts
+    if part in read:
+        return "told"
+    kept = [each for each in read if type(each) is type(part)]
+    if isinstance(part, Text) and (part.citations or part.logprobs):
+        names = [name for name in ("citations", "logprobs") if getattr(part, name)]
+        kept = [each for each in kept if any(getattr(each, name) for name in names)]
+    if isinstance(part, Refusal):
+        kept = [each for each in read if isinstance(each, Text) and part.text in each.text]
+    return "as near as can be" if kept else "left out"
+
+
 def verdict(dialect: TargetDialect, feature: Feature) -> str:
     try:
         encoded = dialect.encode_request(feature(BASE), TRAITS)
@@ -190,6 +227,16 @@ def page() -> str:
             f"| in a request | {' | '.join(names)} |",
             f"|---|{'---|' * len(names)}",
             *rows,
+            "",
+            "For an answer that crosses dialects, by the dialect of the caller. What is left out only its own vendor",
+            "can read, or it stands beside the text; the text itself is always told.",
+            "",
+            f"| in an answer | {' | '.join(DIALECTS)} |",
+            f"|---|{'---|' * len(DIALECTS)}",
+            *(
+                f"| {title} | {' | '.join(told(dialect, part) for dialect in DIALECTS.values())} |"
+                for title, part in ANSWERS.items()
+            ),
             "",
         )
     )
