@@ -31,7 +31,7 @@ schemas: $(VENV)/.ready ## write schemas/json from the models
 	@$(BIN)/python -m schemas json
 
 clean: ## remove what the targets above have set up
-	rm -rf $(VENV) build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis tests/blackbox/node/node_modules
 
 $(VENV)/.ready: pyproject.toml .ci/constraints.txt Makefile
 	@echo "Setting up $(VENV) (once, a minute or so) …" >&2

@@ -41,6 +41,11 @@ def explain(snapshot: Snapshot, use_case: str, facts: Facts, given: Given, *, no
         if name not in known:
             hint = did_you_mean(name, known) or "name a provider, a model or model@provider of these rules"
             raise NotUnderstood(f'given.down: unknown "{name}"; {hint}')
+    answered_by = given.answered_by
+    targets_alone = known - {target.provider for target in targets}
+    if answered_by is not None and answered_by not in targets_alone:
+        hint = did_you_mean(answered_by, targets_alone) or "name a model or model@provider of these rules"
+        raise NotUnderstood(f'given.answered_by: unknown "{answered_by}"; {hint}')
     return explained(planned_for(chosen, facts, circumstances(given, otherwise_at=now)))
 
 

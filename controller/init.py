@@ -63,7 +63,15 @@ served_by:
   - {provider: anthropic, name: claude-sonnet-4-6}
 # US dollars per million tokens, as genai-prices 0.2.3 had them on 2026-11-23. Compare them with your contract.
 prices:
-  - {from: 2026-03-13, input: 3.00, output: 15.00, cache_read: 0.30, cache_write: 3.75}
+  - from: 2026-03-13
+    input: 3
+    output: 15
+    cache_read: 0.3
+    cache_write: 3.75
+    cache_write_1h: 6
+    per_1000_searches: 10
+    service:
+      batch: {times: 0.5}
 """,
     ),
     "models/claude-haiku-4.5.yaml": (
@@ -80,7 +88,15 @@ served_by:
   - {provider: anthropic, name: claude-haiku-4-5}
 # US dollars per million tokens, as genai-prices 0.2.3 had them on 2026-11-23. Compare them with your contract.
 prices:
-  - {from: 2026-10-01, input: 1.00, output: 5.00, cache_read: 0.10, cache_write: 1.25}
+  - from: 2026-10-01
+    input: 1
+    output: 5
+    cache_read: 0.1
+    cache_write: 1.25
+    cache_write_1h: 2
+    per_1000_searches: 10
+    service:
+      batch: {times: 0.5}
 """,
     ),
     "models/gpt-5.yaml": (
@@ -97,7 +113,15 @@ served_by:
   - {provider: openai, name: gpt-5}
 # US dollars per million tokens, as genai-prices 0.2.3 had them on 2026-11-23. Compare them with your contract.
 prices:
-  - {from: 2026-10-01, input: 1.25, output: 10.00, cache_read: 0.125}
+  - from: 2026-10-01
+    input: 1.25
+    output: 10
+    cache_read: 0.125
+    per_1000_searches: 10
+    service:
+      batch: {times: 0.5}
+      flex: {times: 0.5}
+      priority: {times: 2}
 """,
     ),
     "use-cases/assistant/use-case.yaml": (
@@ -139,6 +163,7 @@ What every agent's model calls go through, by use case. A change is a pull reque
 
     pointsman check      # every problem, with file and line; runs the rule tests too
     pointsman explain --use-case assistant --facts '{"input_tokens": 1200}'
+    pointsman models import   # new prices, as changes to review
 
 - `providers/` - accounts and servers. Keys are named here, never written.
 - `models/` - what each model can do, what it costs, and who serves it.

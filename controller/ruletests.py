@@ -12,6 +12,7 @@ from schemas.rules.rule_tests import Expect, Given, RuleTest, RuleTests
 from schemas.yaml_source import Path
 from sidecar.routing.facts import Facts, parse_facts
 from sidecar.routing.plan import Plan, Spend, plan
+from sidecar.routing.scope import for_facts
 from sidecar.routing.snapshot import Snapshot, UseCase, build_snapshot
 
 DOWN = "down"
@@ -40,6 +41,7 @@ class Circumstances:
     resting: Mapping[str, str]
     spend: Spend
     at: datetime
+    answered_by: str | None = None
 
 
 def rule_test_problems(files: Mapping[str, str], bundle: Bundle, *, today: date) -> tuple[Problem, ...]:
@@ -72,6 +74,7 @@ def circumstances(given: Given, *, otherwise_at: datetime) -> Circumstances:
             per_day=given.spent.per_day or Spend().per_day, per_month=given.spent.per_month or Spend().per_month
         ),
         at=(given.at or otherwise_at).astimezone(UTC),
+        answered_by=given.answered_by,
     )
 
 
@@ -82,7 +85,8 @@ def coming_monday(today: date) -> datetime:
 
 
 def planned_for(use_case: UseCase, facts: Facts, world: Circumstances) -> Plan:
-    return plan(use_case, facts, resting=world.resting, spend=world.spend, at=world.at)
+    scoped = for_facts(use_case, facts)
+    return plan(scoped, facts, resting=world.resting, spend=world.spend, at=world.at, answered_by=world.answered_by)
 
 
 def route_of(plan: Plan) -> tuple[str, ...]:

@@ -5,7 +5,8 @@ read with. Every name in a bundle resolves within it, every default is filled in
 """
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from decimal import Decimal
 from typing import Annotated, Literal
 
 import msgspec
@@ -21,7 +22,9 @@ MAX_BUNDLE_BYTES = 16 << 20
 DialectName = Literal["openai", "openai-responses", "anthropic", "gemini", "bedrock"]
 SERVED_DIALECTS: frozenset[DialectName] = frozenset({"openai", "openai-responses", "anthropic", "gemini", "bedrock"})
 """What this version's sidecar can call. A target of another dialect is skipped, and `check` says so."""
-Capability = Literal["tools", "vision", "files", "audio", "json_schema", "reasoning", "prompt_cache", "embeddings"]
+Capability = Literal[
+    "tools", "vision", "files", "audio", "json_schema", "reasoning", "prompt_cache", "embeddings", "prefill"
+]
 Effort = Literal["none", "minimal", "low", "medium", "high", "xhigh", "max"]
 """How hard to think, least first."""
 Knob = Literal[
@@ -40,6 +43,7 @@ Knob = Literal[
 """What tunes an answer. Without it there is still one, so a request that crosses dialects may lose it, by name."""
 ServerToolName = Literal["web_search", "code_execution"]
 Name = Annotated[str, msgspec.Meta(min_length=1, max_length=128)]
+OnRefusal = Literal["stop", "fallback"]
 Seconds = Annotated[float, msgspec.Meta(gt=0, le=86_400)]
 
 
@@ -73,7 +77,7 @@ class AwsIdentity(Node, frozen=True, kw_only=True, tag_field="kind", tag="aws"):
 
 
 Identity = EntraIdentity | GoogleIdentity | AwsIdentity
-Layout = Literal["azure-deployments", "vertex"]
+Layout = Literal["azure-deployments", "bedrock-invoke", "vertex"]
 
 
 class Provider(Node, frozen=True, kw_only=True):
@@ -93,21 +97,54 @@ class Provider(Node, frozen=True, kw_only=True):
     api_version: str | None = None
     """The `api-version` that every call asks for."""
     headers: dict[str, str] = {}
+    fields: dict[str, str | None] = {}
+    """Fields of a request's body to what this host calls them; None: it has no such field."""
     regions: tuple[str, ...] = ()
     zero_retention: bool = False
 
+    @property
+    def keys(self) -> tuple[Secret, ...]:
+        """Where its keys are found, one or several."""
+        return self.api_keys if self.api_key is None else (self.api_key,)
 
-class Price(Node, frozen=True, kw_only=True):
-    """US dollars per million tokens from a day on (UTC)."""
 
-    since: str
-    """ISO date; the file's word is `from`."""
+class Rates(Node, frozen=True, kw_only=True):
+    """US dollars per million tokens."""
+
     input: Usd
     output: Usd
     cache_read: Usd | None = None
     """None: cache reads are billed as input."""
     cache_write: Usd | None = None
     """None: cache writes are billed as input."""
+    cache_write_1h: Usd | None = None
+    """None: writes for an hour are billed as the others."""
+    reasoning: Usd | None = None
+    """None: reasoning is billed as output."""
+
+
+class Tier(Rates, frozen=True, kw_only=True):
+    """Of the whole call, once its input is longer than this."""
+
+    above_input_tokens: int
+
+
+class TieredRates(Rates, frozen=True, kw_only=True):
+    tiers: tuple[Tier, ...] = ()
+    """The lowest bound first."""
+
+
+class Price(TieredRates, frozen=True, kw_only=True):
+    """What is in force from a day on (UTC)."""
+
+    since: str
+    """ISO date; the file's word is `from`."""
+    service: dict[str, TieredRates] = {}
+    """Service tier → its own rates. One that is not here has no known price."""
+    per_request: Usd | None = None
+    """US dollars per call."""
+    per_1000_searches: Usd | None = None
+    """US dollars. None: a call with searches has no known price."""
 
 
 class Served(Node, frozen=True, kw_only=True):
@@ -164,10 +201,20 @@ class When(Node, frozen=True, kw_only=True):
     hours: Hours | None = None
 
 
+class Share(Node, frozen=True, kw_only=True):
+    """A model that is asked first for a part of a chain's conversations."""
+
+    model: Name
+    percent: Decimal
+    """More than 0, at most 100."""
+
+
 class Rule(Node, frozen=True, kw_only=True):
     when: When
     chain: tuple[Name, ...]
     """Models in order: the rule's primary, then its fallbacks."""
+    split: tuple[Share, ...] = ()
+    """As in a use case."""
 
 
 class Ceiling(Node, frozen=True, kw_only=True):
@@ -201,17 +248,45 @@ class Retry(Node, frozen=True, kw_only=True):
     """How often the same target may be tried again."""
 
 
+class Hedge(Node, frozen=True, kw_only=True):
+    """A second target is asked when the first has not begun to answer in time; the faster one answers."""
+
+    after: Seconds
+    percent: float = 2.0
+    """Of the use case's calls, at most."""
+
+
+class SlowStream(Node, frozen=True, kw_only=True):
+    """A stream that comes more slowly than this goes to the next target before the caller has seen any of it."""
+
+    characters_per_second: float
+    within: Seconds = 5.0
+    """How long its beginning is looked at, at most."""
+
+
 class UseCase(Node, frozen=True, kw_only=True):
     owner: str
     kind: Literal["customer-facing", "regulated", "internal", "experimental"] = "internal"
     aliases: tuple[str, ...] = ()
     """Model names that agents already send; globs."""
     chain: tuple[Name, ...]
+    split: tuple[Share, ...] = ()
+    """Who shares the work of the chain's primary, which keeps the rest."""
+    canary: Share | None = None
+    """Of the calls that no rule takes; drawn before the split is."""
+    sticky: bool = False
+    """A conversation stays at the target that answered it last."""
     rules: tuple[Rule, ...] = ()
     ceiling: Ceiling | None = None
+    on_refusal: OnRefusal = "stop"
+    """What follows when a provider refuses the content."""
     requires: Requirements = Requirements()
     timeouts: Timeouts = Timeouts()
     retry: Retry = Retry()
+    hedge: Hedge | None = None
+    slow_stream: SlowStream | None = None
+    resume: bool = False
+    """A plain-text stream that breaks goes on at a target whose model has the capability `prefill`."""
 
 
 class Caller(Node, frozen=True, kw_only=True):
@@ -309,6 +384,10 @@ def problems_of(bundle: Bundle) -> Iterator[str]:
         for model_name in _models_named(use_case):
             if model_name not in bundle.models:
                 yield f"use_cases.{name} names unknown model {model_name!r}"
+        yield from _problems_of_shares(f"use_cases.{name}.canary", [use_case.canary] if use_case.canary else [])
+        yield from _problems_of_shares(f"use_cases.{name}.split", use_case.split)
+        for index, rule in enumerate(use_case.rules):
+            yield from _problems_of_shares(f"use_cases.{name}.rules[{index}].split", rule.split)
     for name, provider in bundle.providers.items():
         if provider.caller_key and bundle.callers:
             yield f"providers.{name} would pass on the keys of our own callers"
@@ -317,12 +396,23 @@ def problems_of(bundle: Bundle) -> Iterator[str]:
             yield f"caller {caller.name} names unknown use case {caller.default_use_case!r}"
 
 
+def _problems_of_shares(where: str, shares: Sequence[Share]) -> Iterator[str]:
+    if not all(share.percent.is_finite() and share.percent > 0 for share in shares):
+        yield f"{where}: a share is more than 0 percent"
+    elif sum(share.percent for share in shares) > 100:
+        yield f"{where} is more than 100 percent"
+
+
 def _models_named(use_case: UseCase) -> Iterator[str]:
     yield from use_case.chain
+    if use_case.canary is not None:
+        yield use_case.canary.model
+    yield from (share.model for share in use_case.split)
     for rule in use_case.rules:
         if not rule.chain:
             yield ""
         yield from rule.chain
+        yield from (share.model for share in rule.split)
     if use_case.ceiling is not None:
         yield from use_case.ceiling.then
 

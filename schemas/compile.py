@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import TypeVar, get_args
 
 from schemas import bundle as compiled
+from schemas.compile_prices import compile_prices
 from schemas.rules import model, platform, provider, use_case
 from schemas.rules.base import Retry, Timeouts
 from schemas.rules.rule_set import RuleSet
@@ -43,6 +44,7 @@ def _provider(content: provider.Provider) -> compiled.Provider:
         layout=content.layout,
         api_version=content.api_version,
         headers=dict(content.headers),
+        fields={**content.fields.rename, **dict.fromkeys(content.fields.drop)},
         regions=content.data.regions,
         zero_retention=content.data.zero_retention,
     )
@@ -72,23 +74,9 @@ def _model(content: model.Model) -> compiled.Model:
         efforts=None if content.efforts is None else tuple(sorted(content.efforts, key=_EFFORTS.index)),
         server_tools=content.server_tools,
         served_by=tuple(
-            compiled.Served(provider=door.provider, name=door.name, prices=_prices(door.prices or content.prices))
+            compiled.Served(provider=door.provider, name=door.name, prices=compile_prices(content, door))
             for door in content.served_by
         ),
-    )
-
-
-def _prices(prices: Sequence[model.Price]) -> tuple[compiled.Price, ...]:
-    newest_first = sorted(prices, key=lambda price: price.since, reverse=True)
-    return tuple(
-        compiled.Price(
-            since=price.since.isoformat(),
-            input=price.input,
-            output=price.output,
-            cache_read=price.cache_read,
-            cache_write=price.cache_write,
-        )
-        for price in newest_first
     )
 
 
@@ -98,8 +86,12 @@ def _use_case(content: use_case.UseCase, defaults: platform.Defaults) -> compile
         kind=content.kind,
         aliases=content.aliases,
         chain=(content.primary, *content.fallbacks),
+        split=_shares(content.split),
+        canary=None if content.canary is None else _share(content.canary),
+        sticky=content.sticky is not None,
         rules=tuple(_rule(rule) for rule in content.rules),
         ceiling=None if content.cost_ceiling is None else _ceiling(content.cost_ceiling),
+        on_refusal=content.on_refusal,
         requires=compiled.Requirements(
             capabilities=content.requires.capabilities,
             regions=content.requires.regions,
@@ -107,11 +99,34 @@ def _use_case(content: use_case.UseCase, defaults: platform.Defaults) -> compile
         ),
         timeouts=merged_timeouts(content.timeouts, defaults.timeouts),
         retry=merged_retry(content.retry, defaults.retry),
+        hedge=_hedge(content.hedge),
+        slow_stream=_slow_stream(content.slow_stream),
+        resume=content.resume,
     )
 
 
+def _hedge(hedge: use_case.Hedge | None) -> compiled.Hedge | None:
+    return None if hedge is None else compiled.Hedge(after=hedge.after, percent=float(hedge.percent))
+
+
+def _slow_stream(slow: use_case.SlowStream | None) -> compiled.SlowStream | None:
+    if slow is None:
+        return None
+    return compiled.SlowStream(characters_per_second=float(slow.characters_per_second), within=slow.within)
+
+
 def _rule(rule: use_case.Rule) -> compiled.Rule:
-    return compiled.Rule(when=compile_when_document(rule.when), chain=(rule.primary, *rule.fallbacks))
+    return compiled.Rule(
+        when=compile_when_document(rule.when), chain=(rule.primary, *rule.fallbacks), split=_shares(rule.split)
+    )
+
+
+def _shares(split: Sequence[use_case.TrafficShare]) -> tuple[compiled.Share, ...]:
+    return tuple(_share(share) for share in split)
+
+
+def _share(share: use_case.TrafficShare) -> compiled.Share:
+    return compiled.Share(model=share.model, percent=share.percent)
 
 
 def compile_when_document(when: use_case.When) -> compiled.When:

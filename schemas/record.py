@@ -24,6 +24,12 @@ class Usage(msgspec.Struct, frozen=True, omit_defaults=True):
     """A part of `input_tokens`, never on top of it."""
     reasoning_tokens: int = 0
     """A part of `output_tokens`, never on top of it."""
+    cache_write_1h_tokens: int = 0
+    """A part of `cache_write_tokens`: what the cache is to keep for an hour."""
+    web_searches: int = 0
+    """Searches that the provider ran and bills by the piece."""
+    service: str = ""
+    """The service tier that answered, where it is not the standard one: `batch`, `flex`, `priority`, `fast`."""
 
 
 class AttemptRecord(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -44,6 +50,17 @@ class AttemptRecord(msgspec.Struct, frozen=True, omit_defaults=True):
     usage: Usage | None = None
     cost_usd: Usd | None = None
     """What this attempt cost; None when its usage or its price is unknown."""
+    estimated: bool = False
+    """`usage` is the sidecar's own estimate."""
+
+
+class SkippedTarget(msgspec.Struct, frozen=True):
+    """A target of the use case that this call passed over, and why."""
+
+    model: str
+    provider: str
+    reason: str
+    """`breaker_open`, `throttled`, `capability.vision`, `context_window`, `retry_budget`, …"""
 
 
 class CallRecord(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -72,6 +89,12 @@ class CallRecord(msgspec.Struct, frozen=True, omit_defaults=True):
     vendor: str = ""
     reason: str = ""
     """Why that target: the reason in the plan, or the error that made the first choice fall away."""
+    conversation: str = ""
+    """A short hash that the calls of one conversation share, where the use case looks at conversations; never text."""
+    arm: str = ""
+    """Where a canary or a split had a say: the model that the lot fell to. Others may have answered after it."""
+    propensity: float | None = None
+    """How likely the lot was to fall to that arm, more than 0 and at most 1."""
     attempts: tuple[AttemptRecord, ...] = ()
     usage: Usage | None = None
     cost_usd: Usd | None = None
@@ -82,6 +105,8 @@ class CallRecord(msgspec.Struct, frozen=True, omit_defaults=True):
     """The provider reported no usage: tokens are the sidecar's own estimate."""
     dropped: tuple[str, ...] = ()
     """Knobs that the target could not take."""
+    skipped: tuple[SkippedTarget, ...] = ()
+    """Targets that were not tried, in the order in which that was decided."""
     seconds: float = 0.0
     first_token_seconds: float | None = None
 

@@ -16,6 +16,7 @@ from schemas.status import SidecarState, SidecarStatus
 from schemas.version import VERSION
 from sidecar.clock import SystemClock
 from sidecar.counting import TokenCounter
+from sidecar.dialects.estimate import estimate_text_tokens
 from sidecar.durable import write_durably
 from sidecar.pipeline import Pipeline
 from sidecar.providers.credentials import Credentials
@@ -29,12 +30,13 @@ from sidecar.server.admin import admin_app
 from sidecar.server.agents import AgentPort
 from sidecar.server.passthrough import PassThrough
 from sidecar.server.unreadable import UnreadableRequests
-from sidecar.settings import Address, Settings, is_url
+from sidecar.settings import VOCABULARY, Address, Settings, is_url
 from sidecar.spool.shipper import Shipper
 from sidecar.spool.spool import Spool
 from sidecar.telemetry.metrics import Metrics
 from sidecar.telemetry.recent import RecentCalls
 from sidecar.uplink import Uplink, UplinkFailed
+from sidecar.vocabulary import load_vocabulary
 
 FIRST_RULES_SECONDS = 2.0
 """How long a start waits for fresh rules before it answers with those from disk."""
@@ -72,6 +74,7 @@ class Sidecar:
             observers=(self._metrics, recent),
             default_use_case=settings.use_case,
             default_agent=settings.agent,
+            count_text=load_vocabulary() if settings.token_counts == VOCABULARY else estimate_text_tokens,
         )
         self._agents = AgentPort(
             pipeline=self._pipeline,
@@ -228,8 +231,8 @@ class Sidecar:
             lambda: {(store.active.digest, store.active.revision): 1.0},
         )  # fmt: skip
         gauge(
-            "pointsman_targets_resting", "Targets whose breaker is open.", ("target",),
-            lambda: {(key,): 1.0 for key in self._pipeline.health.resting(self._clock.monotonic())},
+            "pointsman_targets_resting", "Targets that are not tried now.", ("target", "reason"),
+            lambda: dict.fromkeys(self._pipeline.books.health.resting(self._clock.monotonic()).items(), 1.0),
         )  # fmt: skip
         gauge(
             "pointsman_provider_keys_resting", "Keys of providers that rest after 401, 403 or 429.", ("provider",),

@@ -9,8 +9,8 @@ from schemas.record import AttemptRecord, Usage
 from sidecar.dialects.base import BODY_ALONE, Dialect, Envelope, InPath, TargetDialect
 from sidecar.errors import GatewayError
 from sidecar.operations import CHAT, Operation
-from sidecar.routing.plan import Plan
-from sidecar.routing.snapshot import Snapshot, Target
+from sidecar.routing.plan import Plan, Planned
+from sidecar.routing.snapshot import Skipped, Snapshot, Target
 
 KEY_HEADERS = ("authorization", "x-api-key", "x-goog-api-key", "api-key")
 """Handed on to a provider that takes the caller's own key, and to no other."""
@@ -78,6 +78,25 @@ class StreamReply(Protocol):
         ...
 
 
+@dataclass(slots=True, eq=False)
+class Attempt:
+    """One try at one target, under way."""
+
+    planned: Planned
+    number: int
+    """Of this call's attempts, from 0; providers see it in `x-pointsman-request-id`."""
+    began: float
+    """Monotonic seconds."""
+    is_probe: bool = False
+    """Its target's breaker is half-open, and waits for what this attempt shows."""
+    dropped: tuple[str, ...] = ()
+    """Knobs that its target could not take."""
+
+    @property
+    def target(self) -> Target:
+        return self.planned.target
+
+
 @dataclass(slots=True)
 class Call:
     """One call's changing state. Lives as long as its request."""
@@ -88,15 +107,38 @@ class Call:
     agent: str
     at: str
     """When it arrived: RFC 3339, UTC, milliseconds."""
+    deadline_seconds: float
+    """For the whole of it."""
     attempts: list[AttemptRecord] = field(default_factory=list)
+    """Those that have ended."""
+    under_way: list[Attempt] = field(default_factory=list)
+    """One, or two where the call is hedged."""
+    skipped: list[Skipped] = field(default_factory=list)
+    """Targets of the plan that were passed over when their turn came."""
+    started: int = 0
+    """Attempts so far."""
     dropped: tuple[str, ...] = ()
     reason: str = ""
     """Why the target that answers, or the last one tried, was chosen."""
 
     @property
+    def deadline(self) -> float:
+        """Monotonic seconds."""
+        return self.inbound.started + self.deadline_seconds
+
+    @property
     def day(self) -> str:
         """ISO day (UTC): decides prices and budgets."""
         return self.at[:10]
+
+    def choose(self, planned: Planned) -> None:
+        """Why this target is tried: the plan's word, or what made the choice before it fall away."""
+        if self.attempts:
+            self.reason = self.attempts[-1].outcome
+        elif planned.reason == "fallback" and self.plan.skipped:
+            self.reason = self.plan.skipped[0].reason
+        else:
+            self.reason = planned.reason
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ Nothing is generated and nothing is billed, so nothing is booked (decision 5).
 import asyncio
 from collections.abc import Mapping
 
+from sidecar.bookkeeping import headers_of
 from sidecar.call import Inbound, PlainReply
 from sidecar.dialects.counting import Counting
 from sidecar.errors import FirstTokenTimeout, Rejected, UpstreamError, code_of
@@ -29,7 +30,7 @@ class TokenCounter:
         call = self._pipeline.open(inbound)
         planned = call.plan.steps[0] if call.plan.steps else None
         call.reason = planned.reason if planned else "estimated"
-        headers = self._pipeline.headers(call, planned, 0)
+        headers = headers_of(call, planned, 0)
         if planned is not None and planned.target.dialect == inbound.dialect.name:
             try:
                 body = inbound.dialect.forward(call.envelope, planned.target.name)

@@ -23,7 +23,8 @@ GatewayError                     every error below; `code` is its stable word
     ├── MalformedAnswer          not the dialect: HTML, broken JSON, an empty body
     ├── StreamCut                the stream ended without a finish reason
     ├── StreamStalled            silence inside the stream
-    └── StreamFailed             the provider's own error event inside the stream
+    ├── StreamFailed             the provider's own error event inside the stream
+    └── StreamSlow               content comes more slowly than the use case accepts
 """
 
 from typing import ClassVar
@@ -193,6 +194,11 @@ class StreamStalled(UpstreamError):
 
 class StreamFailed(UpstreamError):
     code = "stream_failed"
+
+
+class StreamSlow(UpstreamError):
+    code = "stream_slow"
+    status = 504
 
 
 class ChainSpent(GatewayError):

@@ -19,7 +19,7 @@ from sidecar.dialects import embeddings
 from sidecar.dialects.base import A, ChatDialect, Envelope, Q, TargetDialect
 from sidecar.dialects.passing import OPENAI_PASSING
 from sidecar.dialects.registry import TARGETS
-from sidecar.routing.scope import one_model, speaking
+from sidecar.routing.scope import embedding_targets, speaking
 from sidecar.routing.snapshot import UseCase
 
 
@@ -50,12 +50,8 @@ def _whole(response: ChatResponse, _envelope: Envelope, unsaid: Started) -> Chat
 CHAT: Operation[ChatRequest, ChatResponse] = Operation(dialects=TARGETS, scope=_every_target, complete=_whole)
 
 
-def _embedding_targets(use_case: UseCase) -> UseCase:
-    return one_model(use_case, "embeddings", embeddings.EMBEDDINGS_DIALECTS)
-
-
 EMBEDDINGS: Operation[EmbeddingsRequest, EmbeddingsResponse] = Operation(
-    dialects=embeddings.EMBEDDINGS_DIALECTS, scope=_embedding_targets, complete=embeddings.complete
+    dialects=embeddings.EMBEDDINGS_DIALECTS, scope=embedding_targets, complete=embeddings.complete
 )
 
 

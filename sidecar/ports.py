@@ -37,11 +37,15 @@ class UpstreamAnswer(Protocol):
     """Lower-case names."""
 
     async def read(self) -> bytes:
-        """The rest of the body. Raises UpstreamError when the connection breaks."""
+        """The rest of the body.
+
+        Raises:
+            UpstreamError: the connection breaks, or the host refuses in words that are not the dialect's.
+        """
         ...
 
     async def chunk(self) -> bytes:
-        """What has arrived, or waits for more; empty at the end. Raises UpstreamError when the connection breaks."""
+        """What has arrived, or waits for more; empty at the end. Raises as `read`."""
         ...
 
     def fail(self, error: Exception) -> None:

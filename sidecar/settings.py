@@ -5,12 +5,15 @@ import base64
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from importlib.util import find_spec
 from ipaddress import ip_address
 from pathlib import Path
 from urllib.parse import urlsplit
 
 DEFAULT_LISTEN, DEFAULT_ADMIN = "127.0.0.1:4100", "127.0.0.1:4101"
 DEFAULT_MAX_BODY = 32 << 20
+ESTIMATE, VOCABULARY = "estimate", "vocabulary"
+"""The two ways to tell how many tokens a request is before its provider has."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +37,8 @@ class Settings:
     allow_hosts: tuple[str, ...]
     max_body_bytes: int
     drain_seconds: float
+    token_counts: str
+    """ESTIMATE or VOCABULARY."""
 
 
 def read_settings(argv: Sequence[str] | None, environ: Mapping[str, str]) -> Settings:
@@ -56,6 +61,7 @@ def read_settings(argv: Sequence[str] | None, environ: Mapping[str, str]) -> Set
             allow_hosts=tuple(args.allow_host or ()),
             max_body_bytes=int(args.max_body),
             drain_seconds=float(args.drain),
+            token_counts=_token_counts(args.token_counts),
         )
     except ValueError as error:
         parser.error(str(error))
@@ -123,6 +129,11 @@ def _parser(environ: Mapping[str, str]) -> argparse.ArgumentParser:
     )  # fmt: skip
     flag("max-body", str(DEFAULT_MAX_BODY), "largest request body in bytes")
     flag("drain", "25", "seconds that open calls get to finish after SIGTERM")
+    flag(
+        "token-counts", ESTIMATE,
+        "how long a request is taken to be before its provider has counted it: estimate, by its characters; or "
+        "vocabulary, by OpenAI's tokens (needs the extra `tokens` and 63 MB)",
+    )  # fmt: skip
     return parser
 
 
@@ -140,6 +151,16 @@ def _controller_token(named: str | None, rules: Sequence[str], environ: Mapping[
     if any(is_url(source) and is_loopback(source) for source in rules):
         return default_state(environ, "controller") / "sidecar.token"
     return None
+
+
+def _token_counts(wanted: str) -> str:
+    if wanted not in (ESTIMATE, VOCABULARY):
+        raise ValueError(f'--token-counts is {ESTIMATE} or {VOCABULARY}, not "{wanted}"')
+    if wanted == VOCABULARY and find_spec("toktok") is None:
+        raise ValueError(
+            "--token-counts vocabulary needs what the extra `tokens` brings: pip install 'pointsman[tokens]'"
+        )
+    return wanted
 
 
 def _address(text: str) -> Address:

@@ -67,6 +67,16 @@ class SseSplitter:
         self._tail = bytearray()
         return rest
 
+    def last_event(self) -> bytes:
+        """The unfinished rest, where its lines are whole and only the blank line after them never came; else nothing.
+
+        Half a line is nothing that an SDK could read, and an error event may have to follow.
+        """
+        rest = self.finish()
+        if rest.endswith(b"\r"):
+            return rest + b"\n\n"  # one LF would only make a CRLF of it
+        return rest + b"\n" if rest.endswith(b"\n") else b""
+
 
 def _last_boundary(data: bytes) -> int:
     """Where the last event ends, its blank line included; 0 where none does."""

@@ -4,7 +4,7 @@ After the first byte there is no second target: a failure becomes the dialect's 
 """
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 
 from sidecar.accounting.books import CLIENT_CLOSED, OK
 from sidecar.call import Write
@@ -14,6 +14,10 @@ from sidecar.ports import Clock, Timer, UpstreamAnswer
 
 STUCK_CALLER_SECONDS = 60.0
 """A caller that has taken nothing for this long has gone, whatever its socket says."""
+
+Resume = Callable[[UpstreamError, int], Awaitable[tuple[UpstreamAnswer, bytes] | None]]
+"""How the stream failed and how many events the caller has → what goes on in its place, with its first bytes; None:
+nothing does."""
 
 EVENT = b"data: "
 """Stands once in every event of every dialect; what stands in a JSON string beside it is not worth parsing for."""
@@ -36,6 +40,7 @@ class Stream:
         deadline: float,
         settle: Callable[[str, int], None],
         encode_error: Callable[[GatewayError], bytes],
+        resume: Resume | None = None,
     ) -> None:
         self.status = status
         self.headers = headers
@@ -48,7 +53,9 @@ class Stream:
         self._deadline = deadline
         self._settle = settle
         self._encode_error = encode_error
+        self._resume = resume
         self._settled = False
+        self._unsent = b""
         self._events_seen = 0
         self._reading_since: float | None = None
         self._writing_since: float | None = None
@@ -78,30 +85,54 @@ class Stream:
 
     async def _pass_on(self, write: Write) -> None:
         out = self._held
-        try:
-            while True:
-                if self._tap.failed is not None:
-                    raise self._tap.failed
-                if self._tap.ended:
+        while True:
+            try:
+                out = await self._until_ended(out, write)
+                break
+            except (UpstreamError, NotReady) as error:
+                if self._tap.finished:
+                    # A finish reason was seen: the answer is whole, however its connection ended.
+                    out = self._unsent + self._tap.finish()
                     break
-                await self._hand_over(out, write)
-                out = b""
-                data = await self._read()
-                if not data:
-                    out = self._tap.finish()
-                    if self._tap.failed is not None:
-                        raise self._tap.failed
-                    break
-                out = self._tap.feed(data)
-        except (UpstreamError, NotReady) as error:
-            if not self._tap.finished:
-                self._book(error.code, out)
-                await self._hand_over(out + self._encode_error(error), write)
-                return
-            # A finish reason was seen: the answer is whole, however its connection ended.
-            out += self._tap.finish()
+                await self._hand_over(self._unsent, write)
+                resumed = await self._go_on(error)
+                if resumed is None:
+                    self._book(error.code)
+                    await self._hand_over(self._encode_error(error), write)
+                    return
+                out = resumed
         self._book(OK, out)
         await self._hand_over(out, write)
+
+    async def _until_ended(self, out: bytes, write: Write) -> bytes:
+        """The last bytes, not yet handed over. Raises as tap and connection fail; `_unsent` is what was left then."""
+        while True:
+            self._unsent = out
+            if self._tap.failed is not None:
+                raise self._tap.failed
+            if self._tap.ended:
+                return out
+            await self._hand_over(out, write)
+            self._unsent = b""
+            data = await self._read()
+            if data:
+                out = self._tap.feed(data)
+                continue
+            self._unsent = out = self._tap.finish()
+            if self._tap.failed is not None:
+                raise self._tap.failed
+            return out
+
+    async def _go_on(self, error: GatewayError) -> bytes | None:
+        """The first bytes of what another target says from here on; None where the stream ends here."""
+        if self._resume is None or not isinstance(error, UpstreamError):
+            return None
+        resumed = await self._resume(error, self._events_seen)
+        if resumed is None:
+            return None
+        self._answer.close()
+        self._answer, held = resumed
+        return held
 
     async def _read(self) -> bytes:
         self._reading_since = self._clock.monotonic()

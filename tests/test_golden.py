@@ -37,6 +37,11 @@ def price(usage: Usage) -> Decimal:
     return Decimal("0.000003") * usage.input_tokens + Decimal("0.000015") * usage.output_tokens
 
 
+def tokens(usage: Usage | None) -> Usage | None:
+    """Without what is for our books alone: no dialect has words for another vendor's tiers, hours and searches."""
+    return usage and msgspec.structs.replace(usage, cache_write_1h_tokens=0, web_searches=0, service="")
+
+
 def cases(kind: str, *suffixes: str) -> list[object]:
     return list(_cases(kind, suffixes))
 
@@ -140,7 +145,7 @@ def answer_to(other: Dialect, dialect: TargetDialect, body: bytes) -> object:
         encoded = other.encode_response(dialect.decode_response(body))
     except GatewayError as error:
         return refusal(error)
-    assert other.read_answer(encoded).usage == usage_of(dialect, body)
+    assert tokens(other.read_answer(encoded).usage) == tokens(usage_of(dialect, body))
     return json.loads(encoded)
 
 
@@ -174,7 +179,7 @@ def test_stream_in_another_dialect(path: Path, dialect: TargetDialect) -> None:
         read = outcome(decode(other, encoded))
         word, usage = outcome(events)
         if usage is not None and word == "ok":
-            assert read == (word, usage)
+            assert (read[0], tokens(read[1])) == (word, tokens(usage))
         else:
             # A failure of any kind is the caller's dialect's own error event, and nothing after it.
             assert read[0] == ("ok" if word == "ok" else "stream_failed")

@@ -15,6 +15,7 @@ COMMANDS: Final = {
     "check": "controller.cli.check",
     "test": "controller.cli.test",
     "explain": "controller.cli.explain",
+    "models": "controller.cli.models",
     "serve": "controller.cli.serve",
     "fleet": "controller.cli.fleet",
     "usage": "controller.cli.usage",

@@ -23,7 +23,10 @@ def add_parser(subparsers: "_SubParsersAction[argparse.ArgumentParser]") -> None
     add_folder(parser)
     parser.add_argument("--use-case", required=True, metavar="NAME", help="use case, or an alias of one")
     parser.add_argument(
-        "--facts", default="{}", metavar="JSON", help='facts of the request: {"input_tokens": 1200, "tools": true}'
+        "--facts",
+        default="{}",
+        metavar="JSON",
+        help='facts of the request: {"input_tokens": 1200, "tools": true, "conversation": "abc"}',
     )
     parser.add_argument(
         "--given",
@@ -56,6 +59,10 @@ def run(args: argparse.Namespace) -> int:
 def _as_text(explanation: Explanation) -> str:
     lines = [f"{explanation.use_case} would call:"]
     lines += [f"  {number}. {_line(step)}" for number, step in enumerate(explanation.plan, start=1)] or ["  nobody"]
+    if explanation.propensity is not None:
+        lines.append(
+            f"The lot fell to {explanation.arm}, as it does for {explanation.propensity:.4g} of conversations."
+        )
     if explanation.refusal is not None:
         lines.append(f"The call is refused: {explanation.refusal}")
     if explanation.skipped:

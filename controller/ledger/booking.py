@@ -99,8 +99,11 @@ def faults_of(record: CallRecord) -> Iterator[str]:
             yield f"{name} is longer than {MAX_TEXT} characters"
     if record.usage is not None:
         for name in Usage.__struct_fields__:
-            if not 0 <= getattr(record.usage, name) <= MAX_TOKENS:
+            count = getattr(record.usage, name)
+            if isinstance(count, int) and not 0 <= count <= MAX_TOKENS:
                 yield f"usage.{name} must be 0 to {MAX_TOKENS}"
+        if len(record.usage.service) > MAX_TEXT:
+            yield f"usage.service is longer than {MAX_TEXT} characters"
     for name, amount in (("cost_usd", record.cost_usd), ("wasted_usd", record.wasted_usd)):
         if amount is not None and not is_bookable(amount):
             yield f"{name} must be a plain amount of US dollars, not {str(amount)[:40]}"

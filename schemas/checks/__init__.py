@@ -3,7 +3,18 @@
 from collections.abc import Callable, Iterator
 from datetime import date
 
-from schemas.checks import ceilings, chains, enforcement, names, prices, providers, reviews, rule_order
+from schemas.checks import (
+    arms,
+    ceilings,
+    chains,
+    enforcement,
+    names,
+    price_rows,
+    prices,
+    providers,
+    reviews,
+    rule_order,
+)
 from schemas.problems import Problem
 from schemas.rules.rule_set import RuleSet
 
@@ -20,15 +31,28 @@ CHECKS: tuple[Check, ...] = (
     providers.base_urls_are_plain,
     providers.headers_hold_no_secrets,
     providers.layouts_fit,
+    providers.fields_are_knobs,
     providers.auth_fits,
     prices.every_door_has_a_price,
     prices.price_dates_differ,
     prices.doors_differ,
+    price_rows.free_is_said_aloud,
+    price_rows.tiers_grow,
+    price_rows.every_part_is_said,
+    price_rows.services_are_clear,
+    price_rows.caches_are_cheaper,
+    price_rows.factors_stand_alone,
+    price_rows.hours_are_priced,
     chains.chains_do_not_repeat,
     chains.requirements_can_be_met,
     chains.chains_span_vendors,
+    chains.embeddings_keep_to_one_model,
     chains.chains_span_providers,
     chains.deadlines_cover_the_chain,
+    arms.arms_differ,
+    arms.arms_can_serve,
+    arms.splits_leave_a_rest,
+    arms.sticky_has_a_choice,
     ceilings.ceilings_grow,
     ceilings.ceilings_lead_elsewhere,
     ceilings.ceilings_lead_to_cheaper,

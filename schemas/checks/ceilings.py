@@ -7,7 +7,7 @@ from itertools import pairwise
 from schemas.checks.chain_members import ways_out_of
 from schemas.checks.prices import price_in_force, prices_of
 from schemas.problems import Problem
-from schemas.rules.model import Price
+from schemas.rules.price import Price
 from schemas.rules.rule_set import RuleSet
 
 _PERIODS = ("per_request", "per_day", "per_month")

@@ -1,10 +1,12 @@
 """The chains of a use case as values: which models, written where."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-from schemas.rules.use_case import UseCase
+from schemas.rules.use_case import TrafficShare, UseCase, When
 from schemas.yaml_source import Path
+
+Arms = tuple[tuple[Path, TrafficShare], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,6 +16,10 @@ class Chain:
     path: Path
     """Where the chain begins: its primary."""
     members: tuple[tuple[Path, str], ...]
+    arms: Arms = ()
+    """Models that get a part of its calls: the canary first, then the split."""
+    when: When = field(default_factory=When)
+    """What holds of every call that comes here."""
 
     @property
     def models(self) -> tuple[str, ...]:
@@ -22,9 +28,11 @@ class Chain:
 
 def chains_of(use_case: UseCase) -> Iterator[Chain]:
     """The main chain, then each rule's."""
-    yield _chain((), use_case.primary, use_case.fallbacks)
+    canary: Arms = () if use_case.canary is None else ((("canary",), use_case.canary),)
+    yield _chain((), use_case.primary, use_case.fallbacks, (*canary, *_split((), use_case.split)), When())
     for index, rule in enumerate(use_case.rules):
-        yield _chain(("rules", index), rule.primary, rule.fallbacks)
+        path: Path = ("rules", index)
+        yield _chain(path, rule.primary, rule.fallbacks, _split(path, rule.split), rule.when)
 
 
 def ways_out_of(use_case: UseCase) -> Iterator[Chain]:
@@ -37,6 +45,10 @@ def ways_out_of(use_case: UseCase) -> Iterator[Chain]:
             yield Chain((key, "then"), tuple(((key, "then", i), model) for i, model in enumerate(then)))
 
 
-def _chain(path: Path, primary: str, fallbacks: tuple[str, ...]) -> Chain:
+def _chain(path: Path, primary: str, fallbacks: tuple[str, ...], arms: Arms, when: When) -> Chain:
     rest = (((*path, "fallbacks", index), model) for index, model in enumerate(fallbacks))
-    return Chain((*path, "primary"), (((*path, "primary"), primary), *rest))
+    return Chain((*path, "primary"), (((*path, "primary"), primary), *rest), arms, when)
+
+
+def _split(path: Path, split: tuple[TrafficShare, ...]) -> Arms:
+    return tuple(((*path, "split", index), share) for index, share in enumerate(split))

@@ -31,10 +31,9 @@ def requirements_can_be_met(rules: RuleSet, today: date) -> Iterator[Problem]:
             yield from _unmet(rules, use_case, chain, requires, When())
         for chain in ways_out_of(use_case.content):
             yield from _unmet(rules, use_case, chain, requires, When())
-        for index, rule in enumerate(use_case.content.rules):
-            chain = tuple(chains_of(use_case.content))[index + 1]
-            if rule.when.needs or rule.when.input_tokens:
-                yield from _unmet(rules, use_case, chain, Requires(), rule.when)
+        for chain in chains_of(use_case.content):
+            if chain.when.needs or chain.when.input_tokens:
+                yield from _unmet(rules, use_case, chain, Requires(), chain.when)
 
 
 def _unmet(
@@ -42,7 +41,7 @@ def _unmet(
 ) -> Iterator[Problem]:
     if any(model not in rules.models for model in chain.models):
         return  # An unknown or unreadable model is reported as such; what it could do is not known.
-    lacking = {model: _what_lacks(rules, rules.models[model].content, requires, when) for model in chain.models}
+    lacking = {model: what_lacks(rules, rules.models[model].content, requires, when) for model in chain.models}
     if all(lacking.values()):
         reasons = "; ".join(f"{model}: {lack}" for model, lack in lacking.items())
         message = f"no model of this chain can ever serve: {reasons}"
@@ -54,7 +53,8 @@ def _unmet(
             yield use_case.problem(path, "always-skipped", message, severity="warning")
 
 
-def _what_lacks(rules: RuleSet, model: Model, requires: Requires, when: When) -> str:
+def what_lacks(rules: RuleSet, model: Model, requires: Requires, when: When) -> str:
+    """Why no call that must meet these can ever go to this model; empty where one can."""
     needed = {*requires.capabilities, *when.needs}
     if missing := sorted(needed.difference(model.capabilities)):
         return f"it cannot do {', '.join(missing)}"
@@ -83,7 +83,7 @@ def chains_span_vendors(rules: RuleSet, today: date) -> Iterator[Problem]:
         for chain in chains_of(content):
             models = [rules.models.get(model) for model in chain.models]
             vendors = {model.content.vendor for model in models if model is not None}
-            if None in models or len(vendors) != 1:
+            if None in models or len(vendors) != 1 or _embeds(models[0]):
                 continue
             (vendor,) = vendors
             if content.lock is None:
@@ -94,6 +94,22 @@ def chains_span_vendors(rules: RuleSet, today: date) -> Iterator[Problem]:
             elif content.lock.vendor != vendor:
                 message = f"locked to {content.lock.vendor}, but this chain is {vendor}'s alone"
                 yield use_case.problem(chain.path, "lock-differs", message)
+
+
+def embeddings_keep_to_one_model(rules: RuleSet, today: date) -> Iterator[Problem]:
+    """Vectors of two models cannot be compared: a call for embeddings goes to another provider, or is refused."""
+    for use_case in rules.use_cases.values():
+        for chain in chains_of(use_case.content):
+            (_, first), *others = chain.members
+            if _embeds(rules.models.get(first)):
+                for path, model in others:
+                    message = f'"{model}" never stands in for embeddings of "{first}"'
+                    suggestion = f'serve "{first}" from another provider'
+                    yield use_case.problem(path, "other-model", message, suggestion, severity="warning")
+
+
+def _embeds(model: RuleFile[Model] | None) -> bool:
+    return model is not None and set(model.content.capabilities) == {"embeddings"}
 
 
 def chains_span_providers(rules: RuleSet, today: date) -> Iterator[Problem]:
@@ -117,7 +133,8 @@ def deadlines_cover_the_chain(rules: RuleSet, today: date) -> Iterator[Problem]:
         timeouts = merged_timeouts(content.timeouts, defaults.timeouts)
         attempts = merged_retry(content.retry, defaults.retry).max_attempts
         for chain in chains_of(content):
-            doors = sum(len(rules.models[m].content.served_by) for m in chain.models if m in rules.models)
+            doors = sum(_doors(rules, model) for model in chain.models)
+            doors += max((_doors(rules, share.model) for _, share in chain.arms), default=0)
             worst = min(doors, attempts) * timeouts.first_token
             if worst > timeouts.deadline:
                 message = (
@@ -129,3 +146,7 @@ def deadlines_cover_the_chain(rules: RuleSet, today: date) -> Iterator[Problem]:
                     path, "deadline-too-short", message, "lower first_token or raise the deadline", severity="warning"
                 )
                 break
+
+
+def _doors(rules: RuleSet, model: str) -> int:
+    return len(rules.models[model].content.served_by) if model in rules.models else 0

@@ -14,7 +14,7 @@ from schemas.rules.use_case import UseCase
 from schemas.yaml_source import Path
 
 OF_A_PROVIDER = ("limits",)
-OF_A_USE_CASE = ("sticky", "quality_bar", "limits", "canary", "shadow", "resume")
+OF_A_USE_CASE = ("quality_bar", "limits", "shadow")
 OF_A_CALLER = ("limits", "per_month")
 OF_THE_PLATFORM = ("rollout", "grants", "owners")
 

@@ -34,9 +34,9 @@ def use_cases_name_known_models(rules: RuleSet, today: date) -> Iterator[Problem
 def _models_named(use_case: UseCase) -> Iterator[tuple[Path, str]]:
     for chain in (*chains_of(use_case), *ways_out_of(use_case)):
         yield from chain.members
-    for key, share in (("canary", use_case.canary), ("shadow", use_case.shadow)):
-        if share is not None:
-            yield (key, "model"), share.model
+        yield from (((*path, "model"), share.model) for path, share in chain.arms)
+    if use_case.shadow is not None:
+        yield ("shadow", "model"), use_case.shadow.model
 
 
 def locks_name_known_vendors(rules: RuleSet, today: date) -> Iterator[Problem]:
@@ -103,6 +103,10 @@ def _names_in_test(rules: RuleSet, tests: RuleFile[RuleTests], index: int, test:
         if down not in known:
             message, suggestion = _unknown("provider, model or target", down, known)
             yield tests.problem((index, "given", "down", position), "unknown-target", message, suggestion)
+    answered_by = test.given.answered_by
+    if answered_by is not None and answered_by not in known - providers:
+        message, suggestion = _unknown("model or target", answered_by, known - providers)
+        yield tests.problem((index, "given", "answered_by"), "unknown-target", message, suggestion)
     expect = test.expect
     named: list[tuple[Path, str]] = [((index, "expect", "route", i), m) for i, m in enumerate(expect.route or ())]
     named += [((index, "expect", "skipped", model), model) for model in expect.skipped]

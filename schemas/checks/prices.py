@@ -4,7 +4,8 @@ from collections.abc import Iterator, Sequence
 from datetime import date
 
 from schemas.problems import Problem
-from schemas.rules.model import Model, Price, ServedBy
+from schemas.rules.model import Model, ServedBy
+from schemas.rules.price import Price
 from schemas.rules.rule_set import RuleFile, RuleSet
 from schemas.yaml_source import Path
 
@@ -31,7 +32,7 @@ def _missing_price(model: RuleFile[Model], index: int, door: ServedBy, prices: S
     path: Path = ("served_by", index)
     if not prices:
         message = f'no price for "{model.content.model}" at {door.provider}'
-        suggestion = "add prices; a server of your own may cost 0"
+        suggestion = "add prices; free: true for a server of your own"
     else:
         first = min(price.since for price in prices)
         message = (

@@ -8,6 +8,7 @@ from schemas.bundle import DialectName, Layout
 from schemas.problems import Problem
 from schemas.rules.rule_set import RuleSet
 from schemas.validate import looks_secret
+from schemas.yaml_source import Path
 
 _HEADERS_OF_SECRETS = frozenset(
     {"authorization", "x-api-key", "api-key", "x-goog-api-key", "proxy-authorization", "cookie"}
@@ -27,11 +28,12 @@ def base_urls_are_plain(rules: RuleSet, today: date) -> Iterator[Problem]:
 
 _LAYOUT_DIALECTS: Mapping[Layout, frozenset[DialectName]] = {
     "azure-deployments": frozenset({"openai"}),
+    "bedrock-invoke": frozenset({"anthropic"}),
     "vertex": frozenset({"gemini", "anthropic"}),
 }
 _AUTH_DIALECTS: Mapping[str, frozenset[DialectName]] = {
     "azure": frozenset({"openai", "openai-responses"}),
-    "aws": frozenset({"bedrock", "openai"}),
+    "aws": frozenset({"anthropic", "bedrock", "openai"}),
 }
 
 
@@ -51,6 +53,24 @@ def layouts_fit(rules: RuleSet, today: date) -> Iterator[Problem]:
             yield provider.problem(("api_version",), "layout-mismatch", message, suggestion)
 
 
+_CONTENT = frozenset({"model", "messages", "input", "instructions", "contents", "system", "tools", "stream"})
+
+
+def fields_are_knobs(rules: RuleSet, today: date) -> Iterator[Problem]:
+    for provider in rules.providers.values():
+        fields = provider.content.fields
+        renamed = {("rename", name): {name, new} for name, new in fields.rename.items()}
+        dropped: dict[Path, set[str]] = {("drop", place): {name} for place, name in enumerate(fields.drop)}
+        for path, names in (renamed | dropped).items():
+            if content := names & _CONTENT:
+                message = f'"{content.pop()}" is what the call is about, and no knob'
+                yield provider.problem(("fields", *path), "field-of-content", message, "name knobs only")
+        for place, name in enumerate(fields.drop):
+            if name in fields.rename:
+                message, suggestion = f'"{name}" cannot be renamed and dropped', "keep one of the two"
+                yield provider.problem(("fields", "drop", place), "field-twice", message, suggestion)
+
+
 def auth_fits(rules: RuleSet, today: date) -> Iterator[Problem]:
     for provider in rules.providers.values():
         auth, dialect = provider.content.auth, provider.content.dialect
@@ -61,6 +81,9 @@ def auth_fits(rules: RuleSet, today: date) -> Iterator[Problem]:
                 message = f'the auth "{kind}" does not go with the dialect "{dialect}"'
                 suggestion = f"it goes with: {', '.join(sorted(spoken))}"
                 yield provider.problem(("auth", kind), "auth-mismatch", message, suggestion, at_key=True)
+        if auth.aws is not None and dialect == "anthropic" and provider.content.layout != "bedrock-invoke":
+            message, suggestion = "AWS serves Anthropic's dialect at paths of its own", "add layout: bedrock-invoke"
+            yield provider.problem(("auth", "aws"), "auth-mismatch", message, suggestion, at_key=True)
         if auth.caller_key is not None and rules.platform.content.callers:
             message = "the callers in pointsman.yaml send keys of ours, which no provider may see"
             suggestion = "name an api_key, or remove the callers"

@@ -4,33 +4,8 @@ from typing import Annotated
 
 from pydantic import Field
 
-from schemas.rules.base import (
-    Capability,
-    Count,
-    Day,
-    Effort,
-    Knob,
-    Name,
-    PricePerMillion,
-    Rules,
-    ServerToolName,
-    Text,
-)
-
-
-class Price(Rules):
-    """US dollars per million tokens, from a day on."""
-
-    since: Annotated[Day, Field(alias="from")]
-    """The first day of this price (UTC)."""
-    input: PricePerMillion
-    """Input tokens that no cache served."""
-    output: PricePerMillion
-    """Output tokens, reasoning included."""
-    cache_read: PricePerMillion | None = None
-    """Input tokens read from the provider's prompt cache; as `input` where left out."""
-    cache_write: PricePerMillion | None = None
-    """Input tokens written to the provider's prompt cache; as `input` where left out."""
+from schemas.rules.base import Capability, Count, Effort, Knob, Name, Rules, ServerToolName, Text
+from schemas.rules.price import Price, Times
 
 
 class ServedBy(Rules):
@@ -42,6 +17,8 @@ class ServedBy(Rules):
     """What that provider calls the model."""
     prices: Annotated[tuple[Price, ...], Field(min_length=1)] | None = None
     """Prices at this provider, where they differ from the model's."""
+    price_times: Times | None = None
+    """The model's token prices times this, instead of `prices`: 1.1 for a region that costs a tenth more."""
 
 
 class Model(Rules):

@@ -141,6 +141,15 @@ class DataPolicy(Rules):
     """True when your contract with the provider says that prompts and answers are not kept."""
 
 
+class Fields(Rules):
+    """Where a compatible host's requests differ from those of the dialect's own vendor."""
+
+    rename: Mapping[Name, Name] = {}
+    """A knob to what this host calls it: `{max_completion_tokens: max_tokens}`."""
+    drop: tuple[Name, ...] = ()
+    """Knobs that this host refuses: left out, and named in `x-pointsman-dropped`."""
+
+
 class Provider(Rules):
     """One account at one company's API, or a server of your own."""
 
@@ -156,11 +165,14 @@ class Provider(Rules):
     """Leave it out for a server that asks for no key."""
     layout: Layout | None = None
     """Where the URL names the model, for hosts that differ from the dialect's own vendor: `azure-deployments` (Azure
-    OpenAI by `api_version`; its v1 API needs no layout) or `vertex` (Gemini and Claude at Vertex AI)."""
+    OpenAI by `api_version`; its v1 API needs no layout), `vertex` (Gemini and Claude at Vertex AI) or `bedrock-invoke`
+    (Claude at Amazon Bedrock in its own dialect)."""
     api_version: ApiVersion | None = None
     """Azure OpenAI's `api-version`, with `layout: azure-deployments`."""
     headers: Mapping[Name, HeaderValue] = {}
     """Further headers for every call to this provider. Never a secret."""
+    fields: Fields = Fields()
+    """Knobs of a request's body that this host calls otherwise, or refuses."""
     data: DataPolicy = DataPolicy()
     """What the provider promises about data."""
     limits: Limits | None = None

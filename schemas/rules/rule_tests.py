@@ -51,6 +51,8 @@ class Given(Rules):
     """What is not answering: providers, models, or single targets written as `model@provider`."""
     spent: Spent = Spent()
     """What the use case has spent so far."""
+    answered_by: Text | None = None
+    """What gave the conversation's last answer: a model, or a target written as `model@provider`."""
     at: Moment | None = None
     """When the request arrives, as `2026-11-23T09:00:00Z`; where left out: noon (UTC) of the coming Monday."""
 
@@ -77,7 +79,7 @@ class Request(Rules):
     prompt_cache: bool = False
     """It marks parts of the prompt for the provider's cache."""
     embeddings: bool = False
-    """It asks for embeddings."""
+    """It asks for embeddings: the call keeps to one model, whatever fails."""
     needs: tuple[Capability, ...] = ()
     """The capabilities above, as a list."""
     stream: bool = False
@@ -90,6 +92,8 @@ class Request(Rules):
     """Request headers."""
     metadata: Mapping[Text, str] = {}
     """Metadata in the body."""
+    conversation: str = ""
+    """Its conversation, as the header `x-pointsman-conversation` names it: where the lots of canary and split fall."""
 
 
 class Expect(Rules):
@@ -100,7 +104,8 @@ class Expect(Rules):
     first: Name | None = None
     """The model that is called first."""
     reason: Text | None = None
-    """Why the first one is called: `primary`, `fallback`, `rules[0]`, `cost_ceiling.per_day`, …
+    """Why the first one is called: `primary`, `fallback`, `rules[0]`, `canary`, `split`, `sticky`,
+    `cost_ceiling.per_day`, …
 
     With `route: []`: the ceiling that refuses the call.
     """

@@ -3,17 +3,19 @@
 import re
 from collections.abc import Mapping
 from decimal import Decimal
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import AfterValidator, Field, StringConstraints, WithJsonSchema, model_validator
 from pydantic_core import PydanticCustomError
 
+from schemas.bundle import OnRefusal
 from schemas.rules.base import (
     Amount,
     Capability,
     Count,
     Day,
+    Duration,
     Glob,
     Globs,
     Limits,
@@ -110,6 +112,15 @@ class When(Rules):
     """A daily window in a time zone."""
 
 
+class TrafficShare(Rules):
+    """A model that gets a part of the traffic."""
+
+    model: Name
+    """A model of `models/`."""
+    percent: Percent
+    """Of the calls, more than 0 and at most 100; calls of one conversation go the same way."""
+
+
 class Rule(Rules):
     """A chain of its own for the calls that match."""
 
@@ -119,13 +130,16 @@ class Rule(Rules):
     """The model that answers."""
     fallbacks: tuple[Name, ...] = ()
     """Models to try after it, in order."""
+    split: tuple[TrafficShare, ...] = ()
+    """Models that share the primary's work, each with its part; the primary keeps the rest."""
 
 
 class Sticky(Rules):
     """What stays on one target once it is there."""
 
     by: Literal["conversation"]
-    """Keeps a conversation where its prompt cache is."""
+    """Keeps a conversation where its prompt cache is. Which one a call belongs to says its header
+    `x-pointsman-conversation`; without it, how its messages begin."""
 
 
 class CostCeiling(Rules):
@@ -171,13 +185,25 @@ class Requires(Rules):
     """The provider must not keep prompts and answers."""
 
 
-class TrafficShare(Rules):
-    """A model that gets a part of the traffic."""
+_RATE: dict[str, Any] = {"type": "number", "title": "characters per second", "exclusiveMinimum": 0, "maximum": 10_000}
 
-    model: Name
-    """A model of `models/`."""
-    percent: Percent
-    """Of the use case's calls, more than 0 and at most 100."""
+
+class Hedge(Rules):
+    """Races a second target against a slow first one. It costs money: seldom, and never for calls with tools."""
+
+    after: Duration
+    """How long the first target may take to begin its answer: its usual p95."""
+    percent: Annotated[Percent, Field(le=20)] = Decimal(2)
+    """The largest share of the use case's calls that may be asked twice."""
+
+
+class SlowStream(Rules):
+    """When a stream is too slow to be of use: the next target is asked before the caller has seen any of it."""
+
+    characters_per_second: Annotated[Decimal, Field(gt=0, le=10_000), WithJsonSchema(_RATE)]
+    """The slowest that an answer may come; a token is about four characters."""
+    within: Duration = 5.0
+    """How long the beginning of a stream is looked at, at most; a fast one is let through at its first sentence."""
 
 
 class Review(Rules):
@@ -215,6 +241,9 @@ class UseCase(Rules):
     """The model that answers."""
     fallbacks: tuple[Name, ...] = ()
     """Models to try after it, in order; at least one of another vendor keeps you running when a vendor is down."""
+    split: tuple[TrafficShare, ...] = ()
+    """Models that share the primary's work, each with its part of the calls that no rule and no canary takes; the
+    primary keeps the rest."""
     sticky: Sticky | None = None
     """Keeps a conversation on one target."""
     cost_ceiling: CostCeiling | None = None
@@ -228,15 +257,21 @@ class UseCase(Rules):
     limits: Limits | None = None
     """What this use case may send."""
     canary: TrafficShare | None = None
-    """Some traffic to a candidate."""
+    """Some traffic to a candidate, of the calls that no rule takes; the chain steps in when it fails."""
     shadow: TrafficShare | None = None
     """Some traffic mirrored to a candidate that never answers."""
     timeouts: Timeouts = Timeouts()
     """What differs from the defaults of pointsman.yaml."""
     retry: Retry = Retry()
     """What differs from the defaults of pointsman.yaml."""
+    hedge: Hedge | None = None
+    """Races a second target against a slow first one."""
+    slow_stream: SlowStream | None = None
+    """When a stream is too slow to be of use."""
+    on_refusal: OnRefusal = "stop"
+    """When a provider refuses a call for its content: `stop` and say so, or `fallback` to the next model."""
     resume: bool = False
-    """Continue a cut plain-text stream on a target that declares it."""
+    """A plain-text stream that breaks goes on at a target of the chain whose model has the capability `prefill`."""
     review: Review | None = None
     """When these choices were last looked at."""
     lock: Lock | None = None

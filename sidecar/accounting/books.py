@@ -4,14 +4,17 @@ from decimal import Decimal
 
 import msgspec
 
-from schemas.record import AttemptRecord, CallRecord, Usage
+from schemas.record import AttemptRecord, CallRecord, SkippedTarget, Usage
 from sidecar.accounting.pricing import cost_of
-from sidecar.call import Call, Outcome
-from sidecar.routing.plan import ASSUMED_OUTPUT_TOKENS, Planned
+from sidecar.call import Attempt, Call, Outcome
+from sidecar.errors import FirstTokenTimeout, GatewayError, MalformedAnswer, StreamCut, StreamFailed, StreamSlow
+from sidecar.routing.conversations import SHORT
+from sidecar.routing.plan import ASSUMED_OUTPUT_TOKENS
 from sidecar.routing.snapshot import Target
 
 UNKNOWN_OUTCOME = "unknown_outcome"
 CLIENT_CLOSED = "client_closed"
+HEDGE_LOST = "hedge_lost"
 OK = "ok"
 
 
@@ -22,6 +25,17 @@ def estimated_usage(call: Call, target: Target, output_tokens: int | None = None
     if output_tokens is None:
         output_tokens = min(ASSUMED_OUTPUT_TOKENS, target.max_output_tokens)
     return Usage(input_tokens=call.envelope.input_tokens, output_tokens=output_tokens)
+
+
+MAYBE_BILLED = (FirstTokenTimeout, MalformedAnswer, StreamCut, StreamFailed, StreamSlow)
+"""Failures of a request that a provider had taken: what it made of it may stand on its invoice."""
+
+
+def maybe_billed(call: Call, attempt: Attempt, error: GatewayError) -> Usage | None:
+    """What a failed attempt is booked at; None where its provider bills nothing. No content of a stream had come."""
+    if not isinstance(error, MAYBE_BILLED):
+        return None
+    return estimated_usage(call, attempt.target, 0 if call.envelope.stream else None)
 
 
 def usage_so_far(call: Call, target: Target, reported: Usage | None, events_sent: int) -> Usage:
@@ -38,21 +52,27 @@ def cost_at(call: Call, target: Target, usage: Usage | None) -> Decimal | None:
     return None if usage is None else cost_of(usage, target.price_on(call.day))
 
 
-def provisional_record(call: Call, sidecar: str, planned: Planned) -> CallRecord:
-    """What stands if this process dies before the attempt ends: the provider may bill it, so it is booked."""
-    target = planned.target
+def provisional_record(call: Call, sidecar: str) -> CallRecord:
+    """What stands if this process dies before its attempts end: their providers may bill them, so they are booked."""
+    unknown = tuple(_unknown(call, attempt) for attempt in call.under_way)
+    newest = call.under_way[-1].target
+    outcome = Outcome(UNKNOWN_OUTCOME, 0, unknown[-1].usage, True)
+    return _record(call, sidecar, newest, outcome, (*call.attempts, *unknown), 0.0)
+
+
+def _unknown(call: Call, attempt: Attempt) -> AttemptRecord:
+    target = attempt.target
     usage = estimated_usage(call, target)
-    cost = cost_at(call, target, usage)
-    attempt = AttemptRecord(
+    return AttemptRecord(
         model=target.model,
         provider=target.provider,
-        reason=planned.reason,
+        reason=attempt.planned.reason,
         outcome=UNKNOWN_OUTCOME,
         seconds=0.0,
         usage=usage,
-        cost_usd=cost,
+        cost_usd=cost_at(call, target, usage),
+        estimated=True,
     )
-    return _record(call, sidecar, target, Outcome(UNKNOWN_OUTCOME, 0, usage, True), (*call.attempts, attempt), 0.0)
 
 
 def final_record(call: Call, sidecar: str, target: Target | None, outcome: Outcome, seconds: float) -> CallRecord:
@@ -88,12 +108,18 @@ def _record(
         provider=target.provider if target else "",
         vendor=target.vendor if target else "",
         reason=call.reason,
+        conversation=call.plan.conversation[:SHORT],
+        arm=call.plan.arm,
+        propensity=call.plan.propensity,
         attempts=attempts,
         usage=outcome.usage,
         cost_usd=attempts[-1].cost_usd if answered else None,
         wasted_usd=sum((attempt.cost_usd for attempt in failed if attempt.cost_usd is not None), Decimal(0)),
         estimated=outcome.estimated,
         dropped=call.dropped,
+        skipped=tuple(
+            SkippedTarget(item.model, item.provider, item.reason) for item in (*call.plan.skipped, *call.skipped)
+        ),
         seconds=seconds,
         first_token_seconds=outcome.first_token_seconds,
     )

@@ -15,6 +15,7 @@ from sidecar.canonical.events import AnyEvent
 from sidecar.canonical.model import ModelTraits
 from sidecar.canonical.request import ChatRequest
 from sidecar.canonical.response import ChatResponse
+from sidecar.dialects.estimate import TextCount, estimate_text_tokens
 from sidecar.errors import GatewayError, UpstreamError
 
 PriceOf = Callable[[Usage], Decimal | None]
@@ -34,7 +35,9 @@ BODY_ALONE = InPath()
 
 
 class Opener(Protocol):
-    def __call__(self, body: bytes, in_path: InPath = BODY_ALONE, /) -> "Envelope":
+    def __call__(
+        self, body: bytes, in_path: InPath = BODY_ALONE, count_text: TextCount = estimate_text_tokens, /
+    ) -> "Envelope":
         """Raises MalformedRequest: not JSON, not an object, no model, no messages, a field of the wrong type."""
         ...
 
@@ -52,7 +55,8 @@ class Envelope(msgspec.Struct, frozen=True, kw_only=True):
     """The caller asked for usage in its stream (OpenAI's `stream_options.include_usage`; others always send it)."""
     needs: frozenset[Capability]
     input_tokens: int
-    """An estimate, made without a tokenizer; inline images and files count as a fixed cost, not by their bytes."""
+    """An estimate, or the texts counted by a vocabulary; inline images and files count as a fixed cost, not by their
+    bytes."""
     max_output_tokens: int | None
     metadata: Mapping[str, str]
     continues: str | None = None
@@ -176,6 +180,9 @@ class Dialect(TargetDialect[Q, A], Generic[Q, A]):
     stream always asks for usage; the tap takes it out again where the caller did not ask."""
     decode_request: Callable[[Envelope], Q]
     """Raises MalformedRequest."""
+    beginning: Callable[[Envelope], bytes]
+    """What the body tells of its conversation, the same at every turn: the id under which a provider keeps it, else its
+    instructions and the user's first turn. Empty where it tells nothing."""
 
     read_answer: Callable[[bytes], PlainAnswer]
     """A plain answer that passes through. Raises MalformedAnswer when the bytes are not one."""
@@ -192,6 +199,8 @@ class Dialect(TargetDialect[Q, A], Generic[Q, A]):
 
     encode_models: Callable[[Iterable[tuple[str, str]], int], bytes]
     """`GET /v1/models`: (id, owner) pairs and a Unix time for the field that must name one."""
+    encode_model: Callable[[str, str, int], bytes]
+    """One of them alone, as the dialect answers for it: id, owner, Unix time."""
 
     stream_content_type: str = "text/event-stream; charset=utf-8"
     forwarded_headers: frozenset[str] = frozenset()

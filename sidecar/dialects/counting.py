@@ -8,6 +8,7 @@ import msgspec
 from sidecar.dialects.anthropic import ANTHROPIC
 from sidecar.dialects.anthropic.envelope import open_count as open_anthropic
 from sidecar.dialects.base import BODY_ALONE, ChatDialect, Envelope, InPath
+from sidecar.dialects.estimate import TextCount, estimate_text_tokens
 from sidecar.dialects.gemini import GEMINI
 from sidecar.dialects.gemini.envelope import forward as forward_contents
 from sidecar.dialects.gemini.envelope import open_envelope as open_contents
@@ -40,15 +41,15 @@ _WHOLE = "generateContentRequest"
 _REQUEST = msgspec.json.Decoder(dict[str, msgspec.Raw])
 
 
-def _open_gemini(body: bytes, in_path: InPath = BODY_ALONE) -> Envelope:
-    whole = _whole(body)
+def _open_gemini(body: bytes, in_path: InPath = BODY_ALONE, count_text: TextCount = estimate_text_tokens) -> Envelope:
+    whole = whole_request(body)
     if whole is None:
-        return open_contents(body, in_path)
-    inner = open_contents(bytes(whole[1]), in_path)
+        return open_contents(body, in_path, count_text)
+    inner = open_contents(bytes(whole[1]), in_path, count_text)
     return msgspec.structs.replace(inner, body=body, fields=_REQUEST.decode(body))
 
 
-def _whole(body: bytes) -> tuple[str, msgspec.Raw] | None:
+def whole_request(body: bytes) -> tuple[str, msgspec.Raw] | None:
     """The request inside the request, with the name that it goes by. What is no JSON is refused by whoever reads on."""
     try:
         fields: Mapping[str, msgspec.Raw] = _REQUEST.decode(body)
@@ -59,7 +60,7 @@ def _whole(body: bytes) -> tuple[str, msgspec.Raw] | None:
 
 def _forward_gemini(envelope: Envelope, model: str) -> bytes:
     """A request inside the request names its model itself, and must."""
-    whole = _whole(envelope.body)
+    whole = whole_request(envelope.body)
     if whole is None:
         return forward_contents(envelope, model)
     name, raw = whole

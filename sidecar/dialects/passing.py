@@ -5,6 +5,7 @@ from dataclasses import replace
 import msgspec
 
 from sidecar.dialects.base import BODY_ALONE, Envelope, InPath
+from sidecar.dialects.estimate import TextCount, estimate_text_tokens
 from sidecar.dialects.openai_chat import OPENAI_CHAT
 from sidecar.errors import MalformedRequest
 
@@ -12,8 +13,8 @@ _FIELDS = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _MODEL = msgspec.json.Decoder(str | None)
 
 
-def open_any(body: bytes, in_path: InPath = BODY_ALONE) -> Envelope:
-    """An empty body is one that is not read here: a form, a file, or none.
+def open_any(body: bytes, in_path: InPath = BODY_ALONE, count_text: TextCount = estimate_text_tokens) -> Envelope:
+    """An empty body is one that is not read here: a form, a file, or none. A form's model is given beside it.
 
     Raises:
         MalformedRequest: no JSON object, or a model that is no name.
@@ -26,7 +27,7 @@ def open_any(body: bytes, in_path: InPath = BODY_ALONE) -> Envelope:
     return Envelope(
         body=body,
         fields=fields,
-        model=model or "",
+        model=model or in_path.model,
         stream=False,
         wants_usage=True,
         needs=frozenset(),

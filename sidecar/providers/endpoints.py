@@ -49,10 +49,19 @@ API_FAMILIES: dict[DialectName, ApiFamily] = {
     "bedrock": ApiFamily(_bearer, {}),
 }
 
+HOSTED_ANTHROPIC = ApiFamily(_bearer, {})
+"""At a cloud the version stands in the body, and keys and tokens are the cloud's."""
+
+
+def family_of(endpoint: Provider) -> ApiFamily:
+    if endpoint.dialect == "anthropic" and endpoint.layout is not None:
+        return HOSTED_ANTHROPIC
+    return API_FAMILIES[endpoint.dialect]
+
 
 def request_headers(endpoint: Provider, headers: Mapping[str, str], key: str | None) -> dict[str, str]:
     """Everything that goes to the provider; the provider's own static headers are already among `headers`."""
-    family = API_FAMILIES[endpoint.dialect]
+    family = family_of(endpoint)
     merged = {"content-type": "application/json", **family.default_headers, **headers}
     if key is not None:
         name, value = family.show_key(key, merged) if endpoint.key_header is None else (endpoint.key_header, key)

@@ -10,7 +10,7 @@ from schemas.bundle import Secret
 from schemas.version import VERSION
 from sidecar.clock import SYSTEM_CLOCK
 from sidecar.errors import ConnectionLost, StreamCut, Unreachable, UpstreamError
-from sidecar.ports import Clock
+from sidecar.ports import Clock, UpstreamAnswer
 from sidecar.providers.credentials import Credentials
 from sidecar.providers.endpoints import request_headers, take_key
 from sidecar.providers.identities import Identities
@@ -38,6 +38,14 @@ def failure_of(error: Exception, target: Target) -> UpstreamError:
     if isinstance(error, _BEFORE_SENT):
         return Unreachable(f"{target.provider} cannot be reached: {_plainly(error)}")
     return ConnectionLost(f"{target.provider} closed the connection before answering: {_plainly(error)}")
+
+
+def _url(target: Target, path: str) -> URL:
+    """Written as it will stand on the wire: that is what gets signed. Raises UpstreamError: it names no host."""
+    try:
+        return URL(target.endpoint.base_url + path)
+    except ValueError as error:
+        raise failure_of(error, target) from error
 
 
 def _plainly(error: Exception) -> str:
@@ -111,78 +119,11 @@ class HttpUpstream:
 
     async def send(
         self, target: Target, path: str, headers: Mapping[str, str], body: bytes, connect_seconds: float
-    ) -> HttpAnswer:
-        endpoint = target.endpoint
-        place = placed(target, path, body)
-        # Written as it will stand on the wire: that is what gets signed.
-        try:
-            url = URL(endpoint.base_url + place.path)
-        except ValueError as error:
-            raise failure_of(error, target) from error
-        plain = {**endpoint.headers, **headers}
-
-        async def post(shown: Mapping[str, str]) -> HttpAnswer:
-            return await self._post(target, url, shown, place.body, connect_seconds)
-
-        async def post_with(key: str) -> HttpAnswer:
-            return await post(request_headers(endpoint, plain, key))
-
-        if endpoint.api_keys:
-            return await self._post_in_turn(target, endpoint.api_keys, post_with)
-        if endpoint.api_key is not None:
-            return await post_with(self._credentials.read(endpoint.api_key))
-        if endpoint.caller_key:
-            return await post_with(take_key(plain))
-        bare = request_headers(endpoint, plain, None)
-        if endpoint.identity is None:
-            return await post(bare)
-        proof = await self._identities.proof(endpoint.identity, "POST", str(url), bare, place.body)
-        answer = await post({**bare, **proof})
-        if answer.status in (DEAD, NOT_FOR_THIS_MODEL):
-            self._identities.note_refusal(endpoint.identity)
-        return answer
-
-    async def _post_in_turn(
-        self, target: Target, secrets: Sequence[Secret], post: Callable[[str], Awaitable[HttpAnswer]]
-    ) -> HttpAnswer:
-        """The first key that is not refused or throttled; each is asked at most once, and the last answer stands."""
-        keys = self._credentials.read_those_there(secrets)
-        provider, model, now = target.provider, target.name, self._clock.monotonic()
-        answer: HttpAnswer | None = None
-        for secret in self._ring.in_turn(provider, tuple(keys)):
-            key = keys[secret]
-            if self._ring.is_resting(provider, secret, key, model, now):
-                continue
-            if answer is not None:
-                answer.close()
-            answer = await post(key)
-            self._ring.note(provider, secret, key, model, answer.status, answer.headers, self._clock.monotonic())
-            if answer.status not in KEY_STATUSES:
-                break
-        if answer is None:
-            raise self._ring.refusal(provider, keys, model, now)
-        return answer
-
-    def keys_resting(self) -> Mapping[str, int]:
-        """Provider to how many of its keys rest."""
-        return self._ring.resting(self._clock.monotonic())
-
-    async def _post(
-        self, target: Target, url: URL, headers: Mapping[str, str], body: bytes, connect_seconds: float
-    ) -> HttpAnswer:
-        try:
-            response = await self._session.post(
-                url,
-                data=body,
-                headers=headers,
-                timeout=self._time_out(connect_seconds),
-                allow_redirects=False,
-            )
-        except (aiohttp.ClientError, OSError, ValueError) as error:
-            if isinstance(error, asyncio.TimeoutError) and not isinstance(error, aiohttp.ClientError):
-                raise
-            raise failure_of(error, target) from error
-        return HttpAnswer(response)
+    ) -> UpstreamAnswer:
+        place = placed(target, path, {**target.endpoint.headers, **headers}, body)
+        url = _url(target, place.path)
+        answer = await self._send(target, "POST", url, dict(place.headers), place.body, connect_seconds)
+        return answer if place.read is None else place.read(answer)
 
     async def relay(
         self,
@@ -193,14 +134,91 @@ class HttpUpstream:
         body: bytes | AsyncIterable[bytes],
         connect_seconds: float,
     ) -> HttpAnswer:
+        plain = {**target.endpoint.headers, **headers}
+        return await self._send(target, method, _url(target, path), plain, body, connect_seconds)
+
+    async def _send(
+        self,
+        target: Target,
+        method: str,
+        url: URL,
+        plain: dict[str, str],
+        body: bytes | AsyncIterable[bytes],
+        connect_seconds: float,
+    ) -> HttpAnswer:
         endpoint = target.endpoint
-        plain = {**endpoint.headers, **headers}
+
+        async def ask(shown: Mapping[str, str]) -> HttpAnswer:
+            return await self._request(target, method, url, shown, body, connect_seconds)
+
+        async def ask_with(key: str) -> HttpAnswer:
+            return await ask(request_headers(endpoint, plain, key))
+
+        if keys := endpoint.keys:
+            # What streams is sent once: no second key can follow a refused one.
+            return await self._ask_in_turn(target, keys, ask_with, is_held=isinstance(body, bytes))
+        if endpoint.caller_key:
+            return await ask_with(take_key(plain))
+        bare = request_headers(endpoint, plain, None)
+        if endpoint.identity is None:
+            return await ask(bare)
+        held = body if isinstance(body, bytes) else b""
+        proof = await self._identities.proof(endpoint.identity, method, str(url), bare, held)
+        answer = await ask({**bare, **proof})
+        if answer.status in (DEAD, NOT_FOR_THIS_MODEL):
+            self._identities.note_refusal(endpoint.identity)
+        return answer
+
+    async def _ask_in_turn(
+        self,
+        target: Target,
+        secrets: Sequence[Secret],
+        ask: Callable[[str], Awaitable[HttpAnswer]],
+        *,
+        is_held: bool,
+    ) -> HttpAnswer:
+        """The first key that is not refused or throttled; each is asked at most once, and the last answer stands.
+
+        Args:
+            is_held: the body can be sent again; otherwise one key is asked.
+        """
+        keys = self._credentials.read_those_there(secrets)
+        provider, model, now = target.provider, target.name, self._clock.monotonic()
+        answer: HttpAnswer | None = None
+        for secret in self._ring.in_turn(provider, tuple(keys)):
+            key = keys[secret]
+            if self._ring.is_resting(provider, secret, key, model, now):
+                continue
+            if answer is not None:
+                answer.close()
+            answer = await ask(key)
+            moment, is_only = self._clock.monotonic(), len(secrets) == 1
+            self._ring.note(provider, secret, key, model, answer.status, answer.headers, moment, is_only=is_only)
+            if answer.status not in KEY_STATUSES or not is_held:
+                break
+        if answer is None:
+            raise self._ring.refusal(provider, keys, model, now)
+        return answer
+
+    def keys_resting(self) -> Mapping[str, int]:
+        """Provider to how many of its keys rest."""
+        return self._ring.resting(self._clock.monotonic())
+
+    async def _request(
+        self,
+        target: Target,
+        method: str,
+        url: URL,
+        headers: Mapping[str, str],
+        body: bytes | AsyncIterable[bytes],
+        connect_seconds: float,
+    ) -> HttpAnswer:
         try:
             response = await self._session.request(
                 method,
-                endpoint.base_url + path,
+                url,
                 data=body or None,
-                headers=await self._shown(target, method, path, plain),
+                headers=headers,
                 timeout=self._time_out(connect_seconds),
                 allow_redirects=False,
             )
@@ -209,25 +227,6 @@ class HttpUpstream:
                 raise
             raise failure_of(error, target) from error
         return HttpAnswer(response)
-
-    async def _shown(self, target: Target, method: str, path: str, plain: dict[str, str]) -> Mapping[str, str]:
-        """Headers with one proof: a body that streams is sent once, so no second key can follow a refused one."""
-        endpoint = target.endpoint
-        if endpoint.api_keys:
-            keys = self._credentials.read_those_there(endpoint.api_keys)
-            provider, model, now = target.provider, target.name, self._clock.monotonic()
-            for secret in self._ring.in_turn(provider, tuple(keys)):
-                if not self._ring.is_resting(provider, secret, keys[secret], model, now):
-                    return request_headers(endpoint, plain, keys[secret])
-            raise self._ring.refusal(provider, keys, model, now)
-        if endpoint.api_key is not None:
-            return request_headers(endpoint, plain, self._credentials.read(endpoint.api_key))
-        if endpoint.caller_key:
-            return request_headers(endpoint, plain, take_key(plain))
-        bare = request_headers(endpoint, plain, None)
-        if endpoint.identity is None:
-            return bare
-        return {**bare, **await self._identities.proof(endpoint.identity, method, endpoint.base_url + path, bare, b"")}
 
     def _time_out(self, connect_seconds: float) -> aiohttp.ClientTimeout:
         if connect_seconds not in self._time_outs:

@@ -1,6 +1,8 @@
 """Which of a provider's keys a call takes, and which of them rest. State without I/O: the caller brings the time.
 
 A dead key (401) rests as a whole; one that is refused or throttled for a model (403, 429) rests for that model alone.
+A provider's only key is spared what another would take over: a 403 may be about one request, and a 429 that names no
+time is soon over.
 """
 
 import hashlib
@@ -12,6 +14,7 @@ from sidecar.dialects.retry_after import retry_after_seconds
 from sidecar.errors import CredentialRefused, Throttled, UpstreamError
 
 FIRST_REST_SECONDS = 5.0
+FIRST_THROTTLE_OF_ONLY_KEY_SECONDS = 1.0
 LONGEST_REST_SECONDS = 300.0
 MOST_DOUBLINGS = 10
 """More would change nothing: the rest is as long as it gets."""
@@ -65,10 +68,19 @@ class KeyRing:
         return CredentialRefused(f"every key of {provider} was refused", upstream_status=rests[0].status)
 
     def note(
-        self, provider: str, secret: Secret, key: str, model: str, status: int, headers: Mapping[str, str], now: float
+        self,
+        provider: str,
+        secret: Secret,
+        key: str,
+        model: str,
+        status: int,
+        headers: Mapping[str, str],
+        now: float,
+        *,
+        is_only: bool = False,
     ) -> None:
-        """Take in how a key fared."""
-        if status not in KEY_STATUSES:
+        """Take in how a key fared. `is_only`: its provider has no other."""
+        if status not in KEY_STATUSES or (is_only and status == NOT_FOR_THIS_MODEL):
             if self._rests and status < 500:
                 self._rests.pop((provider, secret, WHOLE_KEY), None)
                 self._rests.pop((provider, secret, model), None)
@@ -79,7 +91,8 @@ class KeyRing:
         if known is not None and rests and now < known.until:
             return  # it was in flight when the key began to rest
         asked = retry_after_seconds(headers) if status == THROTTLED else None
-        seconds = FIRST_REST_SECONDS * 2.0**rests if asked is None else asked
+        first = FIRST_THROTTLE_OF_ONLY_KEY_SECONDS if is_only and status == THROTTLED else FIRST_REST_SECONDS
+        seconds = first * 2.0**rests if asked is None else asked
         self._rests[place] = _Rest(
             until=now + min(LONGEST_REST_SECONDS, seconds),
             rests=min(rests + 1, MOST_DOUBLINGS),

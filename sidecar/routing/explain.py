@@ -18,6 +18,10 @@ class Explanation(msgspec.Struct, frozen=True, omit_defaults=True):
     skipped: tuple[Step, ...]
     refusal: str | None = None
     """The ceiling whose rule says to refuse."""
+    arm: str = ""
+    """Where a canary or a split had a say: the model that the conversation's lot fell to."""
+    propensity: float | None = None
+    """How likely it was to fall there."""
 
 
 def explained(plan: Plan) -> Explanation:
@@ -26,6 +30,8 @@ def explained(plan: Plan) -> Explanation:
         plan=tuple(Step(item.target.model, item.target.provider, item.reason) for item in plan.steps),
         skipped=tuple(_step(item) for item in plan.skipped),
         refusal=plan.refusal,
+        arm=plan.arm,
+        propensity=plan.propensity,
     )
 
 

@@ -7,6 +7,7 @@ import msgspec
 
 from schemas.bundle import Capability
 from schemas.problems import did_you_mean
+from sidecar.routing.conversations import conversation_key
 
 CAPABILITIES: frozenset[str] = frozenset(get_args(Capability))
 
@@ -22,15 +23,27 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
     headers: Mapping[str, str] = {}
     """Lower-case names; only those that some rule of the use case looks at need be there."""
     metadata: Mapping[str, str] = {}
+    conversation: str = ""
+    """The key of the conversation that it belongs to; canary and split draw by it. Empty: nobody asked."""
 
 
 def parse_facts(document: Mapping[str, object]) -> Facts:
     """Facts as people write them in rule tests and for `explain`: `{"input_tokens": 1200, "tools": true}`.
 
-    A capability stands for itself as a boolean. Raises:
+    A capability stands for itself as a boolean, and a conversation by the name that its header gives it. Raises:
         ValueError: an unknown name, with the nearest known one, or a value of the wrong type.
     """
-    known = {"input_tokens", "max_output_tokens", "needs", "stream", "agent", "caller", "headers", "metadata"}
+    known = {
+        "input_tokens",
+        "max_output_tokens",
+        "needs",
+        "stream",
+        "agent",
+        "caller",
+        "headers",
+        "metadata",
+        "conversation",
+    }
     fields: dict[str, object] = {}
     needs: set[str] = set()
     for name, value in document.items():
@@ -46,6 +59,8 @@ def parse_facts(document: Mapping[str, object]) -> Facts:
         else:
             hint = did_you_mean(name, known | CAPABILITIES)
             raise ValueError(f'unknown fact "{name}"; {hint or "known: " + ", ".join(sorted(known | CAPABILITIES))}')
+    if isinstance(named := fields.get("conversation"), str) and named:
+        fields["conversation"] = conversation_key(named=named)
     try:
         return msgspec.convert({**fields, "needs": sorted(needs)}, Facts)
     except msgspec.ValidationError as error:

@@ -18,6 +18,7 @@ from sidecar.errors import (
     ServerFault,
     StreamCut,
     StreamFailed,
+    StreamSlow,
     StreamStalled,
     Throttled,
     Unreachable,
@@ -46,13 +47,14 @@ AFTER: dict[type[GatewayError], Step] = {
     StreamStalled: Step.NEXT_TARGET,
     StreamCut: Step.NEXT_TARGET,
     StreamFailed: Step.NEXT_TARGET,
+    StreamSlow: Step.NEXT_TARGET,
     Throttled: Step.NEXT_TARGET,  # unless its Retry-After is short
     CredentialRefused: Step.NEXT_TARGET,
     ModelGone: Step.NEXT_TARGET,
-    ContextTooLong: Step.NEXT_TARGET,  # the plan has skipped windows that are known to be too small
+    ContextTooLong: Step.NEXT_TARGET,  # with a larger window: `plan.is_outgrown`
     CannotCarry: Step.NEXT_TARGET,
     Rejected: Step.STOP,  # the next provider would refuse the same body
-    ContentRefused: Step.STOP,
+    ContentRefused: Step.STOP,  # unless the use case says otherwise
     DeadlineExceeded: Step.STOP,
 }
 
@@ -61,11 +63,22 @@ RETRIED_WHEN_ALONE = frozenset({Unreachable, MalformedAnswer, StreamCut, StreamF
 """With no next target left, these are worth one more try on the same one: they tend to pass."""
 
 
-def step_after(error: GatewayError, *, bytes_sent: bool, tries_left_on_target: int, targets_left: int) -> Step:
-    """Once the caller has seen a byte, another target would answer twice."""
+def step_after(
+    error: GatewayError,
+    *,
+    bytes_sent: bool,
+    tries_left_on_target: int,
+    targets_left: int,
+    after_refusal: Step = Step.STOP,
+) -> Step:
+    """Once the caller has seen a byte, another target would answer twice.
+
+    Args:
+        after_refusal: the use case's word on what follows when a provider refuses the content.
+    """
     if bytes_sent:
         return Step.STOP
-    step = AFTER[type(error)]
+    step = after_refusal if isinstance(error, ContentRefused) else AFTER[type(error)]
     if isinstance(error, Throttled) and error.retry_after_seconds is not None:
         step = Step.SAME_TARGET if error.retry_after_seconds <= SHORT_WAIT_SECONDS else Step.NEXT_TARGET
     if step is Step.NEXT_TARGET and not targets_left and type(error) in RETRIED_WHEN_ALONE:

@@ -4,27 +4,29 @@ A pure function of facts, snapshot, health and spend. It calls nobody, so it can
 rule tests, and replayed over recorded calls.
 """
 
-from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
 
-from schemas.bundle import SERVED_DIALECTS, DialectName, Price
+from schemas.bundle import SERVED_DIALECTS, DialectName
+from schemas.record import Usage
+from sidecar.accounting.pricing import Tariff, cost_of
 from sidecar.errors import NotAllowed, UnknownTarget
 from sidecar.routing.facts import Facts
-from sidecar.routing.snapshot import Ceiling, Chain, Skipped, Snapshot, Target, UseCase, data_bar
+from sidecar.routing.lots import Drawn, draw
+from sidecar.routing.snapshot import Arm, Ceiling, Chain, Skipped, Snapshot, Target, UseCase, data_bar
 
 ASSUMED_OUTPUT_TOKENS = 1024
 """For the estimate of a call that names no maximum: about a long page of text."""
-
-MILLION = Decimal(1_000_000)
 
 
 @dataclass(frozen=True, slots=True)
 class Planned:
     target: Target
     reason: str
-    """`primary`, `fallback`, `rules[0]`, `cost_ceiling.per_day`, `pinned`, `state_owner`."""
+    """`primary`, `fallback`, `rules[0]`, `canary`, `split`, `sticky`, `cost_ceiling.per_day`, `pinned`, `state_owner`.
+    """
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +36,12 @@ class Plan:
     skipped: tuple[Skipped, ...]
     refusal: str | None = None
     """A ceiling whose `then` is `reject`: the call must be refused with this reason."""
+    conversation: str = ""
+    """Its key, where the use case looks at conversations."""
+    arm: str = ""
+    """Where a lot was drawn: the model that it fell to; the first of the chain for the chain itself."""
+    propensity: float | None = None
+    """How likely the lot was to fall there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +62,7 @@ def plan(
     resting: Mapping[str, str],
     spend: Spend,
     at: datetime,
+    answered_by: str | None = None,
 ) -> Plan:
     """Order the targets for one call.
 
@@ -61,7 +70,23 @@ def plan(
         resting: provider, model or `model@provider` → why it is not to be tried now (`breaker_open`, `down`).
         spend: of this use case; held against its daily and monthly ceilings.
         at: when the call arrived (UTC): decides hours and prices.
+        answered_by: model or `model@provider` that gave the conversation's last answer. In a sticky use case it goes
+            first, if it is planned at all.
     """
+    made = _planned(use_case, facts, resting, spend, at)
+    if not use_case.follows_conversations:
+        return made
+    steps = _staying(made.steps, answered_by) if use_case.sticky and answered_by is not None else made.steps
+    return replace(made, steps=steps, conversation=facts.conversation)
+
+
+def _staying(steps: tuple[Planned, ...], answered_by: str) -> tuple[Planned, ...]:
+    """Where its own choice comes first anyway, the plan keeps its reason."""
+    place = next((i for i, step in enumerate(steps) if answered_by in (step.target.key, step.target.model)), 0)
+    return (Planned(steps[place].target, "sticky"), *steps[:place], *steps[place + 1 :]) if place else steps
+
+
+def _planned(use_case: UseCase, facts: Facts, resting: Mapping[str, str], spend: Spend, at: datetime) -> Plan:
     chain, first_reason = _chain_for(use_case, facts, at)
     ceiling = use_case.ceiling
     spent = _spent(ceiling, spend)
@@ -69,19 +94,26 @@ def plan(
         skipped = [*chain.barred, *(Skipped(target.model, target.provider, spent) for target in chain.targets)]
         if ceiling.then is None:
             return Plan(use_case, (), tuple(skipped), refusal=spent)
-        steps, more = _usable(ceiling.then, facts, resting, None, at)
+        steps, more = _usable(ceiling.then.targets, ceiling.then.barred, facts, resting, None, at)
         return _finished(use_case, [Planned(target, spent) for target in steps], [*skipped, *more])
-    steps, skipped = _usable(chain, facts, resting, ceiling, at)
+    drawn, closed = _drawn(use_case, chain, facts, resting, at) if chain.arms else (None, [])
+    if drawn is not None and drawn.arm is not None:
+        chain, first_reason = chain.led_by(drawn.arm), drawn.reason
+    steps, skipped = _usable(chain.targets, chain.barred, facts, resting, ceiling, at)
     planned = [Planned(target, first_reason if target is chain.targets[0] else "fallback") for target in steps]
     if ceiling is not None and any(item.reason == PER_REQUEST for item in skipped):
         if ceiling.then is None and not planned:
             return Plan(use_case, (), tuple(skipped), refusal=PER_REQUEST)
         if ceiling.then is not None:
-            cheaper, more = _usable(ceiling.then, facts, resting, ceiling, at)
+            cheaper, more = _usable(ceiling.then.targets, ceiling.then.barred, facts, resting, ceiling, at)
             chosen = {item.target for item in planned}
             planned += [Planned(target, PER_REQUEST) for target in cheaper if target not in chosen]
             skipped = [*skipped, *more]
-    return _finished(use_case, planned, skipped)
+    made = _finished(use_case, planned, [*skipped, *closed])
+    if drawn is None:
+        return made
+    first = chain.targets[0] if chain.targets else chain.barred[0]
+    return replace(made, arm=first.model, propensity=drawn.propensity)
 
 
 def _finished(use_case: UseCase, planned: list[Planned], skipped: list[Skipped]) -> Plan:
@@ -92,6 +124,15 @@ def _finished(use_case: UseCase, planned: list[Planned], skipped: list[Skipped])
         if (item.model, item.provider) not in taken:
             first.setdefault((item.model, item.provider), item)
     return Plan(use_case, tuple(planned), tuple(first.values()))
+
+
+CONTEXT_WINDOW = "context_window"
+
+
+def is_outgrown(target: Target, too_long_for: Iterable[Target]) -> bool:
+    """Whether a context that was too long for those is so for this one: a window no larger than theirs does not hold
+    it, whatever we estimated."""
+    return any(target.context_window <= other.context_window for other in too_long_for)
 
 
 def plan_pinned(
@@ -125,12 +166,22 @@ def plan_pinned(
     return Plan(use_case, (Planned(found, reason),), ())
 
 
+def plan_last_resort(snapshot: Snapshot, made: Plan, key: str) -> Plan:
+    """A plan that has come to nothing, with one of its skipped targets after all."""
+    doors = snapshot.targets[key.rpartition("@")[0]]
+    target = next(door for door in doors if door.key == key)
+    skipped = tuple(item for item in made.skipped if f"{item.model}@{item.provider}" != key)
+    return replace(made, steps=(Planned(target, "last_resort"),), skipped=skipped)
+
+
 PER_REQUEST = "cost_ceiling.per_request"
 
 
-def estimate_usd(price: Price, input_tokens: int, output_tokens: int) -> Decimal:
-    """What a call would cost without any help from the provider's cache."""
-    return (price.input * input_tokens + price.output * output_tokens) / MILLION
+def estimate_usd(price: Tariff, input_tokens: int, output_tokens: int) -> Decimal:
+    """What a call would cost without any help from the provider's cache, at the prices for its length."""
+    usd = cost_of(Usage(input_tokens, output_tokens), price)
+    assert usd is not None  # the standard tier has a price in every row
+    return usd
 
 
 def _chain_for(use_case: UseCase, facts: Facts, at: datetime) -> tuple[Chain, str]:
@@ -150,12 +201,35 @@ def _spent(ceiling: Ceiling | None, spend: Spend) -> str | None:
     return None
 
 
+def _drawn(
+    use_case: UseCase, chain: Chain, facts: Facts, resting: Mapping[str, str], at: datetime
+) -> tuple[Drawn | None, list[Skipped]]:
+    """The lot, None where there is nothing to draw or nobody to draw for; and the targets of arms that cannot take this
+    call: no lot falls to those, and their share stays with the chain."""
+    open_arms: list[Arm] = []
+    closed: list[Skipped] = []
+    for arm in chain.arms:
+        usable, skipped = _usable(arm.targets, (), facts, resting, use_case.ceiling, at)
+        if usable:
+            open_arms.append(arm)
+        else:
+            closed += skipped
+    if not (open_arms and facts.conversation):
+        return None, closed
+    return draw(use_case.name, chain, facts.conversation, open_arms), closed
+
+
 def _usable(
-    chain: Chain, facts: Facts, resting: Mapping[str, str], ceiling: Ceiling | None, at: datetime
+    targets: Iterable[Target],
+    barred: Iterable[Skipped],
+    facts: Facts,
+    resting: Mapping[str, str],
+    ceiling: Ceiling | None,
+    at: datetime,
 ) -> tuple[list[Target], list[Skipped]]:
     usable: list[Target] = []
-    skipped = list(chain.barred)
-    for target in chain.targets:
+    skipped = list(barred)
+    for target in targets:
         reason = _skip(target, facts, resting, ceiling, at)
         if reason is None:
             usable.append(target)
@@ -171,7 +245,7 @@ def _skip(
     if not facts.needs <= target.capabilities:
         return f"capability.{min(facts.needs - target.capabilities)}"
     if facts.input_tokens > target.context_window:
-        return "context_window"
+        return CONTEXT_WINDOW
     if resting:
         for name in (target.key, target.provider, target.model):
             if name in resting:

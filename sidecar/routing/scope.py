@@ -4,10 +4,14 @@ from collections.abc import Callable, Collection
 from dataclasses import replace
 
 from schemas.bundle import Capability, DialectName
+from sidecar.routing.facts import Facts
 from sidecar.routing.snapshot import Chain, Skipped, Target, UseCase
 
 OTHER_MODEL = "other_model"
 """Why a target is skipped that could answer, but not in place of the first."""
+
+EMBEDDING_DIALECTS: frozenset[DialectName] = frozenset({"gemini", "openai"})
+"""Those that have embeddings."""
 
 Bar = Callable[[Target], str | None]
 """Why a target must not be chosen, or None."""
@@ -42,15 +46,34 @@ def one_model(use_case: UseCase, capability: Capability, dialects: Collection[Di
     return _narrowed(use_case, bar_of)
 
 
+def embedding_targets(use_case: UseCase) -> UseCase:
+    return one_model(use_case, "embeddings", EMBEDDING_DIALECTS)
+
+
+def for_facts(use_case: UseCase, facts: Facts) -> UseCase:
+    """As a call of these facts finds it: embeddings calls alone need that capability."""
+    return embedding_targets(use_case) if "embeddings" in facts.needs else use_case
+
+
 def _narrowed(use_case: UseCase, bar_of: Callable[[Chain], Bar]) -> UseCase:
-    """A ceiling's own chain is held to the bar of the use case's; where nothing of it is left, the ceiling refuses."""
+    """A ceiling's own chain is held to the bar of the use case's; where nothing of it is left, the ceiling refuses.
+
+    What is asked beside chat belongs to no conversation, so it draws no lots and stays nowhere.
+    """
     bar = bar_of(use_case.chain)
     ceiling = use_case.ceiling
     if ceiling is not None and ceiling.then is not None:
         then = _without(ceiling.then, bar)
         ceiling = replace(ceiling, then=then if then.targets else None)
     rules = tuple(replace(rule, chain=_without(rule.chain, bar_of(rule.chain))) for rule in use_case.rules)
-    return replace(use_case, chain=_without(use_case.chain, bar), rules=rules, ceiling=ceiling)
+    return replace(
+        use_case,
+        chain=_without(use_case.chain, bar),
+        rules=rules,
+        ceiling=ceiling,
+        sticky=False,
+        follows_conversations=False,
+    )
 
 
 def _without(chain: Chain, bar: Bar) -> Chain:

@@ -1,8 +1,8 @@
 """A bundle made ready to run: names resolved, patterns compiled, every target known. Built once, then frozen."""
 
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 from decimal import Decimal
 
 from schemas.bundle import (
@@ -12,14 +12,18 @@ from schemas.bundle import (
     Caller,
     Capability,
     DialectName,
-    Price,
+    Hedge,
     Provider,
     Requirements,
     Retry,
+    Share,
+    SlowStream,
     Timeouts,
 )
 from schemas.bundle import UseCase as UseCaseDocument
+from sidecar.accounting.pricing import Tariff, tariff_of
 from sidecar.canonical.model import ModelTraits
+from sidecar.routing.fallback import Step
 from sidecar.routing.matching import Condition, compile_when, glob
 
 
@@ -39,16 +43,16 @@ class Target:
     max_output_tokens: int
     traits: ModelTraits
     """What a request that is translated must heed."""
-    prices: tuple[Price, ...]
-    """Newest first."""
+    tariffs: tuple[Tariff, ...]
+    """Prices by day, newest first."""
     key: str
     """`model@provider`: stable over reloads; breakers and estimators live under it."""
 
-    def price_on(self, day: str) -> Price | None:
+    def price_on(self, day: str) -> Tariff | None:
         """The price in force on an ISO day; None when none is known."""
-        for price in self.prices:
-            if price.since <= day:
-                return price
+        for tariff in self.tariffs:
+            if tariff.since <= day:
+                return tariff
         return None
 
 
@@ -61,12 +65,33 @@ class Skipped:
     reason: str
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Arm:
+    """A model that answers a part of a chain's conversations, and the chain only after it."""
+
+    model: str
+    targets: tuple[Target, ...]
+    """Its doors that can serve this use case."""
+    probability: Decimal
+
+
 @dataclass(frozen=True, slots=True)
 class Chain:
     """Targets in order, and those that can never serve this use case."""
 
     targets: tuple[Target, ...]
     barred: tuple[Skipped, ...]
+    canary: Arm | None = None
+    split: tuple[Arm, ...] = ()
+
+    @property
+    def arms(self) -> tuple[Arm, ...]:
+        """Who may be asked first by lot."""
+        return self.split if self.canary is None else (self.canary, *self.split)
+
+    def led_by(self, arm: Arm) -> "Chain":
+        """The arm's doors first, then the chain."""
+        return replace(self, targets=tuple(dict.fromkeys((*arm.targets, *self.targets))))
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,11 +116,19 @@ class UseCase:
     chain: Chain
     rules: tuple[Rule, ...]
     ceiling: Ceiling | None
+    sticky: bool
+    after_refusal: Step
+    """What follows when a provider refuses the content."""
     requires: Requirements
     timeouts: Timeouts
     retry: Retry
+    hedge: Hedge | None
+    slow_stream: SlowStream | None
+    resume: bool
     headers_watched: frozenset[str]
     """Header names that some rule looks at."""
+    follows_conversations: bool
+    """It matters which conversation a call belongs to."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,21 +195,23 @@ def _target(bundle: Bundle, model: str, door: int) -> Target:
             efforts=entry.efforts,
             server_tools=frozenset(entry.server_tools),
         ),
-        prices=served.prices,
+        tariffs=tuple(tariff_of(price) for price in served.prices),
         key=f"{model}@{served.provider}",
     )
 
 
 def _use_case(name: str, document: UseCaseDocument, targets: Mapping[str, tuple[Target, ...]]) -> UseCase:
-    def chain(models: tuple[str, ...]) -> Chain:
-        return _chain([target for model in models for target in targets[model]], document)
+    def chain(models: tuple[str, ...], split: tuple[Share, ...] = (), canary: Share | None = None) -> Chain:
+        return _chain(models, split, canary, document, targets)
 
     ceiling = document.ceiling
+    main = chain(document.chain, document.split, document.canary)
+    rules = tuple(Rule(compile_when(rule.when), chain(rule.chain, rule.split)) for rule in document.rules)
     return UseCase(
         name=name,
         owner=document.owner,
-        chain=chain(document.chain),
-        rules=tuple(Rule(compile_when(rule.when), chain(rule.chain)) for rule in document.rules),
+        chain=main,
+        rules=rules,
         ceiling=None
         if ceiling is None
         else Ceiling(
@@ -185,23 +220,42 @@ def _use_case(name: str, document: UseCaseDocument, targets: Mapping[str, tuple[
             per_month=ceiling.per_month,
             then=chain(ceiling.then) if ceiling.then else None,
         ),
+        sticky=document.sticky,
+        after_refusal=Step.NEXT_TARGET if document.on_refusal == "fallback" else Step.STOP,
         requires=document.requires,
         timeouts=document.timeouts,
         retry=document.retry,
+        hedge=document.hedge,
+        slow_stream=document.slow_stream,
+        resume=document.resume,
         headers_watched=frozenset(header.lower() for rule in document.rules for header in rule.when.header),
+        follows_conversations=document.sticky or any(made.arms for made in (main, *(rule.chain for rule in rules))),
     )
 
 
-def _chain(candidates: list[Target], document: UseCaseDocument) -> Chain:
-    fit: list[Target] = []
+def _chain(
+    models: tuple[str, ...],
+    split: tuple[Share, ...],
+    canary: Share | None,
+    document: UseCaseDocument,
+    targets: Mapping[str, tuple[Target, ...]],
+) -> Chain:
     barred: list[Skipped] = []
-    for target in dict.fromkeys(candidates):
-        reason = _bar(target, document)
-        if reason is None:
-            fit.append(target)
-        else:
-            barred.append(Skipped(target.model, target.provider, reason))
-    return Chain(tuple(fit), tuple(barred))
+
+    def fit(candidates: Iterable[Target]) -> tuple[Target, ...]:
+        reasons = {target: _bar(target, document) for target in candidates}
+        barred.extend(Skipped(target.model, target.provider, reason) for target, reason in reasons.items() if reason)
+        return tuple(target for target, reason in reasons.items() if reason is None)
+
+    def arm(share: Share) -> Arm:
+        return Arm(share.model, fit(targets[share.model]), share.percent / 100)
+
+    return Chain(
+        targets=fit(target for model in models for target in targets[model]),
+        canary=None if canary is None else arm(canary),
+        split=tuple(map(arm, split)),
+        barred=tuple(dict.fromkeys(barred)),
+    )
 
 
 def _bar(target: Target, document: UseCaseDocument) -> str | None:

@@ -4,20 +4,24 @@ import asyncio
 import logging
 import os
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
 from aiohttp import web
 from aiohttp.web_protocol import RequestPayloadError
+from multidict import CIMultiDict
 
 from schemas.bundle import Caller
+from schemas.problems import did_you_mean
 from sidecar.call import CallFailed, Inbound, PlainReply, StreamReply
 from sidecar.counting import TokenCounter
 from sidecar.dialects.base import BODY_ALONE, ChatDialect, Dialect, InPath
 from sidecar.dialects.counting import ANTHROPIC_COUNT, GEMINI_COUNT, Counting
 from sidecar.dialects.embeddings import GEMINI_BATCH, GEMINI_ONE, OPENAI_EMBEDDINGS
+from sidecar.dialects.gemini.array import CONTENT_TYPE as ARRAY_TYPE
+from sidecar.dialects.gemini.array import JsonArray
 from sidecar.dialects.gemini.paths import parse_path
 from sidecar.dialects.passing import OPENAI_PASSING
 from sidecar.dialects.registry import DIALECTS
@@ -32,14 +36,17 @@ from sidecar.errors import (
     code_of,
 )
 from sidecar.operations import CHAT, EMBEDDINGS, PASSING, Operation
-from sidecar.pipeline import Pipeline, error_headers, status_of
+from sidecar.pipeline import Pipeline
 from sidecar.ports import Clock
+from sidecar.refusals import error_headers, status_of
 from sidecar.routing.explain import explained
 from sidecar.routing.facts import parse_facts
+from sidecar.routing.scope import for_facts
 from sidecar.routing.snapshot import Snapshot
+from sidecar.routing.usecase import use_case_of_model
 from sidecar.rules.store import RuleStore
 from sidecar.server.guard import caller_of, refuse_foreigners, refuse_unreadable
-from sidecar.server.passthrough import ID, PASSED, Passed, PassThrough, is_json
+from sidecar.server.passthrough import ID, PASSED, Passed, PassThrough, is_json, read_form
 from sidecar.telemetry.metrics import Metrics
 from sidecar.telemetry.recent import RecentCalls
 
@@ -81,16 +88,19 @@ COUNT_PATHS: Mapping[str, Counting] = {
 }
 
 MODELS_PATHS = ("/v1/models", "/v1beta/models")
+MODEL_PATHS = tuple(f"{path}/{{model}}" for path in MODELS_PATHS)
 
 SERVED_PATHS = (
     *CALL_PATHS,
     *COUNT_PATHS,
     *MODELS_PATHS,
+    *MODEL_PATHS,
     *(passed.path.replace(ID, "{id}") for passed in PASSED),
 )
 """As a caller reads them."""
 
-GOOGLE_HEADERS = ("x-goog-api-key", "x-goog-api-client")
+GOOGLE_KEY = "x-goog-api-key"
+GOOGLE_HEADERS = (GOOGLE_KEY, "x-goog-api-client")
 """Google's SDKs send both; a caller of its REST API at least the first, or its key in the query."""
 
 SHUTTING_DOWN = "this sidecar is shutting down, and the time that open calls had is over"
@@ -137,7 +147,7 @@ class AgentPort:
 
     def end_open_calls(self) -> None:
         """The time to drain is over: whatever is open ends with an error in its caller's dialect, and is booked so."""
-        self._pipeline.is_closing = True
+        self._pipeline.books.is_closing = True
         for task, stream in self._open.items():
             if stream is None:
                 task.cancel()
@@ -154,6 +164,10 @@ class AgentPort:
             app.router.add_route(passed.method, passed.path, self._passing(passed))
         for path in MODELS_PATHS:
             app.router.add_get(path, self._models)
+        for path in MODEL_PATHS:
+            app.router.add_get(path.replace("{model}", "{model:.+}"), self._model)
+            # A method of Google's that is not among CALL_PATHS: no such path, rather than one that takes GET.
+            app.router.add_post(path.replace("{model}", "{model:.+}"), _nothing)
         app.router.add_post("/pointsman/explain", self._explain)
         app.router.add_get("/pointsman/calls/{id}", self._recent_call)
         return app
@@ -182,11 +196,11 @@ class AgentPort:
             log.exception("call.crashed id=%s path=%s", request_id, request.path)
             error = GatewayError("the sidecar failed on this request; its log says why")
         headers = {"x-pointsman-request-id": request_id, **known, **error_headers(error)}
-        dialect = _dialect_of(request)
+        body = _dialect_of(request).encode_error(error, request_id)
         return web.Response(
             status=status_of(error),
             headers=headers,
-            body=dialect.encode_error(error, request_id),
+            body=b"[%b]" % body if _wants_array(request) else body,
             content_type="application/json",
         )
 
@@ -217,16 +231,19 @@ class AgentPort:
                     )
                 self._open[task] = reply
                 response = web.StreamResponse(status=reply.status, headers=reply.headers)
-                response.headers["content-type"] = reply.content_type
+                array = JsonArray() if _wants_array(request) else None
+                response.headers["content-type"] = reply.content_type if array is None else ARRAY_TYPE
                 response.headers["cache-control"] = "no-cache"
 
                 async def write(data: bytes) -> None:
                     if not response.prepared:
                         await response.prepare(request)
-                    await response.write(data)
+                    await response.write(data if array is None else array.feed(data))
 
                 try:
                     await reply.pump(write)
+                    if array is not None:
+                        await response.write(array.finish())
                 except Exception:
                     if response.prepared and request.transport is not None:
                         request.transport.abort()  # half a stream, not a second answer inside the first
@@ -247,7 +264,10 @@ class AgentPort:
             self._open[task] = None
             try:
                 inbound = await self._inbound(request, served, self._json_body)
-                return await self._passthrough.answer(inbound, request, passed)
+                form = await read_form(request, passed, self._max_body_bytes)
+                if form is not None:
+                    inbound = replace(inbound, in_path=InPath(form.value))
+                return await self._passthrough.answer(inbound, request, passed, form)
             finally:
                 del self._open[task]
 
@@ -259,7 +279,7 @@ class AgentPort:
         try:
             return await ask(request)
         except asyncio.CancelledError:
-            if not self._pipeline.is_closing:
+            if not self._pipeline.books.is_closing:
                 raise
             task.uncancel()
             raise NotReady(SHUTTING_DOWN) from None
@@ -275,7 +295,7 @@ class AgentPort:
             id=request[REQUEST_ID],
             dialect=served.dialect,
             body=body,
-            headers=request.headers,
+            headers=_headers_of(request),
             snapshot=snapshot,
             caller=caller,
             arrived=arrived,
@@ -304,11 +324,24 @@ class AgentPort:
         snapshot = self._snapshot()
         caller = _caller_of(request, snapshot)
         names = [
-            (name, use_case.owner)
-            for name, use_case in sorted(snapshot.use_cases.items())
-            if caller is None or not caller.use_cases or name in caller.use_cases
+            (name, use_case.owner) for name, use_case in sorted(snapshot.use_cases.items()) if _may_ask(caller, name)
         ]
         body = _dialect_of(request).encode_models(names, int(self._clock.now()))
+        return web.Response(body=body, content_type="application/json")
+
+    async def _model(self, request: web.Request) -> web.StreamResponse:
+        """One of them, also by an alias: agents look up the name that they are going to send."""
+        if (in_path := parse_path(request.rel_url.raw_path)) is not None:
+            raise WrongMethod(f"{in_path.method} takes POST, not {request.method}")
+        snapshot = self._snapshot()
+        caller = _caller_of(request, snapshot)
+        name = request.match_info["model"]
+        use_case = use_case_of_model(snapshot, name)
+        if use_case is None or not _may_ask(caller, use_case):
+            hint = did_you_mean(name, [known for known in snapshot.use_cases if _may_ask(caller, known)])
+            raise UnknownUseCase(f'no model of yours is named "{name}"; {hint or "GET /v1/models lists them"}')
+        owner = snapshot.use_cases[use_case].owner
+        body = _dialect_of(request).encode_model(name, owner, int(self._clock.now()))
         return web.Response(body=body, content_type="application/json")
 
     async def _explain(self, request: web.Request) -> web.StreamResponse:
@@ -342,7 +375,9 @@ class AgentPort:
                 facts = parse_facts(asked.facts)
             except ValueError as error:
                 raise MalformedRequest(str(error)) from error
-            plan = self._pipeline.plan_for(use_case, facts, datetime.fromtimestamp(self._clock.now(), UTC))
+            plan = self._pipeline.plan_for(
+                for_facts(use_case, facts), facts, datetime.fromtimestamp(self._clock.now(), UTC)
+            )
         return web.Response(body=msgspec.json.encode(explained(plan)), content_type="application/json")
 
     async def _recent_call(self, request: web.Request) -> web.StreamResponse:
@@ -378,14 +413,37 @@ def _caller_of(request: web.Request, snapshot: Snapshot) -> Caller | None:
     return caller_of(request.headers, snapshot, request.query.get("key", ""))
 
 
+async def _nothing(_: web.Request) -> web.StreamResponse:
+    raise web.HTTPNotFound
+
+
+def _may_ask(caller: Caller | None, use_case: str) -> bool:
+    return caller is None or not caller.use_cases or use_case in caller.use_cases
+
+
+def _headers_of(request: web.Request) -> Mapping[str, str]:
+    """With a key from the query, as Google's API takes it, in the header of Google's that says the same."""
+    key = request.query.get("key")
+    if key is None or GOOGLE_KEY in request.headers:
+        return request.headers
+    return CIMultiDict(request.headers, **{GOOGLE_KEY: key})
+
+
 def _in_path(request: web.Request) -> InPath:
-    """Raises MalformedRequest: a stream that is asked for as something else than server-sent events."""
+    """Raises MalformedRequest: an answer that is asked for in a form that is not served."""
     in_path = parse_path(request.rel_url.raw_path)
     if in_path is None:
         return BODY_ALONE
-    if in_path.stream and request.query.get("alt") != "sse":
-        raise MalformedRequest("streamGenerateContent is served as server-sent events: add ?alt=sse, as the SDKs do")
+    alt = request.query.get("alt", "json")
+    if alt not in (("sse", "json") if in_path.stream else ("json",)):
+        raise MalformedRequest("alt: json is served, and sse where an answer is streamed")
     return in_path
+
+
+def _wants_array(request: web.Request) -> bool:
+    """A stream of Google's API is one JSON array unless it is asked for as server-sent events."""
+    in_path = parse_path(request.rel_url.raw_path)
+    return in_path is not None and in_path.stream and request.query.get("alt") != "sse"
 
 
 def _dialect_of(request: web.Request) -> ChatDialect:

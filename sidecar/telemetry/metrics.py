@@ -21,7 +21,7 @@ class Metrics:
         self._tokens = Counter("pointsman_tokens_total", "Tokens of answers.", (*target, "type"))
         self._cost = Counter("pointsman_cost_usd_total", "US dollars spent on answers.", target)
         self._wasted = Counter("pointsman_wasted_usd_total", "US dollars spent on failed attempts.", ("use_case",))
-        self._unpriced = Counter("pointsman_unpriced_calls_total", "Calls whose price is unknown.", target)
+        self._unpriced = Counter("pointsman_unpriced_calls_total", "Calls whose price at a target is unknown.", target)
         self._seconds = Histogram("pointsman_call_duration_seconds", "Whole calls.", target, SECONDS)
         self._first = Histogram("pointsman_first_token_seconds", "To a stream's first content.", target, SECONDS)
         self._refused = Counter("pointsman_refused_requests_total", "Refused before any use case.", ("code",))
@@ -40,10 +40,10 @@ class Metrics:
             self._first.observe(target, record.first_token_seconds)
         if record.wasted_usd:
             self._wasted.add((record.use_case,), float(record.wasted_usd))
+        for unpriced in _unpriced(record):
+            self._unpriced.add(unpriced)
         usage = record.usage
         if usage is None:
-            if record.outcome == OK:
-                self._unpriced.add(target)
             return
         self._tokens.add((*target, "input"), usage.input_tokens)
         self._tokens.add((*target, "output"), usage.output_tokens)
@@ -53,9 +53,7 @@ class Metrics:
             self._tokens.add((*target, "cache_write"), usage.cache_write_tokens)
         if usage.reasoning_tokens:
             self._tokens.add((*target, "reasoning"), usage.reasoning_tokens)
-        if record.cost_usd is None:
-            self._unpriced.add(target)
-        else:
+        if record.cost_usd is not None:
             self._cost.add(target, float(record.cost_usd))
 
     def refused(self, code: str) -> None:
@@ -67,3 +65,15 @@ class Metrics:
 
     def expose(self) -> bytes:
         return expose(self._all)
+
+
+def _unpriced(record: CallRecord) -> set[tuple[str, str, str]]:
+    """Targets that billed this call at a price that nobody knows: the one that answered, and those that broke off."""
+    tried = {
+        (record.use_case, attempt.model, attempt.provider)
+        for attempt in record.attempts
+        if attempt.usage is not None and attempt.cost_usd is None
+    }
+    has_answer = record.usage is not None or record.outcome == OK
+    answered = {(record.use_case, record.model, record.provider)} if has_answer and record.cost_usd is None else set()
+    return tried | answered

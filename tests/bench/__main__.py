@@ -7,13 +7,15 @@ import os
 import signal
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from tests.bench import machine, native, report
-from tests.bench.rounds import Run, Settings
-from tests.bench.targets import SIDECAR_COMMAND, rows
+from tests.bench import machine, native, report, translation
+from tests.bench.rounds import Outcome, Run, Settings
+from tests.bench.targets import SIDECAR_COMMAND, Row, rows
 
+TRANSLATION = "translation"
+"""Stands among the rows in `--only`, though it is measured without any server."""
 DEFAULT_ROUNDS, QUICK_ROUNDS = 5, 2
 DEFAULT_SCALE, QUICK_SCALE = 1.0, 0.4
 DEFAULT_MEMORY_CALLS, QUICK_MEMORY_CALLS = 10_000, 0
@@ -26,23 +28,35 @@ def main(arguments: Sequence[str] | None = None) -> int:
     cores = sorted(os.sched_getaffinity(0))
     settings = Settings(options.rounds, options.scale, options.memory_calls, proxy_core=cores[0], load_core=cores[-1])
     described = machine.describe()
+    os.sched_setaffinity(0, {settings.load_core})  # the bench itself stays away from the proxy's core
     try:
-        programs = native.compile_programs(native.cache_folder())
+        results = report.summarise(_measure_rows(chosen, settings) if chosen else {})
     except native.NoCompiler as error:
         print(error, file=sys.stderr)
         return 1
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # so that the servers are stopped
-    os.sched_setaffinity(0, {settings.load_core})  # the bench itself stays away from the proxy's core
-    with tempfile.TemporaryDirectory(prefix="pointsman-bench-") as folder:
-        results = report.summarise(Run(chosen, settings, programs, Path(folder)).measure())
-    print(report.render(results, settings, described, markdown=options.markdown))
+    numbers = report.document(results, settings, described)
+    blocks = [report.heading(settings, described)]
+    if chosen:
+        blocks.append(report.render(results, settings, markdown=options.markdown))
+    if not options.only or TRANSLATION in options.only:
+        translated = translation.measure(settings.rounds, settings.scale)
+        blocks.append(translation.render(translated, markdown=options.markdown))
+        numbers["translation"] = translation.document(translated)
+    print("\n\n".join(blocks))
     if options.json:
-        options.json.write_text(json.dumps(report.document(results, settings, described), indent=1))
-    return 0 if any(result.median for result in results.values()) else 1
+        options.json.write_text(json.dumps(numbers, indent=1))
+    return 0 if not chosen or any(result.median for result in results.values()) else 1
+
+
+def _measure_rows(chosen: Sequence[Row], settings: Settings) -> Mapping[str, Outcome]:
+    programs = native.compile_programs(native.cache_folder())
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # so that the servers are stopped
+    with tempfile.TemporaryDirectory(prefix="pointsman-bench-") as folder:
+        return Run(chosen, settings, programs, Path(folder)).measure()
 
 
 def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
-    names = [row.name for row in rows(SIDECAR_COMMAND)]
+    names = [*(row.name for row in rows(SIDECAR_COMMAND)), TRANSLATION]
     parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="fewer and shorter bursts, under a minute; rougher")
     parser.add_argument("--rounds", type=_positive, help=f"default {DEFAULT_ROUNDS}, with --quick {QUICK_ROUNDS}")

@@ -6,6 +6,7 @@ from typing import Any
 
 from tests.bench.rounds import Outcome, Settings
 from tests.bench.stats import Round, medians, ratios, with_added
+from tests.bench.tables import table
 from tests.bench.targets import BASE, DIRECT
 
 
@@ -88,15 +89,14 @@ def document(results: Mapping[str, RowResult], settings: Settings, machine: Mapp
     }
 
 
-def render(results: Mapping[str, RowResult], settings: Settings, machine: Mapping[str, str], *, markdown: bool) -> str:
-    """The table and what must be known to read it."""
+def render(results: Mapping[str, RowResult], settings: Settings, *, markdown: bool) -> str:
+    """The table, and what must be known to read it."""
     lines = [line for line in LINES if any(line.metric in result.median for result in results.values())]
     cells = [["", *results]]
     for line in lines:
         label = line.label.format(memory_calls=f"{settings.memory_calls:,}")
         cells.append([label, *(_cell(result, line) for result in results.values())])
-    table = _markdown_table(cells) if markdown else _text_table(cells)
-    return "\n".join([*_heading(settings, machine), "", *table, "", *_notes(results)])
+    return "\n".join([*table(cells, markdown=markdown), "", *_notes(results)])
 
 
 def _cell(result: RowResult, line: Line) -> str:
@@ -107,13 +107,14 @@ def _cell(result: RowResult, line: Line) -> str:
     return f"{value} (×{ratio:.2f})" if ratio is not None else value
 
 
-def _heading(settings: Settings, machine: Mapping[str, str]) -> list[str]:
+def heading(settings: Settings, machine: Mapping[str, str]) -> str:
+    """When, where and how it was measured."""
     shared = " (the machine has no second core)" if settings.proxy_core == settings.load_core else ""
-    return [
-        f"{machine['date']}, {machine['cpu']}, {machine['cores']} cores, {machine['system']}, {machine['versions']}",
+    return (
+        f"{machine['date']}, {machine['cpu']}, {machine['cores']} cores, {machine['system']}, {machine['versions']}\n"
         f"Medians of {settings.rounds} rounds, bursts × {settings.scale:g}. Proxy on core {settings.proxy_core}, "
-        f"upstream and load on core {settings.load_core}{shared}.",
-    ]
+        f"upstream and load on core {settings.load_core}{shared}."
+    )
 
 
 def _notes(results: Mapping[str, RowResult]) -> list[str]:
@@ -132,16 +133,3 @@ def _about_base(base: RowResult) -> list[str]:
     if len(found) > 1:
         notes.append(f"{BASE} itself ranged from {min(found):,.0f} to {max(found):,.0f} calls/s over the rounds.")
     return notes
-
-
-def _text_table(cells: Sequence[Sequence[str]]) -> list[str]:
-    widths = [max(len(text) for text in column) for column in zip(*cells, strict=True)]
-    return [
-        "  ".join([row[0].ljust(widths[0]), *(c.rjust(w) for c, w in zip(row[1:], widths[1:], strict=True))]).rstrip()
-        for row in cells
-    ]
-
-
-def _markdown_table(cells: Sequence[Sequence[str]]) -> list[str]:
-    head, *body = (f"| {' | '.join(row)} |" for row in cells)
-    return [head, "|---|" + "---:|" * (len(cells[0]) - 1), *body]

@@ -52,7 +52,7 @@ capabilities: [tools, vision, json_schema]
 served_by:
   - {provider: bench-anthropic, name: bench-anthropic}
 prices:
-  - {from: 2026-01-01, input: 3.00, output: 15.00, cache_read: 0.30, cache_write: 3.75}
+  - {from: 2026-01-01, input: 3.00, output: 15.00, cache_read: 0.30, cache_write: 3.75, cache_write_1h: 6.00}
 """,
 }
 

@@ -18,7 +18,7 @@ NO_KEY = "no-key-is-asked-for"
 MAX_TOKENS = 2048
 WEATHER: dict[str, Any] = {
     "type": "object",
-    "properties": {"city": {"type": "string"}, "days": {"type": "integer"}},
+    "properties": {"city": {"type": "string", "enum": ["Oslo", "Rome", "Lima"]}, "days": {"type": "integer"}},
     "required": ["city", "days"],
     "additionalProperties": False,
 }
@@ -88,7 +88,8 @@ class OpenAIAgent:
     end_mark = b"[DONE]"
     finishes = {"stop": "done", "tool_calls": "tools", "length": "length", "content_filter": "refused"}  # noqa: RUF012
 
-    def __init__(self, url: str, key: str = NO_KEY, **options: Any) -> None:
+    def __init__(self, url: str, key: str = NO_KEY, *, limit: int = MAX_TOKENS, **options: Any) -> None:
+        self.limit = limit
         self.client = openai.OpenAI(base_url=f"{url}/v1", api_key=key, **options)
 
     def plain(self, model: str, question: str, wish: str = "text", **more: Any) -> Heard:
@@ -128,7 +129,7 @@ class OpenAIAgent:
             "schema": {"response_format": {"type": "json_schema", "json_schema": schema}},
             "reasoning": {"reasoning_effort": "low"},
         }
-        limit = {"max_completion_tokens": MAX_TOKENS}
+        limit = {"max_completion_tokens": self.limit}
         return {"messages": [{"role": "user", "content": content}], **limit, **knobs.get(wish, {})}
 
     def _heard(self, answer: Any, headers: Any) -> Heard:
@@ -200,7 +201,8 @@ class ResponsesAgent:
     path = "/v1/responses"
     end_mark = b"response.completed"
 
-    def __init__(self, url: str, key: str = NO_KEY, **options: Any) -> None:
+    def __init__(self, url: str, key: str = NO_KEY, *, limit: int = MAX_TOKENS, **options: Any) -> None:
+        self.limit = limit
         self.client = openai.OpenAI(base_url=f"{url}/v1", api_key=key, **options)
 
     def plain(self, model: str, question: str, wish: str = "text", **more: Any) -> Heard:
@@ -258,7 +260,7 @@ class ResponsesAgent:
             more = {name: value for name, value in more.items() if name != "messages"} | {
                 "input": [message | {"content": _as_input(message["content"])} for message in more["messages"]]
             }
-        limit = {"max_output_tokens": MAX_TOKENS}
+        limit = {"max_output_tokens": self.limit}
         return {"model": model, "input": [{"role": "user", "content": content}], **limit, **knobs.get(wish, {}), **more}
 
     def _heard(self, answer: Any, cost: Decimal | None, headers: Any) -> Heard:
@@ -304,7 +306,8 @@ class AnthropicAgent:
     end_mark = b"message_stop"
     finishes = {"end_turn": "done", "tool_use": "tools", "max_tokens": "length", "refusal": "refused"}  # noqa: RUF012
 
-    def __init__(self, url: str, key: str = NO_KEY, **options: Any) -> None:
+    def __init__(self, url: str, key: str = NO_KEY, *, limit: int = MAX_TOKENS, **options: Any) -> None:
+        self.limit = limit
         self.client = anthropic.Anthropic(base_url=url, api_key=key, **options)
 
     def plain(self, model: str, question: str, wish: str = "text", **more: Any) -> Heard:
@@ -348,7 +351,7 @@ class AnthropicAgent:
             "schema": {"output_config": {"format": {"type": "json_schema", "schema": WEATHER}}},
             "reasoning": {"thinking": {"type": "adaptive"}, "output_config": {"effort": "low"}},
         }
-        return {"messages": [{"role": "user", "content": content}], "max_tokens": MAX_TOKENS, **knobs.get(wish, {})}
+        return {"messages": [{"role": "user", "content": content}], "max_tokens": self.limit, **knobs.get(wish, {})}
 
     def _stream(self, request: dict[str, Any]) -> Heard:
         usage = None

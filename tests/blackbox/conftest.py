@@ -44,7 +44,7 @@ class Crossing:
     def billed(self) -> Usage:
         """What the provider reported for the last call, by its own journal."""
         usage = self.simulator.entries()[-1]["usage"]
-        return Usage(**{name: usage[name] for name in Usage.__struct_fields__})
+        return Usage(**{name: usage[name] for name in Usage.__struct_fields__ if name in usage})
 
     def record(self, call_id: str) -> CallRecord:
         return self.sidecar.record(call_id)

@@ -20,7 +20,8 @@ class GeminiAgent:
     path = "/v1beta/models/{model}:generateContent"
     end_mark = b'"finishReason"'
 
-    def __init__(self, url: str, key: str = NO_KEY) -> None:
+    def __init__(self, url: str, key: str = NO_KEY, *, limit: int = MAX_TOKENS) -> None:
+        self.limit = limit
         self.client = genai.Client(api_key=key, http_options=types.HttpOptions(base_url=url))
 
     def plain(self, model: str, question: str, wish: str = "text", **more: Any) -> Heard:
@@ -70,7 +71,7 @@ class GeminiAgent:
             "schema": {"response_mime_type": "application/json", "response_json_schema": WEATHER},
             "reasoning": {"thinking_config": types.ThinkingConfig(include_thoughts=True, thinking_level="LOW")},
         }
-        return types.GenerateContentConfig(max_output_tokens=MAX_TOKENS, **wishes.get(wish, {}))
+        return types.GenerateContentConfig(max_output_tokens=self.limit, **wishes.get(wish, {}))
 
     def _heard(self, answers: Iterable[types.GenerateContentResponse]) -> Heard:
         parts: list[types.Part] = []

@@ -5,11 +5,13 @@ from collections.abc import Iterator
 import anthropic
 import pytest
 from google import genai
+from toktok import batch_count
 
 from tests.fakes import bundles
 from tests.fakes.endpoints import EndpointsFake, endpoints_fake
 from tests.fakes.sidecar import SidecarProcess, StartSidecar
 
+LONG = "Ein Gepäckträger schob 3 Kisten, 夜行列車は遅れていた, at 09:26:53Z. " * 30
 QUESTION = "Where is the station, and when does it open?"
 
 
@@ -48,3 +50,20 @@ def test_googles_sdk(sidecar: SidecarProcess, use_case: str, exact: bool) -> Non
         tokens = client.models.count_tokens(model=use_case, contents=QUESTION).total_tokens
     assert tokens is not None
     assert tokens == 31 if exact else 5 < tokens < 50
+
+
+def test_with_a_vocabulary_the_sidecars_own_count_knows_every_text(
+    start_sidecar: StartSidecar, fake: EndpointsFake
+) -> None:
+    rules = bundles.bundle(
+        {"openai": bundles.provider("openai", fake.url)},
+        {"m": bundles.model("openai", name="m-1")},
+        {"chat": bundles.use_case("m")},
+    )
+    counting = start_sidecar(rules, options=("--token-counts", "vocabulary"))
+
+    def count(text: str) -> int:
+        with anthropic.Anthropic(base_url=counting.url, api_key="none") as client:
+            return client.messages.count_tokens(model="chat", messages=[{"role": "user", "content": text}]).input_tokens
+
+    assert count(LONG) - count("") == batch_count([LONG], "o200k_base")[0]

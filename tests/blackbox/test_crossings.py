@@ -11,7 +11,6 @@ from tests.blackbox.conftest import PRICES, PROVIDER_KEY, Crossing
 from tests.fakes.processes import eventually
 
 QUESTION = "Where is the station?"
-FORECAST = {"city": "", "days": 0}
 
 
 def by_hand(use_case: str, usage: Usage) -> Decimal:

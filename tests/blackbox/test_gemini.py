@@ -151,13 +151,17 @@ def test_explain_and_the_list_of_models_speak_gemini(crossing: Crossing, how: st
     assert (explained.status, json.loads(explained.body)["use_case"]) == (200, crossing.use_case)
     client = crossing.agent.client  # type: ignore[attr-defined]
     assert {model.name for model in client.models.list()} == {"models/to-openai", "models/to-anthropic"}
+    assert client.models.get(model="to-openai").name == "models/to-openai"
+    with pytest.raises(google_errors.ClientError) as unknown:
+        client.models.get(model="nowhere")
+    assert (unknown.value.code, unknown.value.status) == (404, "NOT_FOUND")
 
 
 @pytest.mark.parametrize(
     ("path", "status", "code"),
     [
         ("/v1beta/models/nowhere:generateContent", 404, "unknown_use_case"),
-        ("/v1beta/models/to-openai:streamGenerateContent", 400, "malformed_request"),
+        ("/v1beta/models/to-openai:generateContent?alt=sse", 400, "malformed_request"),
         ("/v1beta/models/to-openai:predict", 404, "unknown_path"),
         ("/v1/models/nowhere:generateContent", 404, "unknown_use_case"),
     ],

@@ -6,7 +6,7 @@ from decimal import Decimal
 import openai
 import pytest
 
-from tests.fakes import bundles
+from tests.fakes import bundles, wire
 from tests.fakes.endpoints import SOUND, EndpointsFake, endpoints_fake
 from tests.fakes.processes import eventually
 from tests.fakes.sidecar import SidecarProcess, StartSidecar
@@ -32,10 +32,12 @@ def sidecar(start_sidecar: StartSidecar, fake: EndpointsFake) -> SidecarProcess:
         {
             "a-model": bundles.model("anthropic", name="a-1"),
             "o-model": bundles.model("openai", name="o-1", price=None),
+            "heard": bundles.model("openai", name="o-2", price=None),
         },
         {
             "media": bundles.use_case("a-model", "o-model", aliases=("gpt-image-*", "tts-1")),
             "claude": bundles.use_case("a-model"),
+            "talks": bundles.use_case("heard", aliases=("whisper-9*",)),
         },
     )
     return start_sidecar(rules, environment={"KEY": KEY}, options=["--use-case", "media", "--max-body", "65536"])
@@ -88,6 +90,32 @@ def test_a_form_passes_byte_for_byte_and_may_be_larger_than_a_body_that_is_held(
 def test_an_image_is_edited(client: openai.OpenAI, fake: EndpointsFake) -> None:
     client.images.edit(model="gpt-image-9", image=("a.png", b"\x89PNG", "image/png"), prompt="Add a train")
     assert (fake.last.path, b"\x89PNG" in fake.last.body) == ("/v1/images/edits", True)
+    assert b'name="model"\r\n\r\no-1\r\n' in fake.last.body
+
+
+MODEL = b'--x-0123\r\ncontent-disposition: form-data; name="model"\r\n\r\nwhisper-9-large\r\n'
+TALK = b'--x-0123\r\ncontent-disposition: form-data; name="file"; filename="a.wav"\r\n\r\n%b\r\n'
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "use_case"),
+    [
+        (b"", TALK % UPLOAD, "talks"),
+        (TALK % b"short", b"", "talks"),
+        # A model behind more than is held is not read: the default stands, and the form stays as it is.
+        (TALK % UPLOAD, b"", "media"),
+    ],
+)
+def test_a_forms_model_chooses_the_use_case_and_becomes_the_targets(
+    client: openai.OpenAI, fake: EndpointsFake, sidecar: SidecarProcess, before: bytes, after: bytes, use_case: str
+) -> None:
+    whole = before + MODEL + after + b"--x-0123--\r\n"
+    headers = {"content-type": "multipart/form-data; boundary=x-0123"}
+    reply = wire.post(f"{sidecar.url}/v1/audio/transcriptions", whole, headers)
+    assert (reply.status, reply.headers["x-pointsman-use-case"]) == (200, use_case)
+    sent = whole.replace(b"whisper-9-large", b"o-2") if use_case == "talks" else whole
+    assert fake.last.body == sent
+    assert int(fake.last.headers["content-length"]) == len(sent)
 
 
 def test_files_and_batches_by_their_ids(client: openai.OpenAI, fake: EndpointsFake, sidecar: SidecarProcess) -> None:

@@ -13,7 +13,6 @@ from sidecar.rules.trust import LocalTrust
 from sidecar.server.agents import AgentPort
 from sidecar.server.passthrough import PassThrough
 from sidecar.telemetry.metrics import Metrics
-from sidecar.telemetry.recent import RecentCalls
 from tests.fakes import core_bundles as bundles
 from tests.fakes.core import Core
 
@@ -22,8 +21,6 @@ Client = TestClient  # type: ignore[type-arg]
 
 class Port:
     def __init__(self, folder: Path, core: Core, **rules: Any) -> None:
-        recent = RecentCalls()
-        core.pipeline._observers = (recent, core.sink)
         self.core = core
         self.store = RuleStore(core.clock, LocalTrust(), LastGood(folder))
         if rules.pop("ready", True):
@@ -35,7 +32,7 @@ class Port:
             store=self.store,
             clock=core.clock,
             metrics=Metrics(),
-            recent=recent,
+            recent=core.recent,
             allowed_hosts=frozenset(),
             max_body_bytes=2_000,
         )

@@ -8,11 +8,26 @@ from typing import Any
 from schemas.bundle import Caller, DialectName
 from sidecar.call import Inbound, PlainReply, StreamReply
 from sidecar.dialects.registry import DIALECTS
+from sidecar.errors import UpstreamError
 from sidecar.pipeline import Pipeline
 from sidecar.routing.snapshot import Snapshot
+from sidecar.telemetry.recent import RecentCalls
 from tests.fakes import core_bundles as bundles
 from tests.fakes import core_wire as wire
 from tests.fakes.ports import Agent, HandClock, KeepingSink, Script, ScriptedUpstream
+
+GOOD = Script((wire.chat_answer(),))
+STREAM = Script(wire.STREAM)
+
+
+def status(code: int, message: str = "no") -> Script:
+    """A provider's refusal."""
+    return Script((b'{"error":{"message":"%b"}}' % message.encode(),), status=code)
+
+
+def lost(error: UpstreamError) -> Script:
+    """No answer at all."""
+    return Script(refusal=error)
 
 
 class Core:
@@ -23,8 +38,13 @@ class Core:
         self.upstream = ScriptedUpstream(*(scripts or (Script((wire.chat_answer(),)),)), park_at=park_at)
         self.sink = KeepingSink()
         self.snapshot = snapshot or bundles.snapshot(**rules)
+        self.recent = RecentCalls()
         self.pipeline = Pipeline(
-            sidecar="s-1", clock=self.clock, upstream=self.upstream, sink=self.sink, observers=(self.sink,)
+            sidecar="s-1",
+            clock=self.clock,
+            upstream=self.upstream,
+            sink=self.sink,
+            observers=(self.sink, self.recent),
         )
         self._ids = itertools.count(1)
 

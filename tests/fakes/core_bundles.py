@@ -23,7 +23,7 @@ from sidecar.routing.snapshot import Snapshot, build_snapshot
 ANYTHING: tuple[Capability, ...] = ("tools", "vision", "files", "json_schema", "reasoning")
 
 
-def price(input_usd: str = "3", output_usd: str = "15", since: str = "2026-01-01", **more: Decimal) -> Price:
+def price(input_usd: str = "3", output_usd: str = "15", since: str = "2026-01-01", **more: Any) -> Price:
     return Price(since=since, input=Decimal(input_usd), output=Decimal(output_usd), **more)
 
 

@@ -38,11 +38,12 @@ class Answer:
 
 
 class EndpointsFake:
-    def __init__(self) -> None:
+    def __init__(self, routes: "Routes") -> None:
         self.received: list[Received] = []
         self.failing: set[str] = set()
         """Paths (their ends) that answer 500."""
         self.url = ""
+        self._routes = routes
 
     @property
     def last(self) -> Received:
@@ -56,7 +57,7 @@ class EndpointsFake:
         path = request.path.partition("?")[0]
         if any(path.endswith(end) for end in self.failing):
             return Answer(b'{"error":{"message":"out of order","type":"server_error"}}', 500)
-        for pattern, make in ROUTES:
+        for pattern, make in self._routes:
             if re.fullmatch(pattern, f"{request.method} {path}"):
                 return make(request)
         return Answer(b'{"error":{"message":"no such path","type":"invalid_request_error"}}', 404)
@@ -92,7 +93,10 @@ def _file(_: Received) -> Answer:
     )
 
 
-ROUTES: tuple[tuple[str, Callable[[Received], Answer]], ...] = (
+Routes = tuple[tuple[str, Callable[[Received], Answer]], ...]
+"""Method and path, and what is answered there; the first that fits counts."""
+
+ROUTES: Routes = (
     ("POST .*/embeddings", _openai_embeddings),
     ("POST .*:batchEmbedContents", _gemini_batch),
     ("POST .*:embedContent", lambda _: _json({"embedding": {"values": VECTOR}})),
@@ -116,9 +120,9 @@ ROUTES: tuple[tuple[str, Callable[[Received], Answer]], ...] = (
 
 
 @contextmanager
-def endpoints_fake() -> Iterator[EndpointsFake]:
+def endpoints_fake(routes: Routes = ROUTES) -> Iterator[EndpointsFake]:
     """On a free port, in a thread of its own."""
-    fake = EndpointsFake()
+    fake = EndpointsFake(routes)
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"

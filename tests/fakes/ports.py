@@ -95,9 +95,10 @@ class HandClock:
 
 @dataclass(frozen=True)
 class Script:
-    """What one attempt meets. A step is bytes that arrive, an exception that is raised, or `PARK`."""
+    """What one attempt meets. A step is bytes that arrive, an exception that is raised, an event that is waited for, or
+    `PARK`."""
 
-    steps: Sequence[bytes | Exception | Literal["park"]] = ()
+    steps: Sequence[bytes | Exception | asyncio.Event | Literal["park"]] = ()
     status: int = 200
     headers: Mapping[str, str] = field(default_factory=dict)
     refusal: Exception | None = None
@@ -138,6 +139,9 @@ class ScriptedAnswer:
         if not self._steps:
             return b""
         step = self._steps.pop(0)
+        if isinstance(step, asyncio.Event):
+            await step.wait()
+            return await self.chunk()
         if isinstance(step, bytes):
             return step
         if isinstance(step, Exception):

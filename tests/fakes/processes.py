@@ -49,11 +49,12 @@ class Child:
         log: Path,
         environment: Mapping[str, str] | None = None,
         cwd: Path = REPOSITORY,
+        program: str = sys.executable,
     ) -> Self:
-        """Run `python ARGUMENTS` with its standard error appended to `log`."""
+        """Run `python ARGUMENTS`, or another program, with its standard error appended to `log`."""
         with log.open("ab") as stderr:
             popen = subprocess.Popen(
-                [sys.executable, *arguments],
+                [program, *arguments],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=stderr,

@@ -9,6 +9,7 @@ from aiohttp import web
 
 @dataclass(frozen=True)
 class Received:
+    method: str
     path: str
     """As it stood on the wire, with its query."""
     headers: Mapping[str, str]
@@ -35,7 +36,7 @@ class FakeProvider:
 
     async def serve(self, request: web.BaseRequest) -> web.Response:
         headers = {name.lower(): value for name, value in request.headers.items()}
-        self.received.append(Received(request.raw_path, headers, await request.read()))
+        self.received.append(Received(request.method, request.raw_path, headers, await request.read()))
         answer = self._answer(self.received[-1])
         return web.Response(status=answer.status, headers=answer.headers, body=answer.body)
 

@@ -43,6 +43,8 @@ class FaultServer:
         self.arrived: dict[str, asyncio.Event] = {}
         self.port = 0
         self.connections = 0
+        self.sent: Counter[str] = Counter()
+        """Bytes of pieces that have left for a caller who takes them."""
         self._good = good
 
     def reset(self, part: str) -> None:
@@ -77,13 +79,13 @@ class FaultServer:
             writer.write(head % len(self._good) + self._good)
             await writer.drain()
             return True
-        await self._perform(play, writer)
+        await self._perform(part, play, writer)
         if play.then == "hang":
             await reader.read()
             self.left.setdefault(part, asyncio.Event()).set()
         return False
 
-    async def _perform(self, play: Play, writer: asyncio.StreamWriter) -> None:
+    async def _perform(self, part: str, play: Play, writer: asyncio.StreamWriter) -> None:
         if play.status is not None:
             lines = [f"HTTP/1.1 {play.status} Status", "transfer-encoding: chunked", "connection: close"]
             lines += [f"{name}: {value}" for name, value in play.headers.items()]
@@ -91,6 +93,7 @@ class FaultServer:
             for piece in play.pieces:
                 writer.write(b"%x\r\n%b\r\n" % (len(piece), piece))
                 await writer.drain()
+                self.sent[part] += len(piece)
             if play.bad_chunk:
                 await asyncio.sleep(0.03)  # in a packet of its own: what came with it would be lost with it
                 writer.write(b"no-length\r\n")

@@ -108,7 +108,7 @@ def rules(server: FaultServer, simulator: str, ports: Mapping[str, int]) -> Bund
         "tls": f"https://127.0.0.1:{server.port}/v1",
     }
     providers = {"good": bundles.provider(f"{simulator}/v1")}
-    models = {"good": bundles.model("good")}
+    models = {"good": bundles.model("good", window=400_000)}
     use_cases: dict[str, UseCase] = {}
 
     def add(name: str, url: str, chain: tuple[str, ...], timeouts: Mapping[str, float]) -> None:

@@ -1,17 +1,20 @@
 """What holds of every plan, whatever the rules and the request, and of spend over any days."""
 
+from collections import Counter
 from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from schemas.bundle import BundleRefused, Ceiling, Hours, Requirements, Rule, TokenRange, When
+from schemas.bundle import BundleRefused, Ceiling, Hours, Requirements, Rule, Share, TokenRange, When
 from sidecar.accounting.spend import SpendBook
 from sidecar.errors import CannotCarry, UpstreamError
 from sidecar.routing.facts import Facts
 from sidecar.routing.fallback import AFTER, Step, step_after
+from sidecar.routing.lots import draw
 from sidecar.routing.matching import compile_when
 from sidecar.routing.plan import Plan, Spend, plan
 from sidecar.routing.snapshot import Chain, UseCase
@@ -34,6 +37,7 @@ usd = st.decimals("0.0001", "10", places=4)
 facts = st.builds(
     Facts,
     input_tokens=st.integers(0, 300_000),
+    conversation=st.sampled_from(["", "c-1", "c-2", "c-3"]),
     max_output_tokens=st.none() | st.integers(1, 5_000),
     needs=st.frozensets(st.sampled_from(CAPABILITIES)),
     stream=st.booleans(),
@@ -66,6 +70,9 @@ ceilings = st.builds(
     per_month=st.none() | usd,
     then=st.just(()) | chains,
 )
+percents = st.decimals("0.1", "50", places=1)
+shares = st.builds(Share, model=st.sampled_from(NAMES), percent=percents)
+splits = st.just(()) | st.builds(lambda share: (share,), shares)
 times = st.datetimes(datetime(2026, 1, 1), datetime(2027, 12, 31)).map(lambda at: at.replace(tzinfo=UTC))
 
 
@@ -75,7 +82,10 @@ def plans(draw: st.DrawFn) -> tuple[UseCase, Facts, Plan]:
         providers=PROVIDERS,
         models=MODELS,
         chain=draw(chains),
-        rules=tuple(draw(st.lists(st.builds(Rule, when=whens, chain=chains), max_size=2))),
+        rules=tuple(draw(st.lists(st.builds(Rule, when=whens, chain=chains, split=splits), max_size=2))),
+        canary=draw(st.none() | shares),
+        split=draw(splits),
+        sticky=draw(st.booleans()),
         ceiling=draw(st.none() | ceilings),
         requires=draw(
             st.builds(
@@ -89,11 +99,17 @@ def plans(draw: st.DrawFn) -> tuple[UseCase, Facts, Plan]:
     use_case, asked = snapshot.use_cases["chat"], draw(facts)
     resting = dict.fromkeys(draw(st.sets(st.sampled_from([*KEYS, *NAMES, *PROVIDERS]), max_size=3)), "down")
     spend = Spend(draw(usd), draw(usd))
-    return use_case, asked, plan(use_case, asked, resting=resting, spend=spend, at=draw(times))
+    answered_by = draw(st.none() | st.sampled_from([*KEYS, *NAMES]))
+    made = plan(use_case, asked, resting=resting, spend=spend, at=draw(times), answered_by=answered_by)
+    return use_case, asked, made
 
 
 def keys(chain: Chain) -> list[str]:
     return [target.key for target in chain.targets] + [f"{item.model}@{item.provider}" for item in chain.barred]
+
+
+def keys_of_arms(chain: Chain) -> set[str]:
+    return {target.key for arm in chain.arms for target in arm.targets}
 
 
 @settings(max_examples=80, deadline=None)
@@ -108,7 +124,7 @@ def test_every_target_of_the_chain_is_planned_or_skipped_with_a_reason_and_none_
     known = [use_case.chain, *(rule.chain for rule in use_case.rules)]
     if use_case.ceiling is not None and use_case.ceiling.then is not None:
         known.append(use_case.ceiling.then)
-    assert set(planned + skipped) <= {key for chain in known for key in keys(chain)}
+    assert set(planned + skipped) <= {key for chain in known for key in keys(chain)}.union(*map(keys_of_arms, known))
     assert any(set(keys(chain)) <= set(planned + skipped) for chain in known[: 1 + len(use_case.rules)])
     assert all(item.reason for item in (*result.steps, *result.skipped))
     assert not (result.refusal and result.steps)
@@ -121,6 +137,75 @@ def test_no_planned_target_is_one_that_cannot_take_the_call(made: tuple[UseCase,
     for step in result.steps:
         assert asked.needs <= step.target.capabilities
         assert asked.input_tokens <= step.target.context_window
+
+
+@settings(max_examples=80, deadline=None)
+@given(plans())
+def test_a_chance_is_told_where_a_lot_was_drawn_and_nowhere_else(made: tuple[UseCase, Facts, Plan]) -> None:
+    _, asked, result = made
+    assert (result.propensity is None) is (result.arm == "")
+    assert result.propensity is None or (asked.conversation and 0 < result.propensity <= 1)
+
+
+def drawn_arms(canary: Decimal | None, split: Sequence[Decimal], conversations: int) -> list[str]:
+    """Where each conversation's lot fell."""
+    snapshot = bundles.snapshot(
+        models=MODELS,
+        providers=PROVIDERS,
+        chain=["alpha"],
+        canary=None if canary is None else Share(model="beta", percent=canary),
+        split=tuple(
+            Share(model=model, percent=percent) for model, percent in zip(("cheap", "dear"), split, strict=False)
+        ),
+    )
+    chain = snapshot.use_cases["chat"].chain
+    lots = [draw("chat", chain, f"conversation-{number}", chain.arms) for number in range(conversations)]
+    return ["alpha" if lot.arm is None else lot.arm.model for lot in lots]
+
+
+CHI_SQUARE_AT_ONE_IN_A_THOUSAND = {1: 10.83, 2: 13.82, 3: 16.27}
+"""By degrees of freedom."""
+
+
+@pytest.mark.parametrize(
+    ("canary", "split", "expected"),
+    [
+        ("5", [], {"beta": 0.05, "alpha": 0.95}),
+        ("0.5", [], {"beta": 0.005, "alpha": 0.995}),
+        (None, ["30"], {"cheap": 0.3, "alpha": 0.7}),
+        (None, ["33.3", "33.3"], {"cheap": 0.333, "dear": 0.333, "alpha": 0.334}),
+        ("10", ["50", "25"], {"beta": 0.1, "cheap": 0.45, "dear": 0.225, "alpha": 0.225}),
+    ],
+)
+def test_shares_are_those_of_the_rules_within_the_error_of_the_sample(
+    canary: str | None, split: list[str], expected: dict[str, float]
+) -> None:
+    size = 20_000
+    drawn = drawn_arms(None if canary is None else Decimal(canary), [Decimal(percent) for percent in split], size)
+    seen = Counter(drawn)
+    assert set(seen) == set(expected)
+    chi_square = sum((seen[arm] - size * share) ** 2 / (size * share) for arm, share in expected.items())
+    assert chi_square < CHI_SQUARE_AT_ONE_IN_A_THOUSAND[len(expected) - 1]
+
+
+@settings(max_examples=30, deadline=None)
+@given(percents, percents, st.lists(percents, max_size=2))
+def test_a_larger_canary_takes_conversations_in_and_moves_no_others(
+    one: Decimal, other: Decimal, split: list[Decimal]
+) -> None:
+    small, large = sorted((one, other))
+    moves = zip(drawn_arms(small, split, 300), drawn_arms(large, split, 300), strict=True)
+    assert all(after == "beta" for before, after in moves if before != after)
+
+
+@settings(max_examples=30, deadline=None)
+@given(percents, percents, st.none() | percents)
+def test_a_larger_split_takes_conversations_from_the_primary_alone(
+    one: Decimal, other: Decimal, canary: Decimal | None
+) -> None:
+    small, large = sorted((one, other))
+    moves = zip(drawn_arms(canary, [small], 300), drawn_arms(canary, [large], 300), strict=True)
+    assert {move for move in moves if move[0] != move[1]} <= {("alpha", "cheap")}
 
 
 @settings(max_examples=100, deadline=None)

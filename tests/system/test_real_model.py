@@ -6,20 +6,21 @@ Never skipped. Where the model's packages are missing the tests fail and say wha
 import json
 from collections.abc import Iterator
 from decimal import Decimal
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from controller.demo import local_models
 from schemas.bundle import Price, Timeouts
 from schemas.record import Usage
 from tests.blackbox.agents import Agent, AnthropicAgent, Heard, OpenAIAgent, ResponsesAgent
 from tests.fakes import bundles, wire
-from tests.fakes.processes import Child, eventually
+from tests.fakes.processes import eventually
 from tests.fakes.sidecar import SidecarProcess, StartSidecar
+from tests.fakes.simulator import StartSimulator
+from tests.fakes.small_model import serving_small_model
 
 PRICE = Price(since="2026-01-01", input=Decimal("0.10"), output=Decimal("0.40"), cache_read=Decimal("0.01"))
+PATIENT = Timeouts(deadline=120.0, first_token=60.0, stream_idle=60.0)
 SHORT = {
     "openai": {"max_completion_tokens": 24, "seed": 1},
     "openai-responses": {"max_output_tokens": 24},
@@ -36,19 +37,12 @@ SCHEMA = {
 @pytest.fixture(scope="module")
 def model(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Its `base_url` as OpenAI's SDK takes it."""
-    if missing := local_models.available("smollm2"):
-        pytest.fail(f"{missing} — `make test` installs everything that the tests need", pytrace=False)
-    log: Path = tmp_path_factory.mktemp("model") / "model.log"
-    child = Child.start(["-m", "controller.demo.local_models", "smollm2=0"], log=log)
-    try:
-        yield child.wait_for(r"^READY smollm2 (\S+)$", within_seconds=60)[1]
-    finally:
-        child.stop()
+    with serving_small_model(tmp_path_factory.mktemp("model")) as base_url:
+        yield base_url
 
 
 @pytest.fixture(scope="module")
 def sidecar(start_sidecar: StartSidecar, model: str) -> SidecarProcess:
-    patient = Timeouts(deadline=120.0, first_token=60.0, stream_idle=60.0)
     rules = bundles.bundle(
         {
             "local": bundles.provider("openai", model.removesuffix("/v1")),
@@ -59,8 +53,8 @@ def sidecar(start_sidecar: StartSidecar, model: str) -> SidecarProcess:
             for name, at in (("smollm2", "local"), ("smollm2-responses", "local-responses"))
         },
         {
-            "small-talk": bundles.use_case("smollm2", timeouts=patient),
-            "small-talk-responses": bundles.use_case("smollm2-responses", timeouts=patient),
+            "small-talk": bundles.use_case("smollm2", timeouts=PATIENT),
+            "small-talk-responses": bundles.use_case("smollm2-responses", timeouts=PATIENT),
         },
     )
     return start_sidecar(rules)
@@ -160,3 +154,42 @@ def test_a_caller_that_leaves_frees_its_place(agent: Agent, sidecar: SidecarProc
     assert record.outcome == "client_closed"
     assert record.usage is not None
     assert 0 < record.usage.output_tokens < 200
+
+
+@pytest.mark.parametrize("kind", [OpenAIAgent, ResponsesAgent, AnthropicAgent])
+def test_it_goes_on_where_another_provider_broke_off(
+    start_sidecar: StartSidecar, start_simulator: StartSimulator, model: str, kind: Any
+) -> None:
+    """llama.cpp continues an assistant's unfinished turn, so the caller reads one answer."""
+    begun = "The three primary colours of light are red, green and"
+    simulator = start_simulator("breaks", options=["--chunks", "2"])
+    simulator.fault({"text": begun * 2, "cut": 1})
+    rules = bundles.bundle(
+        {
+            "breaks": bundles.provider("openai", simulator.url),
+            "local": bundles.provider("openai", model.removesuffix("/v1")),
+        },
+        {
+            "first": bundles.model("breaks", name="first", price=PRICE),
+            "smollm2": bundles.model(
+                "local", name="smollm2", price=PRICE, context_window=2048, max_output_tokens=1024,
+                capabilities=("prefill",),
+            ),
+        },
+        {"talk": bundles.use_case("first", "smollm2", resume=True, timeouts=PATIENT)},
+    )  # fmt: skip
+    sidecar = start_sidecar(rules)
+    agent = kind(sidecar.url)
+    with agent.client:
+        heard = agent.streamed("talk", "Name the primary colours of light.", **SHORT[agent.dialect])
+    assert heard.text.startswith(begun[:40])
+    assert len(heard.text) > len(begun) + 20
+    assert heard.text.count(begun[:20]) == 1, "gone on with, and not begun anew"
+    assert heard.finish in ("done", "length")
+    record = sidecar.record(heard.request_id)
+    assert [(attempt.model, attempt.outcome) for attempt in record.attempts] == [
+        ("first", "stream_cut"),
+        ("smollm2", "ok"),
+    ]
+    assert record.usage is not None
+    assert record.usage.input_tokens > 20, "the broken answer is a part of the next one's input"

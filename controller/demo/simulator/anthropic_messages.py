@@ -291,7 +291,7 @@ def _blocks(reply: Reply) -> list[tuple[dict[str, Any], list[dict[str, Any]]]]:
         blocks.append(({"type": "thinking", "thinking": thinking, "signature": SIGNATURE}, deltas))
     if answer.text:
         deltas = [{"type": "text_delta", "text": part} for part in pieces(answer.text, chunks)]
-        blocks.append(({"type": "text", "text": answer.text, "citations": None}, deltas))
+        blocks.append(({"type": "text", "text": answer.text}, deltas))
     for call in answer.calls:
         deltas = [{"type": "input_json_delta", "partial_json": part} for part in ["", *pieces(call.arguments, chunks)]]
         block = {"type": "tool_use", "id": new_id("toolu_01", 22), "name": call.name, "input": _input(call.arguments)}

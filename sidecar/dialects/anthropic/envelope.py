@@ -21,7 +21,8 @@ from sidecar.dialects.anthropic.fields import (
 )
 from sidecar.dialects.anthropic.server_tools import RESULTS
 from sidecar.dialects.base import BODY_ALONE, Envelope, InPath
-from sidecar.dialects.estimate import estimate_tokens
+from sidecar.dialects.beginning import beginning
+from sidecar.dialects.estimate import TextCount, estimate_text_tokens, estimate_tokens
 from sidecar.dialects.signatures import FOREIGN_MARKS, responses_item
 from sidecar.errors import MalformedRequest
 
@@ -57,20 +58,20 @@ _GLANCES = msgspec.json.Decoder(list[_Glance])
 _SOURCE = msgspec.json.Decoder(_Source)
 
 
-def open_envelope(body: bytes, in_path: InPath = BODY_ALONE) -> Envelope:
+def open_envelope(body: bytes, in_path: InPath = BODY_ALONE, count_text: TextCount = estimate_text_tokens) -> Envelope:
     fields = _top_level(body)
     model = _model(fields)
     max_tokens = read_required(fields, "max_tokens", WHOLE)
     if max_tokens < 0:
         raise MalformedRequest("max_tokens: must not be negative")
-    return _envelope(body, fields, model, max_tokens)
+    return _envelope(body, fields, model, max_tokens, count_text)
 
 
-def open_count(body: bytes, in_path: InPath = BODY_ALONE) -> Envelope:
+def open_count(body: bytes, in_path: InPath = BODY_ALONE, count_text: TextCount = estimate_text_tokens) -> Envelope:
     """A request to count tokens: a Messages request that asks for no answer (anthropic SDK,
     `message_count_tokens_params`)."""
     fields = _top_level(body)
-    return _envelope(body, fields, _model(fields), 0)
+    return _envelope(body, fields, _model(fields), 0, count_text)
 
 
 def _top_level(body: bytes) -> dict[str, msgspec.Raw]:
@@ -87,7 +88,9 @@ def _model(fields: Mapping[str, msgspec.Raw]) -> str:
     return model
 
 
-def _envelope(body: bytes, fields: dict[str, msgspec.Raw], model: str, max_tokens: int) -> Envelope:
+def _envelope(
+    body: bytes, fields: dict[str, msgspec.Raw], model: str, max_tokens: int, count_text: TextCount
+) -> Envelope:
     if "messages" not in fields:
         raise MalformedRequest("messages: field required")
     if not is_filled_array(fields["messages"]):
@@ -100,7 +103,7 @@ def _envelope(body: bytes, fields: dict[str, msgspec.Raw], model: str, max_token
         stream=read_optional(fields, "stream", _BOOLEAN) or False,
         wants_usage=True,
         needs=needs,
-        input_tokens=estimate_tokens(body, linked_media=linked_media),
+        input_tokens=_input_tokens(body, needs, linked_media, count_text),
         max_output_tokens=max_tokens,
         metadata=_metadata(fields),
     )
@@ -129,6 +132,12 @@ def _needs(body: bytes, fields: Mapping[str, msgspec.Raw]) -> tuple[frozenset[Ca
 _MEDIA: Mapping[str, Capability] = {"image": "vision", "document": "files"}
 
 
+def _input_tokens(body: bytes, needs: frozenset[Capability], linked_media: int, count_text: TextCount) -> int:
+    if needs.isdisjoint(_MEDIA.values()):  # bytes that are no text stand in these blocks alone
+        return count_text(body)
+    return estimate_tokens(body, linked_media=linked_media, count_text=count_text)
+
+
 def _glances(messages: msgspec.Raw) -> Iterator[_Glance]:
     for block in _glance_at("messages", messages):
         if starts_with(block.content, b"["):
@@ -152,6 +161,11 @@ def _metadata(fields: Mapping[str, msgspec.Raw]) -> dict[str, str]:
     return {
         name: read_value(f"metadata.{name}", raw, STRING) for name, raw in entries.items() if starts_with(raw, b'"')
     }
+
+
+def beginning_of(envelope: Envelope) -> bytes:
+    """`metadata.user_id` names a person, not a conversation (anthropic SDK, `metadata_param`)."""
+    return beginning(envelope.fields.get("system"), turns=envelope.fields["messages"])
 
 
 _MODEL_FIELD = re.compile(rb'"model"[ \t\r\n]*:[ \t\r\n]*')

@@ -47,7 +47,7 @@ from sidecar.dialects.anthropic.tools import (
 )
 from sidecar.dialects.anthropic.turns import WireMessage, decode_messages, decode_system, encode_messages, split_system
 from sidecar.dialects.base import Encoded, Envelope
-from sidecar.dialects.fitting import fit
+from sidecar.dialects.traits import fit
 from sidecar.errors import CannotCarry, MalformedRequest
 
 

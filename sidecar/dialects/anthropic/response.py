@@ -14,6 +14,7 @@ from sidecar.dialects.anthropic.blocks import BadBlock, TextBlock, ThinkingBlock
 from sidecar.dialects.anthropic.server_tools import encode_citation, encode_server_call
 from sidecar.dialects.base import PlainAnswer
 from sidecar.dialects.cost import encode_cost
+from sidecar.dialects.service_tier import tier_of
 from sidecar.errors import CannotCarry, MalformedAnswer
 
 FINISHES: dict[str, FinishReason] = {
@@ -40,6 +41,15 @@ class OutputDetails(msgspec.Struct, frozen=True):
     thinking_tokens: int | None = None
 
 
+class CacheCreation(msgspec.Struct, frozen=True):
+    ephemeral_1h_input_tokens: int | None = None
+    ephemeral_5m_input_tokens: int | None = None
+
+
+class ServerToolUse(msgspec.Struct, frozen=True):
+    web_search_requests: int | None = None
+
+
 class WireUsage(msgspec.Struct, frozen=True):
     """Here `input_tokens` leaves out what was read from and written to the cache."""
 
@@ -48,6 +58,11 @@ class WireUsage(msgspec.Struct, frozen=True):
     cache_creation_input_tokens: int | None = None
     cache_read_input_tokens: int | None = None
     output_tokens_details: OutputDetails | None = None
+    cache_creation: CacheCreation | None = None
+    server_tool_use: ServerToolUse | None = None
+    service_tier: object = None
+    speed: object = None
+    """`fast` has prices of its own (platform.claude.com, "Fast mode")."""
 
     def updated(self, later: "WireUsage") -> "WireUsage":
         """A stream's counts are cumulative: the later one stands, where it says anything."""
@@ -63,13 +78,16 @@ class WireUsage(msgspec.Struct, frozen=True):
         if self.input_tokens is None or self.output_tokens is None:
             return None
         read, written = self.cache_read_input_tokens or 0, self.cache_creation_input_tokens or 0
-        details = self.output_tokens_details
+        details, cache, tools = self.output_tokens_details, self.cache_creation, self.server_tool_use
         return Usage(
             input_tokens=self.input_tokens + read + written,
             output_tokens=self.output_tokens,
             cache_read_tokens=read,
             cache_write_tokens=written,
             reasoning_tokens=(details.thinking_tokens or 0) if details else 0,
+            cache_write_1h_tokens=(cache.ephemeral_1h_input_tokens or 0) if cache else 0,
+            web_searches=(tools.web_search_requests or 0) if tools else 0,
+            service="fast" if self.speed == "fast" else tier_of(self.service_tier),
         )
 
 
@@ -79,6 +97,7 @@ class UsageOut(msgspec.Struct, frozen=True, omit_defaults=True):
     cache_read_input_tokens: int | None
     output_tokens: int | None
     output_tokens_details: OutputDetails | None = None
+    cache_creation: CacheCreation | None = None
     cost_usd: msgspec.Raw | None = None
 
 
@@ -92,8 +111,15 @@ def encode_usage(usage: Usage | None, cost: Decimal | None = None) -> UsageOut:
         cache_read_input_tokens=usage.cache_read_tokens,
         output_tokens=usage.output_tokens,
         output_tokens_details=OutputDetails(usage.reasoning_tokens) if usage.reasoning_tokens else None,
+        cache_creation=_encode_cache_creation(usage),
         cost_usd=None if cost is None else msgspec.Raw(encode_cost(cost)),
     )
+
+
+def _encode_cache_creation(usage: Usage) -> CacheCreation | None:
+    """Told apart only where the target did: without it, all was written for five minutes."""
+    hour = usage.cache_write_1h_tokens
+    return CacheCreation(hour, max(0, usage.cache_write_tokens - hour)) if hour else None
 
 
 class _Books(msgspec.Struct, frozen=True, tag_field="type", tag="message"):

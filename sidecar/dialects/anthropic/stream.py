@@ -123,6 +123,21 @@ def end_failure(anything_seen: bool, bytes_seen: bool) -> StreamCut | MalformedA
     return StreamCut("the provider's stream ended before the answer was whole")
 
 
+_AFTER_START = frozenset(
+    {"content_block_start", "content_block_delta", "content_block_stop", "message_delta", "message_stop"}
+)
+
+
+def check_beginning(chunk: Chunk) -> None:
+    """For an event that no `message_start` came before.
+
+    Raises:
+        MalformedAnswer: it may only stand within a message.
+    """
+    if chunk.type in _AFTER_START:
+        raise MalformedAnswer(f"the provider's stream begins with {chunk.type}")
+
+
 class _OpenBlock:
     __slots__ = ("call", "fragments", "has_arguments", "id", "input", "is_signed", "kind", "name")
 
@@ -182,8 +197,8 @@ class AnthropicDecoder:
             return
         try:
             chunk = decode_chunk(data)
-            if not self._started and chunk.type in _AFTER_START:
-                raise MalformedAnswer(f"the provider's stream begins with {chunk.type}")
+            if not self._started:
+                check_beginning(chunk)
             self._on(chunk, events)
         except MalformedAnswer as error:
             self._fail(error, events)
@@ -310,11 +325,6 @@ def _read(reader: Callable[[], _T]) -> _T:
         return reader()
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise MalformedAnswer(f"the provider's stream holds what cannot be read: {error}") from error
-
-
-_AFTER_START = frozenset(
-    {"content_block_start", "content_block_delta", "content_block_stop", "message_delta", "message_stop"}
-)
 
 
 # Events to bytes

@@ -8,7 +8,7 @@ import msgspec
 from schemas.record import Usage
 from sidecar.dialects.anthropic.errors import encode_stream_error
 from sidecar.dialects.anthropic.response import WireUsage
-from sidecar.dialects.anthropic.stream import Chunk, decode_chunk, end_failure, stream_failure
+from sidecar.dialects.anthropic.stream import Chunk, check_beginning, decode_chunk, end_failure, stream_failure
 from sidecar.dialects.base import PriceOf
 from sidecar.dialects.cost import encode_cost
 from sidecar.errors import GatewayError, MalformedAnswer, StreamCut, UpstreamError
@@ -52,11 +52,10 @@ class AnthropicTap:
         return self._look(whole)
 
     def finish(self) -> bytes:
-        rest = self._splitter.finish()
+        rest = self._splitter.last_event()
         if self.failed is not None:
             return b""
-        # An event whose lines are whole counts, as it does for who decodes; a line cut in two would spoil what follows.
-        out = self._look(rest) if rest.endswith((b"\n", b"\r")) else rest
+        out = self._look(rest) if rest else b""
         return out if self.finished else self._cut()
 
     def encode_failure(self, error: GatewayError, request_id: str) -> bytes:
@@ -88,6 +87,8 @@ class AnthropicTap:
             return piece
         for event in parse_events(piece):
             chunk = decode_chunk(event.data)
+            if not self._started:
+                check_beginning(chunk)
             match chunk.type:
                 case "message_start" if chunk.message is not None:
                     self._started = True

@@ -22,7 +22,7 @@ from sidecar.canonical.request import (
 )
 from sidecar.dialects.base import Encoded
 from sidecar.dialects.bedrock.blocks import Block, CachePoint, Notes, Wire, cache_point, encode_parts, tool_name
-from sidecar.dialects.fitting import fit
+from sidecar.dialects.traits import fit
 from sidecar.errors import CannotCarry
 
 

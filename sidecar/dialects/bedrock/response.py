@@ -9,6 +9,7 @@ import msgspec
 from schemas.record import Usage
 from sidecar.canonical.request import AnyPart, Citation, Reasoning, RedactedReasoning, Text, ToolCall
 from sidecar.canonical.response import ChatResponse, Choice, FinishReason
+from sidecar.dialects.service_tier import tier_of
 from sidecar.errors import MalformedAnswer
 
 FINISHES: dict[str, FinishReason] = {
@@ -28,6 +29,15 @@ class Wire(msgspec.Struct, frozen=True, rename="camel"):
     pass
 
 
+class _CacheDetail(Wire, frozen=True):
+    ttl: str = ""
+    input_tokens: int = 0
+
+
+class ServiceTier(Wire, frozen=True):
+    type: object = None
+
+
 class WireUsage(Wire, frozen=True):
     """Here `inputTokens` leaves out what was read from and written to the cache
     (docs.aws.amazon.com/bedrock/latest/userguide/prompt-caching)."""
@@ -36,8 +46,10 @@ class WireUsage(Wire, frozen=True):
     output_tokens: int
     cache_read_input_tokens: int | None = None
     cache_write_input_tokens: int | None = None
+    cache_details: tuple[_CacheDetail, ...] | None = None
+    """What was written to the cache, by how long it is kept."""
 
-    def decoded(self) -> Usage:
+    def decoded(self, tier: ServiceTier | None) -> Usage:
         read, written = self.cache_read_input_tokens or 0, self.cache_write_input_tokens or 0
         return Usage(
             input_tokens=self.input_tokens + read + written,
@@ -45,6 +57,8 @@ class WireUsage(Wire, frozen=True):
             cache_read_tokens=read,
             cache_write_tokens=written,
             reasoning_tokens=0,  # a part of the output that Bedrock does not count apart
+            cache_write_1h_tokens=sum(detail.input_tokens for detail in self.cache_details or () if detail.ttl == "1h"),
+            service=tier_of(tier.type) if tier else "",
         )
 
 
@@ -122,6 +136,7 @@ class _Answer(Wire, frozen=True):
     output: _Output
     stop_reason: str
     usage: WireUsage | None = None
+    service_tier: ServiceTier | None = None
     additional_model_response_fields: object = None
     trace: Trace | None = None
 
@@ -147,7 +162,7 @@ def decode_response(body: bytes) -> ChatResponse:
         id="",
         model="" if router is None else router.invoked_model_id,
         choices=(choice,),
-        usage=None if answer.usage is None else answer.usage.decoded(),
+        usage=None if answer.usage is None else answer.usage.decoded(answer.service_tier),
     )
 
 

@@ -25,7 +25,14 @@ from sidecar.canonical.events import (
 )
 from sidecar.dialects.bedrock.errors import stream_exception
 from sidecar.dialects.bedrock.eventstream import BadFrame, Frame, FrameDecoder
-from sidecar.dialects.bedrock.response import Wire, WireCitation, WireUsage, decode_finish, stop_sequence_of
+from sidecar.dialects.bedrock.response import (
+    ServiceTier,
+    Wire,
+    WireCitation,
+    WireUsage,
+    decode_finish,
+    stop_sequence_of,
+)
 from sidecar.errors import MalformedAnswer, StreamCut, UpstreamError
 
 _T = TypeVar("_T")
@@ -37,13 +44,10 @@ class _ToolUseStart(Wire, frozen=True):
     type: str | None = None
 
 
-class _Start(Wire, frozen=True):
-    tool_use: _ToolUseStart | None = None
-
-
 class _BlockStart(Wire, frozen=True):
     content_block_index: int
-    start: _Start
+    start: dict[str, msgspec.Raw]
+    """A union by name. The service says no start of a text; gateways that speak Converse say an empty one."""
 
 
 class _ToolUseDelta(Wire, frozen=True):
@@ -82,8 +86,10 @@ class _MessageStop(Wire, frozen=True):
 
 class _Metadata(Wire, frozen=True):
     usage: WireUsage | None = None
+    service_tier: ServiceTier | None = None
 
 
+_TOOL_USE_START = msgspec.json.Decoder(_ToolUseStart)
 _BLOCK_START = msgspec.json.Decoder(_BlockStart)
 _BLOCK_DELTA = msgspec.json.Decoder(_BlockDelta)
 _BLOCK_STOP = msgspec.json.Decoder(_BlockStop)
@@ -174,7 +180,9 @@ class BedrockDecoder:
 
     def _on_block_start(self, payload: bytes, events: list[AnyEvent]) -> None:
         block = _parse(_BLOCK_START, payload)
-        call = block.start.tool_use
+        if not block.start:
+            return
+        call = _parse(_TOOL_USE_START, bytes(block.start["toolUse"])) if "toolUse" in block.start else None
         if call is None or call.type is not None:
             raise MalformedAnswer("the provider's stream has a content block that cannot be carried")
         self._blocks[block.content_block_index] = _OpenBlock(self._calls)
@@ -226,9 +234,9 @@ class BedrockDecoder:
             events.append(Finished(finish, stop_sequence_of(stop.additional_model_response_fields)))
 
     def _on_metadata(self, payload: bytes, events: list[AnyEvent]) -> None:
-        usage = _parse(_METADATA, payload).usage
-        if usage is not None:
-            events.append(UsageReported(usage.decoded()))
+        metadata = _parse(_METADATA, payload)
+        if metadata.usage is not None:
+            events.append(UsageReported(metadata.usage.decoded(metadata.service_tier)))
         if self._finished:
             self._closed = True
             events.append(Ended())

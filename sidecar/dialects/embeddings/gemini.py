@@ -12,7 +12,7 @@ from schemas.record import Usage
 from sidecar.canonical.embeddings import EmbeddingsRequest, EmbeddingsResponse
 from sidecar.canonical.model import ModelTraits
 from sidecar.dialects.base import BODY_ALONE, Encoded, Envelope, InPath, PlainAnswer, beside_chat
-from sidecar.dialects.estimate import estimate_text_tokens
+from sidecar.dialects.estimate import TextCount, estimate_text_tokens
 from sidecar.dialects.gemini import GEMINI
 from sidecar.dialects.gemini.fields import Fields, camel
 from sidecar.dialects.gemini.paths import method_path, resource_name
@@ -22,18 +22,18 @@ _FIELDS = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _REQUESTS = msgspec.json.Decoder(list[dict[str, msgspec.Raw]])
 
 
-def open_one(body: bytes, in_path: InPath = BODY_ALONE) -> Envelope:
+def open_one(body: bytes, in_path: InPath = BODY_ALONE, count_text: TextCount = estimate_text_tokens) -> Envelope:
     fields = _top_level(body)
     if "content" not in Fields(fields):
         raise MalformedRequest("`content` is missing: send the text to embed as its `parts`")
-    return _envelope(body, fields, in_path)
+    return _envelope(body, fields, in_path, count_text)
 
 
-def open_batch(body: bytes, in_path: InPath = BODY_ALONE) -> Envelope:
+def open_batch(body: bytes, in_path: InPath = BODY_ALONE, count_text: TextCount = estimate_text_tokens) -> Envelope:
     fields = _top_level(body)
     if not any(Fields(fields).each("requests")):
         raise MalformedRequest("`requests` is missing or empty: send an array with at least one request")
-    return _envelope(body, fields, in_path)
+    return _envelope(body, fields, in_path, count_text)
 
 
 def _top_level(body: bytes) -> dict[str, msgspec.Raw]:
@@ -43,7 +43,7 @@ def _top_level(body: bytes) -> dict[str, msgspec.Raw]:
         raise MalformedRequest(f"the body must be a JSON object: {error}") from error
 
 
-def _envelope(body: bytes, fields: dict[str, msgspec.Raw], in_path: InPath) -> Envelope:
+def _envelope(body: bytes, fields: dict[str, msgspec.Raw], in_path: InPath, count_text: TextCount) -> Envelope:
     if not in_path.model:
         raise MalformedRequest("the path names no model: POST /v1beta/models/<use case>:embedContent")
     return Envelope(
@@ -53,7 +53,7 @@ def _envelope(body: bytes, fields: dict[str, msgspec.Raw], in_path: InPath) -> E
         stream=False,
         wants_usage=True,
         needs=frozenset({"embeddings"}),
-        input_tokens=estimate_text_tokens(body),
+        input_tokens=count_text(body),
         max_output_tokens=0,
         metadata={},
     )

@@ -12,7 +12,7 @@ from schemas.record import Usage
 from sidecar.canonical.embeddings import EmbeddingsRequest, EmbeddingsResponse, Encoding, Input
 from sidecar.canonical.model import ModelTraits
 from sidecar.dialects.base import BODY_ALONE, Encoded, Envelope, InPath, PlainAnswer, beside_chat
-from sidecar.dialects.estimate import estimate_text_tokens
+from sidecar.dialects.estimate import TextCount, estimate_text_tokens
 from sidecar.dialects.openai_chat import OPENAI_CHAT
 from sidecar.dialects.openai_chat.envelope import forward
 from sidecar.errors import CannotCarry, MalformedAnswer, MalformedRequest
@@ -34,7 +34,7 @@ _REQUEST = msgspec.json.Decoder(_Request)
 _FIELDS = msgspec.json.Decoder(dict[str, msgspec.Raw])
 
 
-def open_envelope(body: bytes, in_path: InPath = BODY_ALONE) -> Envelope:
+def open_envelope(body: bytes, in_path: InPath = BODY_ALONE, count_text: TextCount = estimate_text_tokens) -> Envelope:
     """
     Raises:
         MalformedRequest: names the field and what would be right.
@@ -51,7 +51,7 @@ def open_envelope(body: bytes, in_path: InPath = BODY_ALONE) -> Envelope:
         stream=False,
         wants_usage=True,
         needs=frozenset({"embeddings"}),
-        input_tokens=estimate_text_tokens(bytes(fields["input"])) if has_text else tokens,
+        input_tokens=count_text(bytes(fields["input"])) if has_text else tokens,
         max_output_tokens=0,
         metadata={},
     )

@@ -7,7 +7,7 @@ import msgspec
 
 from schemas.bundle import Capability
 from sidecar.dialects.base import BODY_ALONE, Envelope, InPath
-from sidecar.dialects.estimate import estimate_tokens
+from sidecar.dialects.estimate import TextCount, estimate_text_tokens, estimate_tokens
 from sidecar.dialects.gemini.fields import Fields, camel
 from sidecar.dialects.gemini.signatures import MARK, SKIP, is_wrapped
 from sidecar.errors import MalformedRequest
@@ -18,10 +18,12 @@ _TOP_LEVEL = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _OBJECTS = msgspec.json.Decoder(list[dict[str, msgspec.Raw]])
 _TEXT = msgspec.json.Decoder(str)
 _FLAG = msgspec.json.Decoder(bool)
-_MEDIA_HINTS = (b"inlineData", b"inline_data", b"fileData", b"file_data")
+_MEDIA_HINTS = (b'eData"', b'e_data"')
+"""The ends of `inlineData` and `fileData`, in either spelling."""
+_MEDIA: frozenset[Capability] = frozenset({"vision", "audio", "files"})
 
 
-def open_envelope(body: bytes, in_path: InPath = BODY_ALONE) -> Envelope:
+def open_envelope(body: bytes, in_path: InPath = BODY_ALONE, count_text: TextCount = estimate_text_tokens) -> Envelope:
     """
     Raises:
         MalformedRequest: names the field and what would be right.
@@ -41,7 +43,7 @@ def open_envelope(body: bytes, in_path: InPath = BODY_ALONE) -> Envelope:
         stream=in_path.stream,
         wants_usage=True,
         needs=needs,
-        input_tokens=estimate_tokens(body, linked_media=linked_media),
+        input_tokens=_input_tokens(body, needs, linked_media, count_text),
         max_output_tokens=_max_output_tokens(config),
         metadata=_labels(fields),
     )
@@ -73,6 +75,12 @@ def _needs(body: bytes, fields: Fields, config: Fields) -> tuple[frozenset[Capab
     if thinking is not None and thinking.whole("thinkingBudget") != 0:
         needs.add("reasoning")
     return frozenset(needs), linked_media
+
+
+def _input_tokens(body: bytes, needs: frozenset[Capability], linked_media: int, count_text: TextCount) -> int:
+    if needs.isdisjoint(_MEDIA):  # bytes that are no text stand in such parts alone
+        return count_text(body)
+    return estimate_tokens(body, linked_media=linked_media, count_text=count_text)
 
 
 def _media(fields: Fields) -> Iterator[tuple[Fields, bool]]:
@@ -107,6 +115,18 @@ def _labels(fields: Fields) -> dict[str, str]:
     """Only what a rule may look at: names that stand for a string."""
     labels = fields.object("labels") or {}
     return {name: value for name, value in labels.items() if isinstance(value, str)}
+
+
+def beginning_of(envelope: Envelope) -> bytes:
+    """A content without a role is the user's (ai.google.dev/api/caching, `Content`)."""
+    fields = Fields(envelope.fields)
+    pieces = [fields.raw("systemInstruction") or b""]
+    for content in fields.each("contents"):
+        role = content.text("role") or "user"
+        pieces += [role.encode(), content.raw("parts") or b""]
+        if role == "user":
+            break
+    return b"\0".join(pieces)
 
 
 def forward(envelope: Envelope, model: str) -> bytes:

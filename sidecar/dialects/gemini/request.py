@@ -15,11 +15,11 @@ from sidecar.canonical.request import (
     Tool,
 )
 from sidecar.dialects.base import Encoded, Envelope
-from sidecar.dialects.fitting import fit
 from sidecar.dialects.gemini.fields import Fields
 from sidecar.dialects.gemini.schema import to_json_schema
 from sidecar.dialects.gemini.tools import decode_choice, decode_tools, encode_choice, encode_server_tool, encode_tool
 from sidecar.dialects.gemini.turns import Conversation, decode_system, encode_contents, encode_system, is_system
+from sidecar.dialects.traits import fit
 from sidecar.errors import CannotCarry, MalformedRequest
 
 MAX_STOP_SEQUENCES = 5

@@ -47,17 +47,13 @@ class GeminiTap:
         return self._read(whole)
 
     def finish(self) -> bytes:
-        out = self._rest(self._splitter.finish()) if self.failed is None else b""
+        out = self._read(self._splitter.last_event()) if self.failed is None else b""
         if self.failed is None and not self.finished:
             self.failed = cut_or_malformed(events_seen=self._events_seen, bytes_seen=self._bytes_seen)
         return out
 
     def encode_failure(self, error: GatewayError, request_id: str) -> bytes:
         return encode_stream_error(error, request_id)
-
-    def _rest(self, rest: bytes) -> bytes:
-        """Half a line is nothing that an SDK could read, and an error event may have to follow it."""
-        return self._read(rest + b"\n") if rest.endswith((b"\n", b"\r")) else b""
 
     def _read(self, whole: bytes) -> bytes:
         out: list[bytes] = []

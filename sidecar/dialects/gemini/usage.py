@@ -7,6 +7,7 @@ from decimal import Decimal
 import msgspec
 
 from schemas.record import Usage
+from sidecar.dialects.service_tier import tier_of
 
 
 class WireUsage(msgspec.Struct, frozen=True, gc=False, rename="camel"):
@@ -20,6 +21,8 @@ class WireUsage(msgspec.Struct, frozen=True, gc=False, rename="camel"):
     thoughts_token_count: int | None = None
     tool_use_prompt_token_count: int | None = None
     """What Google's own tools gave the model to read."""
+    traffic_type: object = None
+    """The service tier, at Vertex AI; the Gemini API says it in a header alone (`x-gemini-service-tier`)."""
     cache_write_token_count: int | None = None
     """Ours: another vendor's count of what it wrote to its cache, a part of the prompt. Gemini counts no such thing."""
 
@@ -35,6 +38,7 @@ def decode_usage(wire: WireUsage | None) -> Usage | None:
         cache_read_tokens=wire.cached_content_token_count or 0,
         cache_write_tokens=wire.cache_write_token_count or 0,
         reasoning_tokens=thoughts,
+        service=tier_of(wire.traffic_type),
     )
 
 

@@ -7,7 +7,8 @@ import msgspec
 
 from schemas.bundle import Capability
 from sidecar.dialects.base import BODY_ALONE, Envelope, InPath
-from sidecar.dialects.estimate import BYTES_PER_TOKEN, estimate_text_tokens, estimate_tokens, is_inline
+from sidecar.dialects.beginning import beginning
+from sidecar.dialects.estimate import TextCount, estimate_text_tokens, estimate_tokens, is_inline
 from sidecar.errors import MalformedRequest
 
 T = TypeVar("T")
@@ -40,7 +41,7 @@ _PEEK = msgspec.json.Decoder(list[_PeekedMessage])
 _NEEDED_BY_PART: Mapping[str, Capability] = {"image_url": "vision", "file": "files", "input_audio": "audio"}
 
 
-def open_envelope(body: bytes, in_path: InPath = BODY_ALONE) -> Envelope:
+def open_envelope(body: bytes, in_path: InPath = BODY_ALONE, count_text: TextCount = estimate_text_tokens) -> Envelope:
     """What routing needs of the body. Messages stay raw unless their bytes hint at images, files or sounds.
 
     Raises:
@@ -57,7 +58,7 @@ def open_envelope(body: bytes, in_path: InPath = BODY_ALONE) -> Envelope:
         stream=_field(fields, "stream", bool, "true or false") or False,
         wants_usage=stream_options is not None and bool(stream_options.include_usage),
         needs=_needs(fields, parts),
-        input_tokens=_estimate(fields, messages, parts),
+        input_tokens=_input_tokens(fields, messages, parts, count_text),
         max_output_tokens=_max_output_tokens(fields),
         metadata=_metadata(fields),
     )
@@ -75,6 +76,12 @@ def forward(envelope: Envelope, model: str) -> bytes:
         options["include_usage"] = msgspec.Raw(b"true")
         fields["stream_options"] = msgspec.Raw(msgspec.json.encode(options))
     return msgspec.json.encode(fields)
+
+
+def beginning_of(envelope: Envelope) -> bytes:
+    """`prompt_cache_key` and `user` name no conversation: the one is for all requests that begin alike, the other for
+    all of one person (openai SDK, `completion_create_params`)."""
+    return beginning(turns=envelope.fields["messages"])
 
 
 def _top_level(body: bytes) -> dict[str, msgspec.Raw]:
@@ -144,11 +151,13 @@ def _media_parts(messages: bytes) -> list[_PeekedPart]:
     ]
 
 
-def _estimate(fields: Mapping[str, msgspec.Raw], messages: bytes, parts: list[_PeekedPart]) -> int:
-    rest = sum(len(memoryview(fields[name])) for name in _READ_BY_THE_MODEL_TOO if name in fields)
+def _input_tokens(
+    fields: Mapping[str, msgspec.Raw], messages: bytes, parts: list[_PeekedPart], count_text: TextCount
+) -> int:
+    rest = sum(count_text(bytes(fields[name])) for name in _READ_BY_THE_MODEL_TOO if name in fields)
     if not parts:  # bytes that are no text stand in these parts alone
-        return estimate_text_tokens(messages) + rest // BYTES_PER_TOKEN
-    return estimate_tokens(messages, linked_media=sum(map(_is_linked, parts))) + rest // BYTES_PER_TOKEN
+        return count_text(messages) + rest
+    return estimate_tokens(messages, linked_media=sum(map(_is_linked, parts)), count_text=count_text) + rest
 
 
 def _is_linked(part: _PeekedPart) -> bool:

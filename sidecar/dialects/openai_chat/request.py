@@ -17,7 +17,6 @@ from sidecar.canonical.request import (
     ToolResult,
 )
 from sidecar.dialects.base import Encoded, Envelope
-from sidecar.dialects.fitting import fit
 from sidecar.dialects.openai_chat.server_tools import SearchOptions, decode_search, encode_search
 from sidecar.dialects.openai_chat.tools import (
     WireChoice,
@@ -28,6 +27,7 @@ from sidecar.dialects.openai_chat.tools import (
     encode_tool_choice,
 )
 from sidecar.dialects.openai_chat.turns import WireMessage, decode_message, encode_message
+from sidecar.dialects.traits import fit
 from sidecar.errors import CannotCarry, MalformedRequest
 
 # --- the wire -------------------------------------------------------------------------------------------------------

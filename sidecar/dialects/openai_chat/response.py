@@ -105,6 +105,7 @@ class _Completion(msgspec.Struct):
     model: str = ""
     created: int | None = None
     usage: WireUsage | None = None
+    service_tier: object = None
     error: object = None
 
 
@@ -114,6 +115,7 @@ class _Peeked(msgspec.Struct):
     choices: list[msgspec.Raw] | None = None
     model: str = ""
     usage: WireUsage | None = None
+    service_tier: object = None
     error: object = None
 
 
@@ -123,7 +125,7 @@ _PEEK = msgspec.json.Decoder(_Peeked)
 
 def read_answer(body: bytes) -> PlainAnswer:
     answer = _parse(body, _PEEK)
-    return PlainAnswer(model=answer.model, usage=decode_usage(answer.usage))
+    return PlainAnswer(model=answer.model, usage=decode_usage(answer.usage, answer.service_tier))
 
 
 def decode_response(body: bytes) -> ChatResponse:
@@ -134,7 +136,7 @@ def decode_response(body: bytes) -> ChatResponse:
         model=completion.model,
         created=completion.created,
         choices=tuple(_decode_choice(choice) for choice in choices),
-        usage=decode_usage(completion.usage),
+        usage=decode_usage(completion.usage, completion.service_tier),
     )
 
 

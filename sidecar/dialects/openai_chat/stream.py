@@ -82,6 +82,7 @@ class Chunk(msgspec.Struct):
     model: str | None = None
     created: int | None = None
     usage: WireUsage | None = None
+    service_tier: object = None
     error: object = None
 
 
@@ -124,6 +125,7 @@ class ChatStreamDecoder:
     def __init__(self) -> None:
         self._sse = SseDecoder()
         self._choices: dict[int, _ChoiceState] = {}
+        self._service_tier: object = None
         self._started = False
         self._bytes_seen = False
         self._events_seen = False
@@ -175,6 +177,7 @@ class ChatStreamDecoder:
         out.append(Failed(error))
 
     def _chunk(self, chunk: Chunk, out: list[AnyEvent]) -> None:
+        self._service_tier = chunk.service_tier or self._service_tier
         if not self._started and chunk.choices:  # Azure's first chunk holds filter results alone, and no id
             self._started = True
             out.append(Started(id=chunk.id or "", model=chunk.model or "", created=chunk.created))
@@ -183,7 +186,7 @@ class ChatStreamDecoder:
             if state is None:
                 state = self._choices[choice.index] = _ChoiceState(choice.index)
             state.read(choice, out)
-        if chunk.usage is not None and (usage := decode_usage(chunk.usage)) is not None:
+        if chunk.usage is not None and (usage := decode_usage(chunk.usage, self._service_tier)) is not None:
             out.append(UsageReported(usage))
 
 

@@ -48,6 +48,7 @@ class ChatTap:
         self._splitter = SseSplitter()
         self._bytes_seen = False
         self._events_seen = False
+        self._service_tier: object = None
 
     def feed(self, data: bytes) -> bytes:
         if self.failed is not None:
@@ -61,17 +62,13 @@ class ChatTap:
         return self._read(whole)
 
     def finish(self) -> bytes:
-        out = self._rest(self._splitter.finish()) if self.failed is None else b""
+        out = self._read(self._splitter.last_event()) if self.failed is None else b""
         if self.failed is None and not self.finished:
             self.failed = cut_or_malformed(events_seen=self._events_seen, bytes_seen=self._bytes_seen)
         return out
 
     def encode_failure(self, error: GatewayError, request_id: str) -> bytes:
         return encode_stream_error(error, request_id)
-
-    def _rest(self, rest: bytes) -> bytes:
-        """Half a line is nothing that an SDK could read, and an error event may have to follow it."""
-        return self._read(rest + b"\n") if rest.endswith((b"\n", b"\r")) else b""
 
     def _read(self, whole: bytes) -> bytes:
         out: list[bytes] = []
@@ -103,9 +100,10 @@ class ChatTap:
         return piece
 
     def _chunk(self, chunk: Chunk, piece: bytes) -> bytes:
+        self._service_tier = chunk.service_tier or self._service_tier
         for choice in chunk.choices or ():
             self._choice(choice)
-        usage = decode_usage(chunk.usage)
+        usage = decode_usage(chunk.usage, self._service_tier)
         if usage is not None:
             self.usage = usage
             if self._wants_usage:

@@ -6,6 +6,7 @@ import msgspec
 
 from schemas.record import Usage
 from sidecar.dialects.cost import encode_cost
+from sidecar.dialects.service_tier import tier_of
 
 
 class PromptDetails(msgspec.Struct, omit_defaults=True):
@@ -27,8 +28,8 @@ class WireUsage(msgspec.Struct):
     """DeepSeek's own word for cached tokens; a part of `prompt_tokens` too."""
 
 
-def decode_usage(wire: WireUsage | None) -> Usage | None:
-    """None where the provider said nothing: unknown is never zero."""
+def decode_usage(wire: WireUsage | None, service_tier: object) -> Usage | None:
+    """None where the provider said nothing: unknown is never zero. The tier stands beside the usage, not in it."""
     if wire is None or (wire.prompt_tokens is None and wire.completion_tokens is None):
         return None
     prompt = wire.prompt_tokens or 0
@@ -44,6 +45,7 @@ def decode_usage(wire: WireUsage | None) -> Usage | None:
         cache_read_tokens=details.cached_tokens or wire.prompt_cache_hit_tokens or 0,
         cache_write_tokens=details.cache_write_tokens or 0,
         reasoning_tokens=reasoning,
+        service=tier_of(service_tier),
     )
 
 

@@ -7,7 +7,8 @@ import msgspec
 
 from schemas.bundle import Capability
 from sidecar.dialects.base import BODY_ALONE, Envelope, InPath
-from sidecar.dialects.estimate import BYTES_PER_TOKEN, estimate_tokens, is_inline
+from sidecar.dialects.beginning import beginning
+from sidecar.dialects.estimate import TextCount, estimate_text_tokens, estimate_tokens, is_inline
 from sidecar.dialects.openai_responses.fields import is_given, read_field
 from sidecar.dialects.openai_responses.reasoning import FOREIGN, SEALED, is_foreign
 from sidecar.dialects.openai_responses.server_tools import is_foreign_call
@@ -15,6 +16,8 @@ from sidecar.errors import MalformedRequest
 
 _TOP_LEVEL = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _MEDIA_HINTS = (b'"input_image"', b'"input_file"')
+_DATA_URL = b";base64,"
+"""Before any bytes that are no text: those of parts, and of a computer's screenshot, which is no part."""
 _READ_BY_THE_MODEL_TOO = ("instructions", "tools", "text")
 _STANDS_FOR_INPUT = ("previous_response_id", "conversation", "prompt")
 """With one of these the provider has something to answer already."""
@@ -58,7 +61,7 @@ _PEEK_REASONING = msgspec.json.Decoder(_PeekedReasoning)
 _NEEDED_BY_PART: Mapping[str, Capability] = {"input_image": "vision", "input_file": "files"}
 
 
-def open_envelope(body: bytes, in_path: InPath = BODY_ALONE) -> Envelope:
+def open_envelope(body: bytes, in_path: InPath = BODY_ALONE, count_text: TextCount = estimate_text_tokens) -> Envelope:
     """What routing needs of the body. Items stay raw unless their bytes hint at images or files.
 
     Raises:
@@ -74,7 +77,7 @@ def open_envelope(body: bytes, in_path: InPath = BODY_ALONE) -> Envelope:
         stream=read_field(fields, "stream", bool, "true or false") or False,
         wants_usage=True,
         needs=_needs(fields, parts),
-        input_tokens=_estimate(fields, items, parts),
+        input_tokens=_input_tokens(fields, items, parts, count_text),
         max_output_tokens=_max_output_tokens(fields),
         metadata=_metadata(fields),
         continues=read_field(fields, "previous_response_id", str, "the id of an earlier answer") or None,
@@ -94,6 +97,16 @@ def forward(envelope: Envelope, model: str) -> bytes:
         kept = [item for item in _ITEMS.decode(items) if not _is_foreign(item)]
         fields["input"] = msgspec.Raw(msgspec.json.encode(kept))
     return msgspec.json.encode(fields)
+
+
+def beginning_of(envelope: Envelope) -> bytes:
+    """As in Chat Completions, unless OpenAI keeps the conversation, or the answer that this goes on from."""
+    fields = envelope.fields
+    if envelope.continues is not None:
+        return envelope.continues.encode()
+    if is_given(fields, "conversation"):
+        return bytes(fields["conversation"])
+    return beginning(fields.get("instructions"), turns=fields.get("input"))
 
 
 _FOREIGN_MARKS = (f'"{FOREIGN}'.encode(), f'"{SEALED}'.encode())
@@ -171,10 +184,14 @@ def _parts_of(item: _PeekedItem) -> list[_PeekedPart]:
     ]
 
 
-def _estimate(fields: Mapping[str, msgspec.Raw], items: bytes, parts: list[_PeekedPart]) -> int:
-    rest = sum(len(memoryview(fields[name])) for name in _READ_BY_THE_MODEL_TOO if name in fields)
+def _input_tokens(
+    fields: Mapping[str, msgspec.Raw], items: bytes, parts: list[_PeekedPart], count_text: TextCount
+) -> int:
+    rest = sum(count_text(bytes(fields[name])) for name in _READ_BY_THE_MODEL_TOO if name in fields)
+    if not parts and _DATA_URL not in items:
+        return count_text(items) + rest
     linked = sum(not (bytes(part.file_data) or is_inline(bytes(part.image_url))) for part in parts)
-    return estimate_tokens(items, linked_media=linked) + rest // BYTES_PER_TOKEN
+    return estimate_tokens(items, linked_media=linked, count_text=count_text) + rest
 
 
 def _needs(fields: Mapping[str, msgspec.Raw], parts: list[_PeekedPart]) -> frozenset[Capability]:

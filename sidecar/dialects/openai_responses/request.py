@@ -22,7 +22,6 @@ from sidecar.canonical.request import (
 )
 from sidecar.canonical.server_tools import CodeExecution, WebSearch
 from sidecar.dialects.base import Encoded, Envelope
-from sidecar.dialects.fitting import fit
 from sidecar.dialects.openai_responses.fields import is_given, parse
 from sidecar.dialects.openai_responses.reasoning import own_item
 from sidecar.dialects.openai_responses.server_tools import encode_server_tool, own_call
@@ -34,6 +33,7 @@ from sidecar.dialects.openai_responses.tools import (
     encode_tool_choice,
 )
 from sidecar.dialects.openai_responses.turns import decode_messages, encode_message
+from sidecar.dialects.traits import fit
 from sidecar.errors import CannotCarry, MalformedRequest
 
 # --- the wire -------------------------------------------------------------------------------------------------------

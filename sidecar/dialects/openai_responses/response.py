@@ -57,6 +57,7 @@ class Response(msgspec.Struct, frozen=True):
     incomplete_details: _IncompleteDetails | None = None
     output: list[msgspec.Raw] | None = None
     usage: WireUsage | None = None
+    service_tier: object = None
     store: bool | None = None
 
     @property
@@ -79,7 +80,9 @@ _REASONS: dict[str, FinishReason] = {"max_output_tokens": "length", "content_fil
 
 def read_answer(body: bytes) -> PlainAnswer:
     answer = _parse(body)
-    return PlainAnswer(model=answer.model, usage=decode_usage(answer.usage), state_id=answer.state_id)
+    return PlainAnswer(
+        model=answer.model, usage=decode_usage(answer.usage, answer.service_tier), state_id=answer.state_id
+    )
 
 
 def decode_response(body: bytes) -> ChatResponse:
@@ -93,7 +96,7 @@ def decode_response(body: bytes) -> ChatResponse:
         model=answer.model,
         created=created_of(answer),
         choices=(Choice(parts=parts, finish=decode_finish(answer, has_calls=has_calls)),),
-        usage=decode_usage(answer.usage),
+        usage=decode_usage(answer.usage, answer.service_tier),
     )
 
 

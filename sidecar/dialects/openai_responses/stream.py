@@ -321,7 +321,7 @@ class ResponsesStreamDecoder:
             for item in decode_items(response):
                 self._on_item_done(_ItemState(), item, out)
         out.append(Finished(decode_finish(response, has_calls=self._calls > 0)))
-        usage = decode_usage(response.usage)
+        usage = decode_usage(response.usage, response.service_tier)
         if usage is not None:
             out.append(UsageReported(usage))
         out.append(Ended())

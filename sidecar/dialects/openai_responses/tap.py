@@ -77,9 +77,8 @@ class ResponsesTap:
     def finish(self) -> bytes:
         out = b""
         if self.failed is None:
-            # An event whose lines are whole counts; half a line is nothing that an SDK could read.
-            rest = self._splitter.finish()
-            out = self._hand_on(rest + b"\n") if rest.endswith((b"\n", b"\r")) else b""
+            rest = self._splitter.last_event()
+            out = self._hand_on(rest) if rest else b""
         if self.failed is None and not self.finished:
             self.failed = cut_or_malformed(events_seen=self._events_seen, bytes_seen=self._bytes_seen)
         return out
@@ -127,7 +126,7 @@ class ResponsesTap:
             self.content_seen = self.content_seen or is_content(chunk)
             return piece
         self.content_seen = self.finished = self.ended = True
-        self.usage = None if response is None else decode_usage(response.usage)
+        self.usage = None if response is None else decode_usage(response.usage, response.service_tier)
         return piece if self.usage is None else self._priced(self.usage, data, piece)
 
     def _priced(self, usage: Usage, data: bytes, piece: bytes) -> bytes:

@@ -6,6 +6,7 @@ import msgspec
 
 from schemas.record import Usage
 from sidecar.dialects.cost import encode_cost
+from sidecar.dialects.service_tier import tier_of
 
 
 class InputDetails(msgspec.Struct, frozen=True):
@@ -24,8 +25,8 @@ class WireUsage(msgspec.Struct, frozen=True):
     output_tokens_details: OutputDetails | None = None
 
 
-def decode_usage(wire: WireUsage | None) -> Usage | None:
-    """None where the provider said nothing: unknown is never zero."""
+def decode_usage(wire: WireUsage | None, service_tier: object) -> Usage | None:
+    """None where the provider said nothing: unknown is never zero. The tier stands beside the usage, not in it."""
     if wire is None or (wire.input_tokens is None and wire.output_tokens is None):
         return None
     read = wire.input_tokens_details or InputDetails()
@@ -36,6 +37,7 @@ def decode_usage(wire: WireUsage | None) -> Usage | None:
         cache_read_tokens=read.cached_tokens or 0,
         cache_write_tokens=read.cache_write_tokens or 0,
         reasoning_tokens=written.reasoning_tokens or 0,
+        service=tier_of(service_tier),
     )
 
 

@@ -1,5 +1,6 @@
 """Rule tests run the sidecar's own plan, and say what happened where a promise does not hold."""
 
+from collections.abc import Mapping
 from datetime import UTC, date, datetime
 
 import pytest
@@ -46,8 +47,25 @@ rules:
 }
 
 
-def problems(test: str) -> list[tuple[int, int, str]]:
-    files = {**FILES, TESTS: test}
+MORE = {
+    "models/new.yaml": model("new", "third", "{provider: one, name: n}", "tools"),
+    "models/twin.yaml": model("twin", "acme", "{provider: two, name: t}", "tools, vision"),
+    "use-cases/chat/use-case.yaml": """
+use_case: chat
+owner: team
+primary: big
+fallbacks: [small]
+sticky: {by: conversation}
+canary: {model: new, percent: 40}
+split: [{model: twin, percent: 50}]
+rules:
+  - {when: {stream: true}, primary: small, fallbacks: [big]}
+""",
+}
+
+
+def problems(test: str, more: Mapping[str, str] | None = None) -> list[tuple[int, int, str]]:
+    files = {**FILES, **(more or {}), TESTS: test}
     loaded = load(files, today=TODAY, revision="x")
     assert loaded.bundle is not None, [str(problem) for problem in loaded.problems]
     found = rule_test_problems(files, loaded.bundle, today=TODAY)
@@ -82,6 +100,57 @@ def problems(test: str) -> list[tuple[int, int, str]]:
 )
 def test_promises_that_hold(test: str) -> None:
     assert problems("- " + test.replace("{", "{name: t, ", 1)) == []
+
+
+def test_embeddings_keep_to_one_model_as_their_calls_do() -> None:
+    """The first that has them; its other door stands in, and no other model ever does."""
+    embedding = {
+        "models/big.yaml": model("big", "acme", "{provider: one, name: b}", "tools"),
+        "models/small.yaml": model(
+            "small", "zenith", "{provider: two, name: s}, {provider: three, name: s}", "embeddings"
+        ),
+        "models/other.yaml": model("other", "acme", "{provider: one, name: o}", "embeddings"),
+        USE_CASE: "use_case: chat\nowner: team\nprimary: big\nfallbacks: [small, other]",
+        TESTS: """
+- name: the other door
+  given: {down: [two]}
+  request: {embeddings: true}
+  expect: {route: [small], skipped: {big: capability.embeddings, other: other_model}}
+- name: no other model
+  given: {down: [small]}
+  request: {embeddings: true}
+  expect: {route: []}
+- name: chat is another matter
+  expect: {route: [big, small, other]}
+""",
+    }
+    files = FILES | embedding
+    loaded = load(files, today=TODAY, revision="x")
+    assert loaded.bundle is not None, [str(problem) for problem in loaded.problems]
+    assert [str(problem) for problem in rule_test_problems(files, loaded.bundle, today=TODAY)] == []
+
+
+@pytest.mark.parametrize(
+    "test",
+    [
+        "{expect: {route: [big, small], reason: primary}}",
+        "{request: {conversation: CANARY}, expect: {route: [new, big, small], reason: canary}}",
+        "{request: {conversation: SPLIT}, expect: {route: [twin, big, small], reason: split}}",
+        "{request: {conversation: NEITHER}, expect: {route: [big, small], reason: primary}}",
+        "{request: {conversation: CANARY, stream: true}, expect: {route: [small, big], reason: 'rules[0]'}}",
+        "{request: {conversation: CANARY, vision: true}, expect: {first: twin, skipped: {new: capability.vision}}}",
+        "{request: {conversation: CANARY}, given: {down: [new]}, expect: {first: twin, skipped: {new: down}}}",
+        "{given: {answered_by: small}, expect: {route: [small, big], reason: sticky}}",
+        '{given: {answered_by: "big@two"}, expect: {route: [big, small], reason: sticky}}',
+        "{given: {answered_by: big}, expect: {first: big, reason: primary}}",
+        "{given: {answered_by: small, down: [small]}, expect: {route: [big], reason: primary}}",
+        "{given: {answered_by: small}, request: {conversation: CANARY}, expect: {route: [small, new, big]}}",
+        "{given: {answered_by: new}, request: {conversation: NEITHER}, expect: {route: [big, small]}}",
+    ],
+)
+def test_conversations_stay_and_draw_their_lots(test: str) -> None:
+    named = test.replace("CANARY", "c-0").replace("SPLIT", "c-2").replace("NEITHER", "c-1")
+    assert problems("- " + named.replace("{", "{name: t, ", 1), MORE) == []
 
 
 @pytest.mark.parametrize(

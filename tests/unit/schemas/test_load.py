@@ -16,6 +16,7 @@ from schemas.bundle import (
     Identity,
     Provider,
     Secret,
+    Share,
     TokenRange,
     When,
     decode_bundle,
@@ -111,7 +112,7 @@ served_by:
   - {provider: bedrock-us, name: us.anthropic.claude-sonnet-4-6-v1:0,
      prices: [{from: 2026-02-17, input: 3.30, output: 16.50}]}
 prices:
-  - {from: 2026-02-17, input: 3.00, output: 15.00, cache_read: 0.30, cache_write: 3.75}
+  - {from: 2026-02-17, input: 3.00, output: 15.00, cache_read: 0.30, cache_write: 3.75, cache_write_1h: 6.00}
   - {from: 2027-01-01, input: 0.1, output: 12345678901.000000001}
 """.replace("12345678901.000000001", "1234.000000001"),
     "use-cases/customer-support/use-case.yaml": """
@@ -167,6 +168,10 @@ owner: platform
 primary: claude-sonnet-4.6
 fallbacks: [gpt-5]
 cost_ceiling: {per_month: 10, then: reject}
+split: [{model: gpt-5, percent: 12.5}, {model: gemini-3, percent: 10}]
+on_refusal: fallback
+rules:
+  - {when: {stream: true}, primary: gpt-5, fallbacks: [gemini-3], split: [{model: gemini-3, percent: 1}]}
 """,
     "README.md": "not a rule file",
     ".github/workflows/ci.yaml": "on: push",
@@ -215,10 +220,8 @@ def test_what_is_not_enforced_yet_is_said_for_every_field(loaded: Loaded) -> Non
         ("pointsman.yaml", "callers[0].limits"),
         ("pointsman.yaml", "callers[0].per_month"),
         ("anthropic.yaml", "limits"),
-        ("use-case.yaml", "sticky"),
         ("use-case.yaml", "quality_bar"),
         ("use-case.yaml", "limits"),
-        ("use-case.yaml", "canary"),
         ("use-case.yaml", "shadow"),
     }
 
@@ -245,6 +248,27 @@ def test_durations_and_defaults_are_merged(bundle: Bundle) -> None:
     assert (own.timeouts.first_token, own.timeouts.stream_idle) == (0.5, 90.0)
     assert own.retry.max_attempts == 3
     assert bundle.use_cases["second"].timeouts.deadline == 120.0
+
+
+def test_who_shares_the_work_and_what_stays_arrives(bundle: Bundle) -> None:
+    first, second = bundle.use_cases["customer-support"], bundle.use_cases["second"]
+    assert (first.canary, first.split) == (Share(model="gpt-5", percent=Decimal(5)), ())
+    assert (second.canary, [(share.model, share.percent) for share in second.split]) == (
+        None,
+        [("gpt-5", Decimal("12.5")), ("gemini-3", Decimal(10))],
+    )
+    assert second.rules[0].split == (Share(model="gemini-3", percent=Decimal(1)),)
+    assert (first.sticky, second.sticky) == (True, False)
+    assert (first.on_refusal, second.on_refusal) == ("stop", "fallback")
+
+
+@pytest.mark.parametrize("percents", [["0"], ["-1"], ["100.5"], ["NaN"], ["Infinity"], ["60", "60"]])
+def test_a_forged_bundle_with_shares_that_cannot_be_is_refused(bundle: Bundle, percents: list[str]) -> None:
+    split = tuple(Share(model="gpt-5", percent=Decimal(percent)) for percent in percents)
+    use_case = msgspec.structs.replace(bundle.use_cases["second"], split=split)
+    forged = msgspec.structs.replace(bundle, use_cases={"second": use_case}, callers=())
+    with pytest.raises(BundleRefused, match=r"use_cases\.second\.split.* percent"):
+        decode_bundle(encode_bundle(forged))
 
 
 def test_a_ceiling_leads_to_cheaper_models_or_refuses(bundle: Bundle) -> None:

@@ -16,7 +16,8 @@ from sidecar.dialects.base import InPath
 from sidecar.dialects.embeddings import EMBEDDINGS_DIALECTS, GEMINI_ONE
 from sidecar.errors import Throttled, UnknownTarget, code_of
 from sidecar.operations import CHAT, EMBEDDINGS
-from sidecar.pipeline import status_of
+from sidecar.refusals import status_of
+from sidecar.routing.scope import EMBEDDING_DIALECTS
 from tests.fakes import core_bundles as bundles
 from tests.fakes.core import Core
 from tests.fakes.ports import Script
@@ -48,6 +49,10 @@ async def embed(core: Core, body: bytes = REQUEST, dialect: DialectName = "opena
     reply = await core.pipeline.run(inbound)
     assert isinstance(reply, PlainReply)
     return reply
+
+
+def test_routing_knows_the_dialects_that_have_embeddings() -> None:
+    assert set(EMBEDDINGS_DIALECTS) == EMBEDDING_DIALECTS
 
 
 async def test_an_answer_in_the_callers_dialect_is_not_touched() -> None:

@@ -1,79 +1,40 @@
 """One call's core: which targets are tried after which error, what is booked, and what is left open: nothing."""
 
 import asyncio
-import json
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
 import pytest
 
-from schemas.bundle import Ceiling, Retry, Timeouts
+from schemas.bundle import Ceiling, Retry, Share, Timeouts
+from schemas.record import SkippedTarget
 from sidecar.call import CallFailed, PlainReply
 from sidecar.errors import (
     ConnectionLost,
-    CredentialRefused,
     MalformedRequest,
-    ModelGone,
     NotAllowed,
-    Rejected,
-    ServerFault,
     StreamCut,
-    Throttled,
     UnknownTarget,
     UnknownUseCase,
     Unreachable,
-    UpstreamError,
     code_of,
 )
-from sidecar.pipeline import MAX_AGENT_CHARACTERS, UNHEALTHY, error_headers, status_of
-from sidecar.routing.health import FIRST_REST_SECONDS
+from sidecar.pipeline import MAX_AGENT_CHARACTERS
+from sidecar.refusals import error_headers, status_of
+from sidecar.routing.breaker import FIRST_REST_SECONDS
+from sidecar.routing.conversations import IDLE_SECONDS, conversation_key
+from sidecar.routing.facts import Facts
 from tests.fakes import core_bundles as bundles
 from tests.fakes import core_wire as wire
-from tests.fakes.core import Core
+from tests.fakes.core import GOOD, STREAM, Core, lost, status
 from tests.fakes.ports import PARK, Agent, Script, at_rest
-
-GOOD = Script((wire.chat_answer(),))
-STREAM = Script(wire.STREAM)
-QUICK = Retry(max_attempts=4, same_target=1)
-
-
-def status(code: int, message: str = "no") -> Script:
-    return Script((b'{"error":{"message":"%b"}}' % message.encode(),), status=code)
-
-
-def lost(error: UpstreamError) -> Script:
-    return Script(refusal=error)
-
-
-async def test_a_plain_call_is_answered_and_booked_once() -> None:
-    core = Core()
-    reply = await core.run()
-    assert isinstance(reply, PlainReply)
-    assert (reply.status, reply.body) == (200, wire.chat_answer())
-    assert reply.headers["x-pointsman-model"] == "alpha"
-    assert reply.headers["x-pointsman-provider"] == "one"
-    assert reply.headers["x-pointsman-attempts"] == "1"
-    assert reply.headers["x-pointsman-reason"] == "primary"
-    assert reply.headers["x-pointsman-cost-usd"] == "0.00006"  # 10 × 3 + 2 × 15 US dollars per million
-    record = core.sink.only
-    assert (record.outcome, record.status, record.cost_usd, record.estimated) == ("ok", 200, Decimal("0.00006"), False)
-    assert core.sink.observed == [record]
-    core.assert_nothing_left_open()
 
 
 async def test_an_agent_that_gives_itself_an_endless_name_does_not_escape_the_books() -> None:
     core = Core()
     await core.run(headers={"x-pointsman-agent": "a" * 4000})
     assert core.sink.only.agent == "a" * MAX_AGENT_CHARACTERS
-
-
-async def test_a_streamed_call_is_handed_on_and_booked_once() -> None:
-    core = Core(STREAM)
-    got = await core.stream()
-    assert got == wire.OPENING + wire.CONTENT * 2 + wire.FINISH + wire.DONE
-    assert core.sink.only.outcome == "ok"
-    assert core.sink.only.cost_usd == Decimal("0.00006")
-    core.assert_nothing_left_open()
 
 
 @pytest.mark.parametrize(
@@ -121,17 +82,6 @@ async def test_what_the_next_provider_would_refuse_too_goes_to_the_caller_with_t
     core.assert_nothing_left_open()
 
 
-async def test_a_spent_chain_says_who_was_asked_and_how_each_ended() -> None:
-    core = Core(lost(Unreachable("one is down")), lost(CredentialRefused("the key of two is dead")))
-    with pytest.raises(CallFailed) as failed:
-        await core.run()
-    message = failed.value.error.message
-    assert "alpha@one: unreachable" in message
-    assert "beta@two: provider_auth" in message
-    record = core.sink.only
-    assert (record.outcome, record.status, record.usage, record.cost_usd) == ("provider_auth", 502, None, None)
-
-
 @pytest.mark.parametrize("most", [1, 2, 3, 4])
 async def test_there_are_never_more_attempts_than_the_rules_allow_and_no_wait_before_giving_up(most: int) -> None:
     core = Core(status(500), retry=Retry(max_attempts=most, same_target=1))
@@ -154,79 +104,6 @@ async def test_a_wait_that_the_deadline_does_not_leave_is_not_waited() -> None:
     await core.run()
     assert core.upstream.models == ["alpha@one", "beta@two"]
     assert core.clock.slept == []
-
-
-async def test_a_target_that_hangs_leaves_the_next_one_time_to_answer() -> None:
-    core = Core(Script((PARK,)), GOOD, timeouts=Timeouts(deadline=0.2))
-    await core.pipeline.run(core.inbound())
-    assert [attempt.outcome for attempt in core.sink.only.attempts] == ["first_token_timeout", "ok"]
-    core.assert_nothing_left_open()
-
-
-async def test_the_deadline_ends_the_call_wherever_it_stands() -> None:
-    core = Core(Script((PARK,)), chain=["alpha"], timeouts=Timeouts(deadline=0.05))
-    with pytest.raises(CallFailed) as failed:
-        await core.pipeline.run(core.inbound())
-    assert core.sink.only.outcome == "deadline_exceeded"
-    assert failed.value.error.status == 504
-    core.assert_nothing_left_open()
-
-
-async def test_a_deadline_that_is_over_is_no_failure_of_the_target() -> None:
-    """Which limit was the shorter one decides, not which clock was read first."""
-    core = Core(Script((PARK,)), chain=["alpha", "beta"], timeouts=Timeouts(deadline=0.05, first_token=30))
-    with pytest.raises(CallFailed):
-        await core.pipeline.run(core.inbound(wire.request(stream=True)))
-    assert [attempt.outcome for attempt in core.sink.only.attempts] == ["deadline_exceeded"]
-
-
-async def test_a_stream_without_content_in_time_goes_to_the_next_target() -> None:
-    timeouts = Timeouts(first_token=0.05)
-    core = Core(Script((wire.OPENING, PARK)), STREAM, timeouts=timeouts)
-    reply = await core.pipeline.run(core.inbound(wire.request(stream=True)))
-    agent = Agent()
-    await reply.pump(agent.write)  # type: ignore[union-attr]
-    assert agent.bytes.endswith(wire.DONE)
-    assert [attempt.outcome for attempt in core.sink.only.attempts] == ["first_token_timeout", "ok"]
-    core.assert_nothing_left_open()
-
-
-@pytest.mark.parametrize(
-    "first",
-    [
-        Script((wire.OPENING,)),
-        Script((wire.OPENING, StreamCut("reset"))),
-        Script((wire.ERROR_EVENT,)),
-        Script((b"<html>no stream</html>",)),
-        Script((b'{"error":{"message":"x"}}',)),
-        Script((wire.event(b"{not json"),)),
-        Script(()),
-    ],
-)
-async def test_a_stream_that_fails_before_its_first_content_fails_over_unseen(first: Script) -> None:
-    core = Core(first, STREAM)
-    got = await core.stream()
-    assert got == wire.OPENING + wire.CONTENT * 2 + wire.FINISH + wire.DONE
-    assert core.upstream.models == ["alpha@one", "beta@two"]
-    assert len(core.sink.only.attempts) == 2
-    core.assert_nothing_left_open()
-
-
-async def test_an_answer_without_usage_is_booked_at_the_estimate() -> None:
-    core = Core(Script((wire.chat_answer(reports_usage=False),)))
-    await core.run()
-    record = core.sink.only
-    assert record.estimated
-    assert record.usage is not None
-    assert record.usage.output_tokens == 50  # what the request allows
-    assert record.cost_usd is not None
-
-
-async def test_an_unknown_price_is_unknown_and_never_zero() -> None:
-    core = Core(GOOD, models={"alpha": bundles.model("one", prices=())}, chain=["alpha"])
-    reply = await core.run()
-    assert core.sink.only.cost_usd is None
-    assert "x-pointsman-cost-usd" not in reply.headers
 
 
 @pytest.mark.parametrize(
@@ -274,15 +151,6 @@ async def test_a_spent_ceiling_without_a_way_out_refuses_with_402() -> None:
     assert [record.outcome for record in core.sink.booked] == ["ok", "ceiling_spent"]
 
 
-async def test_nobody_who_fits_is_said_with_the_reasons() -> None:
-    core = Core(chain=["alpha"], models={"alpha": bundles.model("one", window=1)})
-    with pytest.raises(CallFailed) as failed:
-        await core.run()
-    assert failed.value.error.status == 422
-    assert "alpha@one: context_window" in failed.value.error.message
-    assert core.sink.only.outcome == "context_window"
-
-
 async def test_five_failures_in_a_row_open_the_breaker_and_the_chain_goes_on_without_it() -> None:
     core = Core(lost(Unreachable("down")), GOOD, retry=Retry(max_attempts=4, same_target=0))
     core.upstream._scripts = [lost(Unreachable("down")), GOOD] * 5 + [GOOD]
@@ -300,25 +168,67 @@ async def test_while_every_target_rests_a_caller_is_told_when_to_come_back() -> 
     with pytest.raises(CallFailed) as failed:
         await core.run()
     assert code_of(failed.value.error) == "breaker_open"
-    assert error_headers(failed.value.error) == {"retry-after": str(round(FIRST_REST_SECONDS))}
+    assert error_headers(failed.value.error) == {"retry-after": str(round(FIRST_REST_SECONDS * 1.2))}, (
+        "the longest spread"
+    )
 
 
-async def test_a_rejected_request_says_nothing_about_the_target() -> None:
-    core = Core(status(400))
-    for _ in range(8):
+async def test_while_every_target_rests_one_call_a_second_finds_out_whether_that_still_holds() -> None:
+    core = Core(*[lost(Unreachable("down"))] * 5, GOOD, chain=["alpha"], retry=Retry(max_attempts=1, same_target=0))
+    for _ in range(5):
         with pytest.raises(CallFailed):
             await core.run()
-    assert core.pipeline.health.resting(core.clock.monotonic()) == {}
+    await core.clock.turn(1.0)
+    reply = await core.run()
+    assert reply.headers["x-pointsman-reason"] == "last_resort"
+    assert len(core.upstream.sent) == 6
 
 
-def test_only_words_of_our_own_errors_count_against_a_target() -> None:
-    known = {kind.code for kind in _all_subclasses(UpstreamError)}
-    assert known >= UNHEALTHY
-    assert not UNHEALTHY & {"rejected", "throttled", "provider_auth", "provider_model", "deadline_exceeded"}
+async def test_a_provider_that_asks_for_time_is_left_alone_by_every_call_until_then() -> None:
+    throttled = Script((b"{}",), status=429, headers={"retry-after": "30"})
+    core = Core(throttled, GOOD)
+    await core.run()
+    await core.run()
+    assert core.upstream.models == ["alpha@one", "beta@two", "beta@two"]
+    assert core.sink.booked[-1].reason == "throttled"
+    assert core.sink.booked[-1].skipped == (SkippedTarget("alpha", "one", "throttled"),)
+    await core.clock.turn(30.0)
+    await core.run()
+    assert core.upstream.models[-1] == "alpha@one"
 
 
-def _all_subclasses(kind: type[UpstreamError]) -> set[type[UpstreamError]]:
-    return {kind} | {deeper for child in kind.__subclasses__() for deeper in _all_subclasses(child)}
+async def test_a_provider_that_is_down_gets_hardly_more_calls_than_callers_make() -> None:
+    """A retry for each would double them: a fifth and the floor of three a second may be repeated, not more."""
+    core = Core(status(500), chain=["alpha"])
+    calls = [asyncio.ensure_future(core.pipeline.run(core.inbound())) for _ in range(1_000)]
+    await at_rest()
+    assert len(core.upstream.sent) == 1_000, "all were under way before any breaker could open"
+    await core.clock.turn(10.0)
+    assert len(core.upstream.sent) == 1_000 * 1.2 + 30
+    assert all(isinstance(call.exception(), CallFailed) for call in calls)
+    kept_back = [record for record in core.sink.booked if record.skipped]
+    assert {record.skipped[0].reason for record in kept_back} == {"retry_budget"}
+    assert len(kept_back) == 1_000 - 230
+
+
+async def test_a_target_of_the_provider_that_just_failed_counts_against_its_budget() -> None:
+    models = {"alpha": bundles.model("one"), "beta": bundles.model("one"), "gamma": bundles.model("two")}
+    core = Core(status(404), GOOD, models=models, chain=list(models))
+    budget = core.pipeline._retries
+    while budget.take("one", core.clock.monotonic()):
+        pass
+    await core.run()
+    assert core.upstream.models == ["alpha@one", "gamma@two"]
+    assert core.sink.only.skipped == (SkippedTarget("beta", "one", "retry_budget"),)
+
+
+async def test_the_caller_s_own_deadline_ends_the_call() -> None:
+    core = Core(Script((PARK,)), chain=["alpha"])
+    with pytest.raises(CallFailed) as failed:
+        await core.pipeline.run(core.inbound(headers={"x-pointsman-deadline": "0.05"}))
+    assert failed.value.error.status == 504
+    assert "0.05 s" in failed.value.error.message
+    assert core.sink.only.outcome == "deadline_exceeded"
 
 
 PARKING: list[tuple[str, list[Script], bool]] = [
@@ -358,22 +268,6 @@ async def test_a_caller_that_leaves_at_any_await_is_booked_once_and_nothing_stay
     core.assert_nothing_left_open()
 
 
-@pytest.mark.parametrize("write_number", range(6))
-@pytest.mark.parametrize("how", ["leaves", "is cancelled"])
-async def test_a_caller_that_leaves_while_it_is_written_to_is_booked_once(write_number: int, how: str) -> None:
-    core = Core(STREAM)
-    agent = Agent(leaves_at=write_number) if how == "leaves" else Agent(parks_at=write_number)
-    reply = await core.run(wire.request(stream=True))
-    work = asyncio.ensure_future(reply.pump(agent.write))  # type: ignore[union-attr]
-    await at_rest()
-    if agent.parked.is_set():
-        work.cancel()
-    await asyncio.wait([work])
-    assert work.cancelled() or isinstance(work.exception(), ConnectionError | None)
-    assert core.sink.only.outcome in ("client_closed", "ok")
-    core.assert_nothing_left_open()
-
-
 async def test_a_caller_that_leaves_during_a_wait_before_a_retry_is_booked_once() -> None:
     core = Core(status(500))
     work = asyncio.ensure_future(core.pipeline.run(core.inbound()))
@@ -396,20 +290,6 @@ async def test_a_timeout_and_a_caller_that_leaves_at_once_are_told_apart() -> No
     assert core.sink.only.outcome == "client_closed"
 
 
-TRANSLATED: dict[str, Any] = {"providers": {"one": bundles.provider(), "two": bundles.provider(dialect="anthropic")}}
-
-
-@pytest.mark.parametrize("chain", [["alpha", "beta"], ["beta", "alpha"]])
-async def test_a_request_that_cannot_be_translated_is_refused_and_booked_once(chain: list[str]) -> None:
-    """Whatever the first target made of it: the fault is the caller's, and the record says so."""
-    body = wire.request(messages=[{"role": "nobody", "content": 7}])
-    core = Core(status(429), chain=chain, **TRANSLATED)
-    with pytest.raises(CallFailed) as failed:
-        await core.run(body)
-    assert failed.value.error.status == 400
-    assert core.sink.only.outcome == "malformed_request"
-
-
 @pytest.mark.parametrize("streamed", [False, True])
 async def test_a_bug_of_ours_is_booked_once_and_leaves_nothing_open(streamed: bool) -> None:
     core = Core(Script((wire.CONTENT, RuntimeError("a bug"))))
@@ -428,55 +308,6 @@ async def test_money_of_a_call_that_failed_after_its_first_byte_counts_against_t
     assert failed.value.error.code == "ceiling_spent"
 
 
-@pytest.mark.parametrize(
-    ("error", "expected"),
-    [
-        (Rejected("x", upstream_status=422), 422),
-        (Rejected("x", upstream_status=418), 400),
-        (Throttled("x", upstream_status=429), 503),
-        (ModelGone("x", upstream_status=404), 502),
-        (CredentialRefused("x", upstream_status=401), 502),
-        (ServerFault("x", upstream_status=500), 502),
-    ],
-)
-def test_the_caller_sees_the_provider_s_status_only_where_it_can_act_on_it(error: UpstreamError, expected: int) -> None:
-    assert status_of(error) == expected
-
-
-async def test_a_conversation_that_its_provider_holds_goes_on_where_it_began() -> None:
-    """Alpha is down when it begins, so beta answers and owns it; alpha is back when it goes on."""
-
-    def asked(**more: str) -> bytes:
-        return json.dumps({"model": "chat", "input": "Hello", **more}).encode()
-
-    answer = Script((json.dumps(RESPONSE).encode(),))
-    providers = {name: bundles.provider(dialect="openai-responses") for name in ("one", "two")}
-    core = Core(lost(Unreachable("down")), answer, answer, answer, providers=providers)
-    for more in ({}, {"previous_response_id": "resp_1"}, {"previous_response_id": "resp_of_another_sidecar"}):
-        await core.run(asked(**more), dialect="openai-responses")
-    assert core.upstream.models == ["alpha@one", "beta@two", "beta@two", "alpha@one"]
-    assert [record.reason for record in core.sink.booked] == ["unreachable", "state_owner", "primary"]
-
-
-RESPONSE = {
-    "id": "resp_1",
-    "object": "response",
-    "created_at": 1,
-    "model": "m",
-    "status": "completed",
-    "output": [
-        {
-            "type": "message",
-            "id": "msg_1",
-            "role": "assistant",
-            "status": "completed",
-            "content": [{"type": "output_text", "text": "Hi", "annotations": []}],
-        }
-    ],
-    "usage": {"input_tokens": 10, "output_tokens": 2, "total_tokens": 12},
-}
-
-
 async def test_the_callers_own_key_goes_to_a_provider_that_takes_it_and_to_no_other() -> None:
     providers = {"one": bundles.provider(caller_key=True), "two": bundles.provider()}
     core = Core(status(500), GOOD, providers=providers, retry=Retry(max_attempts=4, same_target=0))
@@ -484,3 +315,152 @@ async def test_the_callers_own_key_goes_to_a_provider_that_takes_it_and_to_no_ot
     asked, fallback = core.upstream.sent
     assert (asked.headers["authorization"], asked.headers["x-api-key"]) == ("Bearer callers-own", "callers-other")
     assert "callers" not in str(fallback.headers)
+
+
+def turns(*texts: str) -> bytes:
+    """The user's turn, the answer, the user's turn, …"""
+    messages = [{"role": ("user", "assistant")[place % 2], "content": text} for place, text in enumerate(texts)]
+    return wire.request(messages=messages)
+
+
+async def test_a_conversation_that_had_to_move_stays_where_it_went() -> None:
+    core = Core(lost(Unreachable("down")), GOOD, GOOD, GOOD, sticky=True)
+    for body in (turns("Hi"), turns("Hi", "Hello", "And?"), turns("Ho")):
+        await core.run(body)
+    assert core.upstream.models == ["alpha@one", "beta@two", "beta@two", "alpha@one"]
+    first, second, other = core.sink.booked
+    assert [record.reason for record in core.sink.booked] == ["unreachable", "sticky", "primary"]
+    assert first.conversation == second.conversation != other.conversation
+    assert len(first.conversation) == 16
+
+
+async def test_a_stream_s_conversation_stays_too_and_over_a_reload() -> None:
+    core = Core(lost(Unreachable("down")), STREAM, STREAM, sticky=True)
+    await core.stream(messages=[{"role": "user", "content": "Hi"}])
+    core.snapshot = bundles.snapshot(sticky=True, revision="rev-2")
+    await core.stream(messages=[{"role": "user", "content": "Hi"}])
+    assert core.upstream.models == ["alpha@one", "beta@two", "beta@two"]
+
+
+@pytest.mark.parametrize(
+    ("rules", "seconds", "name", "expected"),
+    [
+        ({"sticky": True}, 0.0, "c-1", "beta@two"),
+        ({"sticky": True}, IDLE_SECONDS + 1, "c-1", "alpha@one"),
+        ({"sticky": True}, 0.0, "c-2", "alpha@one"),
+        ({}, 0.0, "c-1", "alpha@one"),
+    ],
+)
+async def test_the_header_names_the_conversation_whatever_is_said_in_it(
+    rules: dict[str, Any], seconds: float, name: str, expected: str
+) -> None:
+    core = Core(lost(Unreachable("down")), GOOD, GOOD, **rules)
+    await core.run(turns("Hi"), headers={"x-pointsman-conversation": "c-1"})
+    await core.clock.turn(seconds)
+    await core.run(turns("Else"), headers={"x-pointsman-conversation": name})
+    assert core.upstream.models[-1] == expected
+
+
+async def test_a_conversation_whose_target_fails_moves_on_and_stays_there() -> None:
+    core = Core(lost(Unreachable("down")), GOOD, lost(Unreachable("down")), GOOD, GOOD, sticky=True)
+    for _ in range(3):
+        await core.run(turns("Hi"))
+    assert core.upstream.models == ["alpha@one", "beta@two", "beta@two", "alpha@one", "alpha@one"]
+
+
+HALF = Share(model="beta", percent=Decimal(50))
+
+
+async def test_a_canary_answers_its_part_and_the_books_say_with_which_chance() -> None:
+    core = Core(*[GOOD] * 20, canary=HALF, chain=["alpha"])
+    for number in range(20):
+        await core.run(headers={"x-pointsman-conversation": f"c-{number % 10}"})
+    arms = [record.arm for record in core.sink.booked]
+    assert set(arms) == {"alpha", "beta"}
+    assert arms[:10] == arms[10:]
+    assert arms == [record.model for record in core.sink.booked]
+    assert {record.propensity for record in core.sink.booked} == {0.5}
+    assert {(record.arm, record.reason) for record in core.sink.booked} == {("alpha", "primary"), ("beta", "canary")}
+    assert all(number not in str(core.sink.booked) for number in ("c-1", "c-9"))
+
+
+async def test_a_canary_that_fails_falls_back_to_the_chain_and_its_arm_is_told_all_the_same() -> None:
+    core = Core(lost(Unreachable("down")), GOOD, canary=Share(model="beta", percent=Decimal(100)), chain=["alpha"])
+    await core.run()
+    record = core.sink.only
+    assert core.upstream.models == ["beta@two", "alpha@one"]
+    assert (record.arm, record.propensity, record.model, record.reason) == ("beta", 1.0, "alpha", "unreachable")
+    assert [attempt.reason for attempt in record.attempts] == ["canary", "fallback"]
+
+
+def test_calls_that_tell_nothing_of_a_conversation_draw_each_for_themselves() -> None:
+    providers = {name: bundles.provider(dialect="openai-responses") for name in ("one", "two")}
+    core = Core(providers=providers, canary=HALF, chain=["alpha"])
+    body = b'{"model": "chat", "prompt": {"id": "pmpt_1"}}'
+    plans = [core.pipeline.open(core.inbound(body, dialect="openai-responses")).plan for _ in range(20)]
+    assert {plan.arm for plan in plans} == {"alpha", "beta"}
+    assert len({plan.conversation for plan in plans}) == 20
+
+
+async def test_explaining_facts_draws_the_lot_of_the_call_that_the_header_names() -> None:
+    core = Core(*[GOOD] * 8, canary=HALF, chain=["alpha"])
+    for number in range(8):
+        await core.run(headers={"x-pointsman-conversation": f"c-{number}"})
+        facts = Facts(conversation=conversation_key(named=f"c-{number}"))
+        use_case = core.snapshot.use_cases["chat"]
+        told = core.pipeline.plan_for(use_case, facts, datetime.fromtimestamp(core.clock.now(), UTC))
+        assert (told.arm, told.steps[0].target.key) == (core.sink.booked[-1].arm, core.upstream.models[-1])
+
+
+async def test_where_nothing_depends_on_conversations_none_is_looked_for_or_booked() -> None:
+    core = Core()
+    await core.run(headers={"x-pointsman-conversation": "c-1"})
+    record = core.sink.only
+    assert (record.conversation, record.arm, record.propensity) == ("", "", None)
+
+
+TOO_LONG = Script((b'{"error":{"message":"too long","code":"context_length_exceeded"}}',), status=400)
+REFUSED = Script((b'{"error":{"message":"policy","code":"content_policy_violation"}}',), status=400)
+
+
+async def test_a_context_that_is_too_long_is_not_sent_to_a_window_that_is_no_larger() -> None:
+    models = {"alpha": bundles.model("one", "two"), "small": bundles.model("two", window=100), "large": LARGE}
+    core = Core(TOO_LONG, GOOD, models=models, chain=["alpha", "small", "large"])
+    await core.run()
+    assert core.upstream.models == ["alpha@one", "large@two"]
+    assert core.sink.only.reason == "context_too_long"
+
+
+async def test_a_context_that_is_too_long_for_all_ends_with_what_the_provider_said() -> None:
+    core = Core(TOO_LONG)
+    with pytest.raises(CallFailed) as failed:
+        await core.run()
+    assert core.upstream.models == ["alpha@one"]
+    assert (code_of(failed.value.error), status_of(failed.value.error)) == ("context_too_long", 400)
+    assert "beta@two: context_window" in failed.value.error.message
+
+
+LARGE = bundles.model("two", window=400_000)
+
+
+@pytest.mark.parametrize(
+    ("rules", "scripts", "models"),
+    [
+        ({}, [REFUSED], ["alpha@one"]),
+        ({"on_refusal": "fallback"}, [REFUSED, GOOD], ["alpha@one", "beta@two"]),
+        ({"on_refusal": "fallback"}, [REFUSED, REFUSED], ["alpha@one", "beta@two"]),
+        ({"on_refusal": "fallback"}, [status(422), GOOD], ["alpha@one"]),
+    ],
+)
+async def test_a_refused_content_goes_on_where_the_use_case_says_so(
+    rules: dict[str, Any], scripts: list[Script], models: list[str]
+) -> None:
+    core = Core(*scripts, **rules)
+    if scripts[-1] is GOOD and len(models) == 2:
+        await core.run()
+        assert core.sink.only.reason == "content_refused"
+    else:
+        with pytest.raises(CallFailed) as failed:
+            await core.run()
+        assert failed.value.error.status in (400, 422)
+    assert core.upstream.models == models

@@ -1,6 +1,7 @@
 """Flags, then variables, then defaults; wrong usage ends with one sentence."""
 
 import base64
+import sys
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ def test_defaults() -> None:
     assert settings.state == Path("/s/pointsman/sidecar")
     assert (settings.use_case, settings.agent, settings.controller_token) == (None, "", None)
     assert (settings.max_body_bytes, settings.drain_seconds) == (32 << 20, 25.0)
+    assert settings.token_counts == "estimate"
 
 
 def test_a_flag_goes_before_its_variable() -> None:
@@ -31,6 +33,7 @@ def test_a_flag_goes_before_its_variable() -> None:
         (["--rules", "r", "--listen", "4100"], "is not an address"),
         (["--rules", "r", "--listen", "127.0.0.1:70000"], "is not an address"),
         (["--rules", "r", "--max-body", "big"], "big"),
+        (["--rules", "r", "--token-counts", "exact"], '--token-counts is estimate or vocabulary, not "exact"'),
         (["--rules", "r", "--controller-token", "/does/not/exist"], "cannot be read"),
         (["--rules", "https://controller.example"], "needs --public-key"),
         (["--rules", "http://127.0.0.1.evil.example"], "needs --public-key"),
@@ -42,6 +45,21 @@ def test_wrong_usage(argv: list[str], words: str, capsys: pytest.CaptureFixture[
         read_settings(argv, {})
     assert ended.value.code == 2
     assert words in capsys.readouterr().err
+
+
+def test_the_vocabulary_is_asked_for_by_flag_or_variable() -> None:
+    assert read_settings(["--rules", "r", "--token-counts", "vocabulary"], {}).token_counts == "vocabulary"
+    assert read_settings(["--rules", "r"], {"POINTSMAN_TOKEN_COUNTS": "vocabulary"}).token_counts == "vocabulary"
+
+
+def test_a_vocabulary_that_is_not_installed_is_refused(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setitem(sys.modules, "toktok", None)
+    with pytest.raises(SystemExit) as ended:
+        read_settings(["--rules", "r", "--token-counts", "vocabulary"], {})
+    assert ended.value.code == 2
+    assert "pip install 'pointsman[tokens]'" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("content", ["", "short", "!!!", base64.b64encode(bytes(31)).decode(), "ключ"])

@@ -16,6 +16,7 @@ from sidecar.sse import (
     encode_event,
     event_end,
     marked_events,
+    parse_events,
     split_events,
 )
 
@@ -188,3 +189,20 @@ def test_events_that_hold_a_mark_come_alone_and_nothing_is_lost(events: list[byt
 def test_an_event_ends_with_its_blank_line() -> None:
     whole = b"data: a\n\ndata: b\r\n\r\ndata: c"
     assert [event_end(whole, at) for at in (0, 9, 20)] == [9, 20, len(whole)]
+
+
+@pytest.mark.parametrize(
+    ("rest", "event"),
+    [
+        (b"data: 1\n", b"data: 1\n\n"),
+        (b"data: 1\r\n", b"data: 1\r\n\n"),
+        (b"data: 1\r", b"data: 1\r\n\n"),
+        (b"data: 1", b""),
+        (b"", b""),
+    ],
+)
+def test_a_last_event_gets_the_blank_line_that_never_came(rest: bytes, event: bytes) -> None:
+    splitter = SseSplitter()
+    assert splitter.feed(rest) == b""
+    assert splitter.last_event() == event
+    assert [found.data for found in parse_events(event + b"data: 2\n\n")] == ([b"1", b"2"] if event else [b"2"])

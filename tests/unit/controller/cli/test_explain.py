@@ -1,5 +1,6 @@
 """What scripts and people rely on from `pointsman explain`."""
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -40,6 +41,32 @@ def test_time_and_money_may_be_given(pointsman: Callable, examples: Path) -> Non
     assert spent.json["plan"][0]["reason"] == "cost_ceiling.per_month"
 
 
+def test_a_conversation_is_told_where_its_lot_fell(pointsman: Callable, rules: Path) -> None:
+    use_case = rules / "use-cases/customer-support/use-case.yaml"
+    use_case.write_text(use_case.read_text() + "canary: {model: gpt-5-mini, percent: 50}\n")
+
+    def answer(conversation: str, **given: str) -> dict:
+        facts = json.dumps({"conversation": conversation})
+        return pointsman(
+            "explain", rules, "--use-case", "customer-support", "--facts", facts, "--given", json.dumps(given),
+            "--format", "json",
+        ).json  # fmt: skip
+
+    answers = [answer(f"c-{number}") for number in range(12)]
+    assert {
+        (told["plan"][0]["model"], told["plan"][0]["reason"], told["arm"], told["propensity"]) for told in answers
+    } == {
+        ("gpt-5-mini", "canary", "gpt-5-mini", 0.5),
+        ("claude-sonnet-4.6", "primary", "claude-sonnet-4.6", 0.5),
+    }
+    assert answer("c-0", answered_by="gemini-3")["plan"][0] == {
+        "model": "gemini-3", "provider": "gemini", "reason": "sticky",
+    }  # fmt: skip
+    facts = ("--facts", '{"conversation": "c-0"}')
+    text = pointsman("explain", rules, "--use-case", "customer-support", *facts).out
+    assert f"The lot fell to {answers[0]['arm']}, as it does for 0.5 of conversations." in text
+
+
 def test_text_says_who_would_be_called_and_who_not(pointsman: Callable, examples: Path) -> None:
     answer = pointsman(
         "explain", examples, "--use-case", "document-understanding", "--facts", '{"files": true}',
@@ -62,6 +89,14 @@ def test_text_says_who_would_be_called_and_who_not(pointsman: Callable, examples
         (("--use-case", "customer-support", "--given", '{"dwn": []}'), 'unknown key "dwn"; did you mean "down"?'),
         (("--use-case", "customer-support", "--given", '{"down": ["antropic"]}'), 'did you mean "anthropic"?'),
         (("--use-case", "customer-support", "--given", '{"spent": {"per_dy": 1}}'), 'did you mean "per_day"?'),
+        (
+            ("--use-case", "customer-support", "--given", '{"answered_by": "gpt-55"}'),
+            'given.answered_by: unknown "gpt-55"',
+        ),
+        (
+            ("--use-case", "customer-support", "--given", '{"answered_by": "openai"}'),
+            'given.answered_by: unknown "openai"',
+        ),
         (("--use-case", "customer-support", "--given", '{"at": "noon"}'), "expected a time with its zone"),
         ((), "the following arguments are required: --use-case"),
     ],

@@ -10,7 +10,7 @@ TESTS = "use-cases/real-time-agent/tests.yaml"
 def test_the_examples_hold(pointsman: Callable, examples: Path) -> None:
     answer = pointsman("test", examples, *TODAY)
     assert answer.status == 0
-    assert answer.out.endswith("20 rule tests, 0 failed\n")
+    assert answer.out.endswith("23 rule tests, 0 failed\n")
     assert "ok    customer-support: an Anthropic outage goes to GPT-5\n" in answer.out
 
 
@@ -23,7 +23,7 @@ def test_what_does_not_hold_is_named_with_what_happened(pointsman: Callable, rul
     assert f"{rules}/{TESTS}:8:" in answer.out
     assert "expected route [], but it is [llama-3.1-8b]; skipped: claude-haiku-4.5@anthropic (down)" in answer.out
     assert "expected reason cost_ceiling.per_day, but it is fallback" in answer.out
-    assert answer.out.endswith("20 rule tests, 1 failed\n")
+    assert answer.out.endswith("23 rule tests, 1 failed\n")
 
 
 def test_json_tells_every_test(pointsman: Callable, rules: Path) -> None:
@@ -32,7 +32,7 @@ def test_json_tells_every_test(pointsman: Callable, rules: Path) -> None:
     answer = pointsman("test", rules, *TODAY, "--format", "json")
     assert answer.status == 1
     tests = answer.json["tests"]
-    assert len(tests) == 20
+    assert len(tests) == 23
     (failed,) = [test for test in tests if not test["holds"]]
     assert failed["use_case"] == "real-time-agent"
     assert failed["differences"][0]["line"] == 4

@@ -66,6 +66,8 @@ def test_unknown_money_is_counted_and_never_taken_for_zero(
         ({"model": "m" * 1025}, "model"),
         ({"usage": Usage(input_tokens=-1)}, "usage.input_tokens"),
         ({"usage": Usage(output_tokens=1 << 62)}, "usage.output_tokens"),
+        ({"usage": Usage(cache_write_1h_tokens=-1)}, "usage.cache_write_1h_tokens"),
+        ({"usage": Usage(service="s" * 1025)}, "usage.service"),
         ({"cost_usd": Decimal("NaN")}, "cost_usd"),
         ({"wasted_usd": Decimal(-1)}, "wasted_usd"),
         ({"status": -1}, "status"),
@@ -75,5 +77,6 @@ def test_what_cannot_be_booked_is_named(make_record: MakeRecord, changes: dict[s
     assert [fault.split(" ")[0] for fault in faults_of(make_record(**changes))] == [named]
 
 
-def test_a_usual_record_has_no_fault(make_record: MakeRecord) -> None:
-    assert not list(faults_of(make_record()))
+@pytest.mark.parametrize("changes", [{}, {"usage": Usage(5, 5, web_searches=1, service="priority"), "cost_usd": None}])
+def test_a_usual_record_has_no_fault(make_record: MakeRecord, changes: dict[str, object]) -> None:
+    assert not list(faults_of(make_record(**changes)))

@@ -6,7 +6,7 @@ import pytest
 
 from schemas.record import AttemptRecord, Usage
 from sidecar.accounting.books import OK, UNKNOWN_OUTCOME, estimated_usage, final_record, provisional_record, usd_text
-from sidecar.call import Call, Outcome
+from sidecar.call import Attempt, Call, Outcome
 from sidecar.routing.plan import ASSUMED_OUTPUT_TOKENS
 from tests.fakes import core_wire as wire
 from tests.fakes.core import Core
@@ -39,7 +39,8 @@ def test_money_is_written_without_an_exponent(amount: str, text: str) -> None:
 
 def test_what_stands_if_the_process_dies_is_the_estimate_and_says_so() -> None:
     made = call()
-    record = provisional_record(made, "s-1", made.plan.steps[0])
+    made.under_way.append(Attempt(made.plan.steps[0], 0, 0.0))
+    record = provisional_record(made, "s-1")
     assert (record.outcome, record.estimated) == (UNKNOWN_OUTCOME, True)
     assert record.attempts[0].outcome == UNKNOWN_OUTCOME
     assert record.cost_usd == record.attempts[0].cost_usd
@@ -47,6 +48,16 @@ def test_what_stands_if_the_process_dies_is_the_estimate_and_says_so() -> None:
     assert record.usage is not None
     assert record.usage.output_tokens == 50
     assert record.at == "2026-09-21T14:13:20.000Z"
+
+
+def test_what_stands_of_a_hedged_call_counts_both_attempts() -> None:
+    made = call()
+    made.under_way += [Attempt(step, number, 0.0) for number, step in enumerate(made.plan.steps)]
+    record = provisional_record(made, "s-1")
+    assert [one.model for one in record.attempts] == ["alpha", "beta"]
+    assert record.model == "beta"
+    assert record.cost_usd == record.attempts[1].cost_usd
+    assert record.wasted_usd == record.attempts[0].cost_usd
 
 
 def test_a_call_that_names_no_maximum_is_estimated_at_a_page() -> None:

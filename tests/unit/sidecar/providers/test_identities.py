@@ -13,8 +13,6 @@ import pytest
 from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials as BotoCredentials
-from cryptography.hazmat.primitives.asymmetric import rsa
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from schemas.bundle import AwsIdentity, EntraIdentity, GoogleIdentity, Identity
 from sidecar.clock import SYSTEM_CLOCK
@@ -23,6 +21,7 @@ from sidecar.providers.credentials import Credentials
 from sidecar.providers.http import HttpUpstream
 from sidecar.routing.snapshot import Target
 from tests.fakes import core_bundles as bundles
+from tests.fakes.accounts import service_account
 from tests.fakes.ports import HandClock
 from tests.fakes.provider import Answer, Received, providing
 
@@ -70,15 +69,6 @@ async def call(upstream: HttpUpstream, url: str, identity: Identity, path: str =
 
 def as_json(**body: Any) -> Answer:
     return Answer(headers={"content-type": "application/json"}, body=json.dumps(body).encode())
-
-
-def service_account(folder: Path, token_uri: str) -> str:
-    key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
-    pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
-    path = folder / "account.json"
-    content = {"type": "service_account", "client_email": "bot@p.example", "private_key": pem, "token_uri": token_uri}
-    path.write_text(json.dumps({**content, "project_id": "p", "private_key_id": "1", "client_id": "1"}))
-    return str(path)
 
 
 @pytest.mark.parametrize("named_in_rules", [True, False])

@@ -111,3 +111,16 @@ def test_how_many_keys_of_a_provider_rest() -> None:
     ring.note("q", A, "one", "m", 429, {"retry-after": "1"}, NOW)
     assert ring.resting(NOW) == {"p": 2, "q": 1}
     assert ring.resting(NOW + 2) == {"p": 2}
+
+
+@pytest.mark.parametrize(
+    ("status", "headers", "seconds"),
+    [(401, {}, 5.0), (403, {}, 0.0), (429, {}, 1.0), (429, {"retry-after": "60"}, 60.0)],
+)
+def test_a_provider_s_only_key_rests_no_longer_than_it_must(
+    status: int, headers: dict[str, str], seconds: float
+) -> None:
+    ring = KeyRing()
+    ring.note("p", A, "one", "m", status, headers, NOW, is_only=True)
+    assert rests(ring, NOW) is (seconds > 0)
+    assert not rests(ring, NOW + seconds)

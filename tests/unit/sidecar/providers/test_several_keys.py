@@ -98,6 +98,24 @@ async def test_the_last_answer_stands_when_no_key_is_left_and_then_nobody_is_ask
         assert keys.shown == []
 
 
+async def pieces() -> AsyncIterator[bytes]:
+    yield b"one"
+    yield b"two"
+
+
+@pytest.mark.parametrize("held", [True, False])
+async def test_what_passes_through_takes_the_next_key_where_its_body_can_be_sent_again(held: bool) -> None:
+    async with two_keys({ONE: Answer(429)}) as keys:
+        body = b"onetwo" if held else pieces()
+        answer = await keys.upstream.relay(keys.target(), "POST", "/x", {}, body, 1.0)
+        assert answer.status == (200 if held else 429)
+        assert [received.body for received in keys.fake.received] == [b"onetwo"] * (2 if held else 1)
+        assert keys.shown == ([ONE, TWO] if held else [ONE])
+        answer.close()
+        (await keys.upstream.relay(keys.target(), "GET", "/x", {}, b"", 1.0)).close()
+        assert keys.shown == [TWO]
+
+
 async def test_dead_keys_are_refused_without_a_call_until_one_is_replaced(monkeypatch: pytest.MonkeyPatch) -> None:
     async with two_keys({ONE: Answer(401), TWO: Answer(401)}) as keys:
         assert await keys.call() == 401

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from sidecar.routing.conversations import conversation_key
 from sidecar.routing.facts import Facts, parse_facts
 
 
@@ -20,6 +21,8 @@ from sidecar.routing.facts import Facts, parse_facts
             Facts(headers={"x-tier": "gold"}, metadata={"a": "b"}),
         ),
         ({"max_output_tokens": None}, Facts()),
+        ({"conversation": "c-1"}, Facts(conversation=conversation_key(named="c-1"))),
+        ({"conversation": ""}, Facts()),
     ],
 )
 def test_facts_as_people_write_them(document: dict[str, Any], facts: Facts) -> None:
@@ -37,6 +40,7 @@ def test_facts_as_people_write_them(document: dict[str, Any], facts: Facts) -> N
         ({"needs": ["flying"]}, "facts:"),
         ({"input_tokens": "many"}, "facts:"),
         ({"headers": []}, "facts:"),
+        ({"conversation": 7}, "facts:"),
     ],
 )
 def test_what_is_wrong_is_said(document: dict[str, Any], words: str) -> None:

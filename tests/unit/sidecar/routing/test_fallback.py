@@ -69,6 +69,21 @@ def test_the_next_step(error: GatewayError, with_others: Step, alone: Step, trie
     assert step_after(error, bytes_sent=True, tries_left_on_target=1, targets_left=1) is STOP
 
 
+@pytest.mark.parametrize(
+    ("error", "bytes_sent", "step"),
+    [
+        (ContentRefused("x"), False, NEXT),
+        (ContentRefused("x"), True, STOP),
+        (Rejected("x"), False, STOP),
+        (Overloaded("x"), False, SAME),
+    ],
+)
+def test_a_use_case_may_say_that_a_refusal_goes_to_the_next_target(
+    error: GatewayError, bytes_sent: bool, step: Step
+) -> None:
+    assert step_after(error, bytes_sent=bytes_sent, tries_left_on_target=1, targets_left=1, after_refusal=NEXT) is step
+
+
 @pytest.mark.parametrize(("tries", "seconds"), [(1, 0.25), (2, 0.5), (3, 1.0), (5, 4.0), (50, 4.0)])
 def test_backoff_doubles_up_to_its_cap(tries: int, seconds: float) -> None:
     assert backoff_seconds(tries, 1.0) == seconds <= BACKOFF_CAP_SECONDS

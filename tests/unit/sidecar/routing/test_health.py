@@ -1,25 +1,18 @@
-"""Breakers: five failures in a row, rests that double, and what must not make a target rest longer."""
+"""Which targets rest and why: breakers, providers that asked for time, and the one that is tried when all rest."""
 
-from sidecar.routing.health import FIRST_REST_SECONDS, LONGEST_REST_SECONDS, OPEN_AFTER_FAILURES, Health
+from sidecar.routing.breaker import FIRST_REST_SECONDS, OPEN_AFTER_FAILURES, PROBES_AFTER_THE_FIRST
+from sidecar.routing.health import LAST_RESORT_SECONDS, LONGEST_THROTTLE_SECONDS, Health
 
-KEY = "alpha@one"
+KEY, OTHER = "alpha@one", "beta@two"
+MIDDLE = 0.5
 
 
-def broken(now: float = 0.0) -> Health:
+def broken(*keys: str, now: float = 0.0) -> Health:
     health = Health()
-    for _ in range(OPEN_AFTER_FAILURES):
-        health.failed(KEY, now)
+    for key in keys or (KEY,):
+        for _ in range(OPEN_AFTER_FAILURES):
+            health.failed(key, now, MIDDLE)
     return health
-
-
-def test_it_takes_five_failures_in_a_row() -> None:
-    health = Health()
-    for _ in range(OPEN_AFTER_FAILURES - 1):
-        health.failed(KEY, 0.0)
-    assert health.resting(0.0) == {}
-    health.succeeded(KEY)
-    health.failed(KEY, 0.0)
-    assert health.resting(0.0) == {}, "a success begins the count anew"
 
 
 def test_a_target_rests_for_five_seconds_and_no_other_with_it() -> None:
@@ -28,37 +21,63 @@ def test_a_target_rests_for_five_seconds_and_no_other_with_it() -> None:
     assert health.resting(FIRST_REST_SECONDS) == {}
 
 
-def test_a_probe_that_fails_doubles_the_rest_up_to_five_minutes() -> None:
-    health, now, rests = broken(), 0.0, []
-    for _ in range(9):
-        rest = 0.0
-        while health.resting(now + rest):
-            rest += FIRST_REST_SECONDS
-        rests.append(rest)
-        now += rest
-        health.failed(KEY, now)
-    assert rests == [5, 10, 20, 40, 80, 160, 300, 300, 300]
-
-
-def test_a_target_that_stays_down_for_days_does_no_harm() -> None:
-    health, now = broken(), 0.0
-    for _ in range(3_000):
-        now += LONGEST_REST_SECONDS
-        assert health.resting(now) == {}
-        health.failed(KEY, now)
-    assert health.resting(now) == {KEY: "breaker_open"}
-
-
-def test_calls_that_were_under_way_when_the_breaker_opened_do_not_make_the_rest_longer() -> None:
+def test_while_a_probe_is_under_way_the_target_rests_for_everybody_else() -> None:
     health = broken()
-    for _ in range(50):
-        health.failed(KEY, 0.1)
+    assert health.enter(KEY)
+    assert health.resting(FIRST_REST_SECONDS) == {KEY: "breaker_open"}
+    health.left(KEY, is_probe=True)
     assert health.resting(FIRST_REST_SECONDS) == {}
 
 
-def test_a_probe_that_succeeds_forgets_everything() -> None:
-    health = broken()
-    health.succeeded(KEY)
-    assert health.resting(0.0) == {}
-    health.failed(KEY, 1.0)
-    assert health.resting(1.0) == {}
+def test_probes_that_succeed_forget_everything() -> None:
+    health, now = broken(), FIRST_REST_SECONDS
+    for _ in range(1 + PROBES_AFTER_THE_FIRST):
+        assert health.enter(KEY)
+        health.succeeded(KEY, now, is_probe=True)
+    assert health.resting(now) == {}
+    assert not health.enter(KEY)
+    health.failed(KEY, now, MIDDLE)
+    assert health.resting(now) == {}
+
+
+def test_a_provider_that_asks_for_time_gets_it_from_every_call_but_not_for_ever() -> None:
+    health = Health()
+    health.throttle(KEY, 30.0, now=0.0)
+    health.throttle(KEY, 5.0, now=1.0)
+    assert health.resting(29.9) == {KEY: "throttled"}
+    assert health.seconds_left([KEY, OTHER], 10.0) == 20.0
+    assert health.resting(30.0) == {}
+    health.throttle(KEY, 86_400.0, now=100.0)
+    assert health.seconds_left([KEY], 100.0) == LONGEST_THROTTLE_SECONDS
+
+
+def test_where_every_breaker_is_open_one_call_a_second_finds_out_whether_that_still_holds() -> None:
+    health = broken(KEY, now=0.0)
+    for _ in range(OPEN_AFTER_FAILURES):
+        health.failed(OTHER, 1.0, MIDDLE)
+    keys = [OTHER, KEY]
+    now = 1.0 + LAST_RESORT_SECONDS
+    assert health.last_resort(keys, now) == KEY, "the one whose rest ends first"
+    assert health.last_resort(keys, now) is None
+    assert health.enter(KEY)
+    health.failed(KEY, now, MIDDLE, is_probe=True)
+    assert health.last_resort(keys, now + LAST_RESORT_SECONDS) == OTHER
+
+
+def test_a_target_that_was_just_found_down_is_no_last_resort() -> None:
+    assert broken(KEY, now=0.0).last_resort([KEY], 0.0) is None
+
+
+def test_a_last_resort_that_answers_ends_the_rest() -> None:
+    health = broken(KEY)
+    now = LAST_RESORT_SECONDS
+    assert health.last_resort([KEY], now) == KEY
+    assert health.enter(KEY)
+    health.succeeded(KEY, now, is_probe=True)
+    assert health.resting(now) == {}
+
+
+def test_a_provider_that_asked_for_time_is_no_last_resort() -> None:
+    health = broken(KEY)
+    health.throttle(KEY, 60.0, now=0.0)
+    assert health.last_resort([KEY], 10.0) is None

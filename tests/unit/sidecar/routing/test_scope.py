@@ -1,15 +1,19 @@
 """A use case narrowed to one model: which model depends on the rules alone."""
 
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
 import pytest
 
-from schemas.bundle import Ceiling, Rule, TokenRange, When
+from schemas.bundle import Ceiling, Rule, Share, TokenRange, When
+from sidecar.routing.facts import Facts
+from sidecar.routing.plan import Spend, plan
 from sidecar.routing.scope import OTHER_MODEL, one_model
 from sidecar.routing.snapshot import Chain, UseCase
 from tests.fakes import core_bundles as bundles
 
+AT = datetime(2026, 11, 1, tzinfo=UTC)
 SPOKEN = frozenset({"openai"})
 
 
@@ -50,6 +54,17 @@ def test_the_first_model_that_can_keeps_its_doors(chain: tuple[str, ...], doors:
 def test_a_rule_chooses_its_own_model() -> None:
     use_case = narrowed("alpha", rules=(Rule(when=When(input_tokens=TokenRange(over=1)), chain=("beta", "alpha")),))
     assert kept(use_case.rules[0].chain) == ["beta@two"]
+
+
+def test_no_lot_and_no_conversation_leads_to_another_model() -> None:
+    half = Share(model="beta", percent=Decimal(50))
+    use_case = narrowed("alpha", "beta", canary=half, split=(half,), sticky=True)
+    assert not use_case.follows_conversations
+    plans = [
+        plan(use_case, Facts(conversation=str(lot)), resting={}, spend=Spend(), at=AT, answered_by="beta")
+        for lot in range(20)
+    ]
+    assert {(made.steps[0].target.model, made.arm, made.conversation) for made in plans} == {("alpha", "", "")}
 
 
 def test_a_ceiling_that_names_other_models_alone_refuses() -> None:

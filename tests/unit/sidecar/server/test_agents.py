@@ -9,8 +9,10 @@ from typing import Any
 
 import aiohttp
 import pytest
+from yarl import URL
 
 from schemas.bundle import Caller
+from sidecar.errors import StreamCut
 from tests.fakes import core_bundles as bundles
 from tests.fakes import core_wire as wire
 from tests.fakes.agent_port import Client, Port
@@ -67,18 +69,20 @@ async def test_every_refusal_is_said_in_the_caller_s_dialect(
     [
         ("POST", "/v1beta/models/chat:generateContent", b"{", 400, "malformed_request"),
         ("POST", "/v1beta/models/chat:generateContent", b"{}", 400, "malformed_request"),
-        ("POST", "/v1beta/models/chat:streamGenerateContent", GEMINI_CALL, 400, "malformed_request"),
-        ("POST", "/v1beta/models/chat:streamGenerateContent?alt=json", GEMINI_CALL, 400, "malformed_request"),
+        ("POST", "/v1beta/models/chat:streamGenerateContent?alt=proto", GEMINI_CALL, 400, "malformed_request"),
+        ("POST", "/v1beta/models/chat:generateContent?alt=sse", GEMINI_CALL, 400, "malformed_request"),
         ("POST", "/v1/models/nobody:generateContent", GEMINI_CALL, 404, "unknown_use_case"),
         ("GET", "/v1beta/models/chat:generateContent", None, 405, "wrong_method"),
         ("POST", "/v1beta/models/chat:predict", GEMINI_CALL, 404, "unknown_path"),
+        ("GET", "/v1beta/models/nobody", None, 404, "unknown_use_case"),
     ],
 )
 async def test_the_path_of_a_gemini_call_says_which_dialect_its_refusal_is_in(
     client: Client, method: str, path: str, data: bytes | None, status: int, code: str
 ) -> None:
     answer = await client.request(method, path, data=data)
-    error = (await answer.json())["error"]
+    said = await answer.json()
+    error = (said[0] if "stream" in path else said)["error"]
     assert (answer.status, error["code"], error["details"][0]["reason"]) == (status, status, code)
 
 
@@ -89,11 +93,80 @@ async def test_the_path_of_a_gemini_call_names_its_model(client: Client) -> None
     assert body["candidates"][0]["finishReason"] == "STOP"
 
 
+AS_ARRAY = "/v1beta/models/chat:streamGenerateContent"
+
+
+@pytest.mark.parametrize("query", ["", "?alt=json"])
+async def test_googles_stream_is_one_json_array_unless_it_is_asked_for_as_events(tmp_path: Path, query: str) -> None:
+    async with Port(tmp_path, Core(Script(wire.STREAM))) as client:
+        answer = await client.post(AS_ARRAY + query, data=GEMINI_CALL)
+        assert answer.content_type == "application/json"
+        said = await answer.json()
+    texts = [part["text"] for chunk in said for part in chunk["candidates"][0]["content"]["parts"]]
+    assert "".join(texts) == "HiHi"
+    assert said[-1]["candidates"][0]["finishReason"] == "STOP"
+    assert said[-1]["usageMetadata"]["cost_usd"] > 0
+
+
+async def test_an_error_amid_the_array_is_its_last_element(tmp_path: Path) -> None:
+    cut = Script((wire.OPENING, wire.CONTENT, StreamCut("cut")))
+    async with Port(tmp_path, Core(cut)) as client:
+        first, last = await (await client.post(AS_ARRAY, data=GEMINI_CALL)).json()
+    assert first["candidates"][0]["content"]["parts"] == [{"text": "Hi"}]
+    assert last["error"]["details"][0]["reason"] == "stream_cut"
+
+
+async def test_the_array_arrives_element_by_element(tmp_path: Path) -> None:
+    core = Core(Script((wire.OPENING, wire.CONTENT, PARK)))
+    async with Port(tmp_path, core) as client:
+        answer = await client.post(AS_ARRAY, data=GEMINI_CALL)
+        assert (await answer.content.readany()).startswith(b'[{"candidates"')
+        answer.close()
+
+
+async def test_a_refused_stream_is_an_array_of_one_error(tmp_path: Path) -> None:
+    refused = Script((b'{"error":{"message":"temperature: too hot"}}',), status=400)
+    async with Port(tmp_path, Core(refused)) as client:
+        answer = await client.post(AS_ARRAY, data=GEMINI_CALL)
+        (said,) = await answer.json()
+    assert (answer.status, said["error"]["message"]) == (400, "temperature: too hot")
+
+
+async def test_a_key_in_the_query_is_the_callers_own_in_googles_header(tmp_path: Path) -> None:
+    core = Core(Script((b'{"candidates":[{"content":{"parts":[{"text":"Hi"}]},"finishReason":"STOP"}]}',)))
+    ours = {"one": bundles.provider(caller_key=True, dialect="gemini")}
+    models = {"alpha": bundles.model("one")}
+    async with Port(tmp_path, core, providers=ours, models=models, chain=("alpha",)) as client:
+        await client.post("/v1beta/models/chat:generateContent?key=callers-own", data=GEMINI_CALL)
+    (sent,) = core.upstream.sent
+    assert sent.headers["x-goog-api-key"] == "callers-own"
+    assert "callers-own" not in sent.path + core.sink.only.id
+
+
 async def test_models_are_listed_in_the_shape_that_is_asked_for(client: Client) -> None:
     for path, headers in (("/v1beta/models", {}), ("/v1/models", {"x-goog-api-key": "k"})):
         listed = await (await client.get(path, headers=headers)).json()
         assert [model["name"] for model in listed["models"]] == ["models/chat"]
     assert "data" in await (await client.get("/v1/models")).json()
+
+
+@pytest.mark.parametrize(
+    ("path", "headers", "expected"),
+    [
+        ("/v1/models/chat", {}, {"object": "model", "id": "chat", "owned_by": "team"}),
+        ("/v1/models/chat", {"anthropic-version": "2023-06-01"}, {"type": "model", "id": "chat"}),
+        ("/v1/models/chat", {"x-goog-api-key": "k"}, {"name": "models/chat"}),
+        ("/v1beta/models/chat", {}, {"name": "models/chat"}),
+        ("/v1/models/maker/gpt:8b", {}, {"id": "maker/gpt:8b"}),
+        ("/v1/models/maker%2Fgpt:8b", {}, {"id": "maker/gpt:8b"}),
+    ],
+)
+async def test_a_model_is_looked_up_by_name_or_alias_in_the_shape_that_is_asked_for(
+    tmp_path: Path, path: str, headers: dict[str, str], expected: dict[str, str]
+) -> None:
+    async with Port(tmp_path, Core(), aliases=("maker/*",)) as client:
+        found = await (await client.get(URL(path, encoded=True), headers=headers)).json()
+        assert {name: found[name] for name in expected} == expected
 
 
 async def test_explain_takes_a_gemini_call_as_it_would_be_sent(client: Client) -> None:
@@ -168,6 +241,21 @@ async def test_explain_calls_nobody_and_takes_facts_or_a_request(tmp_path: Path)
     assert core.upstream.sent == []
 
 
+async def test_explain_keeps_embeddings_to_one_model(tmp_path: Path) -> None:
+    models = {
+        "alpha": bundles.model("one", capabilities=("embeddings",)),
+        "beta": bundles.model("two", vendor="other", capabilities=("embeddings",)),
+    }
+    async with Port(tmp_path, Core(), models=models) as client:
+        asked = {"use_case": "chat", "facts": {"embeddings": True}}
+        by_facts = await (await client.post("/pointsman/explain", json=asked)).json()
+        whole = {"path": "/v1/embeddings", "body": {"model": "chat", "input": "A station"}}
+        by_request = await (await client.post("/pointsman/explain", json=whole)).json()
+    assert by_facts == by_request
+    assert [step["model"] for step in by_facts["plan"]] == ["alpha"]
+    assert by_facts["skipped"] == [{"model": "beta", "provider": "two", "reason": "other_model"}]
+
+
 async def test_a_caller_sees_its_own_use_cases_and_calls_only(tmp_path: Path) -> None:
     callers = tuple(
         Caller(name=name, key_sha256=hashlib.sha256(name.encode()).hexdigest(), use_cases=cases)
@@ -178,6 +266,9 @@ async def test_a_caller_sees_its_own_use_cases_and_calls_only(tmp_path: Path) ->
         assert (await client.post(CALL, data=wire.request())).status == 401
         models = await (await client.get("/v1/models", headers={"x-api-key": "b"})).json()
         assert [model["id"] for model in models["data"]] == ["other"]
+        assert (await client.get("/v1/models/other", headers={"x-api-key": "b"})).status == 200
+        assert (await client.get("/v1/models/chat", headers={"x-api-key": "b"})).status == 404
+        assert (await client.get("/v1/models/chat")).status == 401
         mine = await client.post(CALL, data=wire.request(), headers={"x-api-key": "a"})
         path = f"/pointsman/calls/{mine.headers['x-pointsman-request-id']}"
         assert (await client.get(path, headers={"x-api-key": "a"})).status == 200

@@ -48,6 +48,20 @@ async def test_what_names_no_model_needs_a_use_case(tmp_path: Path) -> None:
     assert core.sink.booked == []
 
 
+async def test_a_form_that_does_not_say_where_its_parts_end_is_refused(tmp_path: Path) -> None:
+    async with Port(tmp_path, Core()) as client:
+        headers = {"content-type": "multipart/form-data", "x-pointsman-use-case": "chat"}
+        answer = await client.post("/v1/audio/transcriptions", data=b"--x", headers=headers)
+        assert (answer.status, "boundary" in (await answer.json())["error"]["message"]) == (400, True)
+
+
+async def test_a_key_in_the_query_goes_no_further(tmp_path: Path) -> None:
+    core = Core()
+    async with Port(tmp_path, core) as client:
+        await client.get(f"{FILES}?limit=2&key=callers-own&after=a%2Fb", headers={"x-pointsman-use-case": "chat"})
+    assert core.upstream.sent[0].path == "GET /files?limit=2&after=a/b"
+
+
 @pytest.mark.parametrize(
     ("script", "status", "code"),
     [
@@ -112,7 +126,7 @@ async def test_a_compressed_body_is_sent_unpacked_and_without_its_old_length(tmp
 async def test_it_goes_past_a_target_that_rests(tmp_path: Path) -> None:
     core = Core()
     for _ in range(5):
-        core.pipeline.health.failed("alpha@one", core.clock.monotonic())
+        core.pipeline.books.health.failed("alpha@one", core.clock.monotonic(), 0.5)
     async with Port(tmp_path, core) as client:
         answer = await client.post(IMAGES, **ASK)
     assert answer.headers["x-pointsman-provider"] == "two"

@@ -5,7 +5,7 @@ from decimal import Decimal
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from schemas.record import Usage
+from schemas.record import AttemptRecord, Usage
 from sidecar.telemetry.metrics import Metrics
 from tests.fakes.records import record
 
@@ -40,6 +40,22 @@ def test_an_unknown_price_is_loud_and_adds_no_money() -> None:
     metrics.observe(record("a", cost_usd=None))
     assert value(metrics, "pointsman_unpriced_calls_total") == 1
     assert value(metrics, "pointsman_cost_usd_total") == 0
+
+
+def test_a_failed_attempt_of_unknown_cost_is_loud_too() -> None:
+    metrics = Metrics()
+    lost = AttemptRecord("beta", "two", "primary", "stream_cut", 1.0, usage=Usage(10, 1))
+    metrics.observe(record("a", attempts=(lost, AttemptRecord("alpha", "one", "fallback", "ok", 1.0, usage=Usage(1, 1),
+                                                              cost_usd=Decimal("0.1")))))  # fmt: skip
+    assert value(metrics, "pointsman_unpriced_calls_total") == 1
+    assert value(metrics, "pointsman_unpriced_calls_total", use_case="chat", model="beta", provider="two") == 1
+
+
+def test_a_call_of_unknown_cost_is_counted_once() -> None:
+    metrics = Metrics()
+    tried = AttemptRecord("alpha", "one", "primary", "ok", 1.0, usage=Usage(1, 1, service="priority"))
+    metrics.observe(record("a", usage=tried.usage, cost_usd=None, attempts=(tried,)))
+    assert value(metrics, "pointsman_unpriced_calls_total") == 1
 
 
 def test_a_call_without_an_answer_is_not_unpriced() -> None:

@@ -28,6 +28,11 @@ def test_models_list() -> None:
     assert (models["first_id"], models["last_id"], models["has_more"]) == ("customer-support", "chat", False)
 
 
+def test_one_model_alone() -> None:
+    model = TypeAdapter(ModelInfo).validate_json(ANTHROPIC.encode_model("chat", "platform", 1_700_000_000))
+    assert (model.id, model.lifecycle) == ("chat", "active")
+
+
 def test_an_empty_models_list() -> None:
     assert json.loads(ANTHROPIC.encode_models([], 0)) == {
         "data": [],

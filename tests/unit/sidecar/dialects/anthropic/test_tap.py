@@ -98,6 +98,13 @@ def test_a_stream_that_ends_early_is_cut_and_half_an_event_is_not_passed_on() ->
     assert isinstance(it.failed, StreamCut)
 
 
+def test_a_stream_without_its_beginning_is_held_back() -> None:
+    """So llama.cpp sends one whose first token is half a character; Anthropic's SDK breaks on it."""
+    it = tap()
+    assert it.feed(TEXT + DELTA) == b""
+    assert str(it.failed) == "the provider's stream begins with content_block_start"
+
+
 def test_a_page_is_not_a_stream() -> None:
     it = tap()
     it.feed(b"<html>\n\n</html>")

@@ -4,6 +4,7 @@ import json
 from collections.abc import Callable
 from decimal import Decimal
 
+import msgspec
 import pytest
 from openai.types.chat import ChatCompletion
 
@@ -16,12 +17,18 @@ from sidecar.dialects.openai_chat import OPENAI_CHAT
 from sidecar.errors import MalformedAnswer
 
 
+def without_tier(answer: ChatResponse) -> ChatResponse:
+    """The provider's service tier is for the books, and not told on."""
+    usage = answer.usage and msgspec.structs.replace(answer.usage, service="")
+    return msgspec.structs.replace(answer, usage=usage)
+
+
 def test_a_golden_answer_survives_the_way_there_and_back(
     response_case: str, golden: Callable[[str, str], bytes]
 ) -> None:
     answer = OPENAI_CHAT.decode_response(golden("responses", response_case))
     there = OPENAI_CHAT.encode_response(answer)
-    assert OPENAI_CHAT.decode_response(there) == answer
+    assert OPENAI_CHAT.decode_response(there) == without_tier(answer)
     ChatCompletion.model_validate_json(there, strict=True)
 
 

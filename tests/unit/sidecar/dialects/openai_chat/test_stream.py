@@ -85,7 +85,9 @@ def test_a_golden_stream_survives_the_way_there_and_back(stream_case: str, golde
     events = decode_all([golden("streams", stream_case)])
     encoder = OPENAI_CHAT.new_encoder(True, price_of, 0)
     written = b"".join(encoder.encode([event]) for event in events)
-    assert collect(decode_all([written])) == collect(events)
+    sent = collect(events)
+    told_on = sent.usage and msgspec.structs.replace(sent.usage, service="")
+    assert collect(decode_all([written])) == msgspec.structs.replace(sent, usage=told_on)
     for event in SseDecoder().feed(written)[:-1]:
         ChatCompletionChunk.model_validate_json(event.data, strict=True)
 

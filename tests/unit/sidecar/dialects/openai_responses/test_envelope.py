@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from sidecar.dialects.estimate import MEDIA_TOKENS
 from sidecar.dialects.openai_responses import OPENAI_RESPONSES
 from sidecar.errors import MalformedRequest
 
@@ -72,6 +73,9 @@ def test_an_inline_image_counts_as_one_and_not_by_its_bytes() -> None:
     large = {"type": "input_image", "image_url": "data:image/png;base64," + "iVBORw0K" * 50_000}
     inline = OPENAI_RESPONSES.open(body(input=[{"role": "user", "content": [large]}]))
     linked = OPENAI_RESPONSES.open(body(input=[{"role": "user", "content": [IMAGE]}]))
+    screenshot = {"type": "computer_screenshot", "image_url": large["image_url"]}
+    seen = OPENAI_RESPONSES.open(body(input=[{"type": "computer_call_output", "call_id": "c", "output": screenshot}]))
+    assert MEDIA_TOKENS < seen.input_tokens < MEDIA_TOKENS + 50
     assert 1_500 <= inline.input_tokens <= 1_600
     assert 1_500 <= linked.input_tokens <= 1_600
 

@@ -1,0 +1,176 @@
+"""How attempts and calls end: the breaker is fed, the record is booked, and the caller's headers say the same."""
+
+from decimal import Decimal
+
+from schemas.record import AttemptRecord, CallRecord, Usage
+from sidecar.accounting.books import (
+    CLIENT_CLOSED,
+    HEDGE_LOST,
+    OK,
+    UNKNOWN_OUTCOME,
+    cost_at,
+    estimated_usage,
+    final_record,
+    provisional_record,
+)
+from sidecar.accounting.spend import SpendBook
+from sidecar.call import Attempt, Call, CallFailed, Outcome
+from sidecar.errors import GatewayError, NotReady, Throttled, UpstreamError, code_of
+from sidecar.ports import CallObserver, Clock, RecordSink
+from sidecar.refusals import status_of
+from sidecar.routing.conversations import Conversations
+from sidecar.routing.fallback import SHORT_WAIT_SECONDS
+from sidecar.routing.health import Health
+from sidecar.routing.plan import Planned
+from sidecar.routing.snapshot import Target
+
+UNHEALTHY = frozenset(
+    {
+        "unreachable",
+        "connection_lost",
+        "first_token_timeout",
+        "overloaded",
+        "server_fault",
+        "malformed_answer",
+        "stream_cut",
+        "stream_stalled",
+        "stream_failed",
+        "stream_slow",
+    }
+)
+"""Errors that count against a target's breaker: not the caller's mistakes, not 429, not a caller that left."""
+
+
+class Bookkeeper:
+    """Holds what calls leave behind: breakers, spend, where conversations are, and where records go."""
+
+    def __init__(self, *, sidecar: str, clock: Clock, sink: RecordSink, observers: tuple[CallObserver, ...]) -> None:
+        self.health = Health()
+        self.conversations = Conversations()
+        self.spend = SpendBook()
+        self.is_closing = False
+        """A call that is cancelled from now on was ended by us and not left by its caller."""
+        self._sidecar = sidecar
+        self._clock = clock
+        self._sink = sink
+        self._observers = observers
+
+    def is_resting(self, target: Target) -> bool:
+        return target.key in self.health.resting(self._clock.monotonic())
+
+    def start(self, call: Call, planned: Planned) -> Attempt:
+        """An attempt begins; the breaker of its target is told."""
+        attempt = Attempt(planned, call.started, self._clock.monotonic(), self.health.enter(planned.target.key))
+        call.started += 1
+        call.under_way.append(attempt)
+        return attempt
+
+    def begin(self, call: Call) -> None:
+        """Before an attempt leaves: what stands if this process dies before it ends."""
+        self._sink.begin(provisional_record(call, self._sidecar))
+
+    def begin_unpriced(self, call: Call, attempt: Attempt) -> None:
+        """As `begin`, for a call whose cost cannot be told from tokens."""
+        outcome = Outcome(UNKNOWN_OUTCOME, 0)
+        self._sink.begin(final_record(call, self._sidecar, attempt.target, outcome, 0.0))
+
+    def commit(self, attempt: Attempt) -> None:
+        """Its first content is in hand: what a breaker's probe asks for."""
+        if attempt.is_probe:
+            attempt.is_probe = False
+            self.health.succeeded(attempt.target.key, self._clock.monotonic(), is_probe=True)
+
+    def end(self, call: Call, attempt: Attempt, outcome: Outcome, upstream_status: int | None) -> CallRecord:
+        """The answering attempt is over: note it, feed the breaker, book the call."""
+        self._note(call, attempt, outcome, upstream_status)
+        call.dropped = attempt.dropped
+        return self._book(call, attempt.target, outcome)
+
+    def note_failure(self, call: Call, attempt: Attempt, error: GatewayError, usage: Usage | None = None) -> None:
+        """An attempt failed; the call may go on with another. `usage`, an estimate, is booked as wasted."""
+        status = error.upstream_status if isinstance(error, UpstreamError) else None
+        self._note(call, attempt, Outcome(error.code, 0, usage, usage is not None), status)
+        if isinstance(error, Throttled) and (error.retry_after_seconds or 0.0) > SHORT_WAIT_SECONDS:
+            assert error.retry_after_seconds is not None
+            self.health.throttle(attempt.target.key, error.retry_after_seconds, self._clock.monotonic())
+
+    def drop(self, attempt: Attempt) -> None:
+        """An attempt of a free call is over; its target's breaker learns nothing from it."""
+        self.health.left(attempt.target.key, is_probe=attempt.is_probe)
+        attempt.is_probe = False
+
+    def note_loss(self, call: Call, attempt: Attempt) -> None:
+        """Another attempt of a hedged call was faster: this one is dropped, and its provider may bill it."""
+        self._note(call, attempt, Outcome(HEDGE_LOST, 0, estimated_usage(call, attempt.target), True), None)
+
+    def note_departure(self, call: Call, attempt: Attempt) -> None:
+        """Cancelled before an answer: its provider may bill what was asked, so the estimate is booked."""
+        self.end(call, attempt, self.cut_short(estimated_usage(call, attempt.target)), None)
+
+    def note_departure_between(self, call: Call, planned: Planned) -> None:
+        """Cancelled while no attempt was under way."""
+        self._book(call, planned.target, self.cut_short())
+
+    def _note(self, call: Call, attempt: Attempt, outcome: Outcome, upstream_status: int | None) -> None:
+        target, now = attempt.target, self._clock.monotonic()
+        call.under_way.remove(attempt)
+        call.attempts.append(
+            AttemptRecord(
+                model=target.model,
+                provider=target.provider,
+                reason=attempt.planned.reason,
+                outcome=outcome.word,
+                seconds=now - attempt.began,
+                status=upstream_status,
+                first_token_seconds=outcome.first_token_seconds,
+                usage=outcome.usage,
+                cost_usd=cost_at(call, target, outcome.usage),
+                estimated=outcome.estimated,
+            )
+        )
+        if outcome.word in UNHEALTHY:
+            self.health.failed(target.key, now, self._clock.jitter(), is_probe=attempt.is_probe)
+        elif outcome.word == OK:
+            self.health.succeeded(target.key, now, is_probe=attempt.is_probe)
+            if call.plan.conversation and call.plan.use_case.sticky:
+                self.conversations.note(call.plan.use_case.name, call.plan.conversation, target.key, now)
+        else:
+            self.health.left(target.key, is_probe=attempt.is_probe)
+
+    def cut_short(self, usage: Usage | None = None) -> Outcome:
+        """How a cancelled call ended: its caller left, or we are shutting down."""
+        word, status = (NotReady.code, NotReady.status) if self.is_closing else (CLIENT_CLOSED, 0)
+        return Outcome(word, status, usage, usage is not None)
+
+    def refuse(self, call: Call, error: GatewayError, planned: Planned | None = None) -> CallFailed:
+        """Book a call that gets no answer; the error for the edge to raise."""
+        self._book(call, planned.target if planned else None, Outcome(code_of(error), status_of(error)))
+        headers = headers_of(call, planned, len(call.attempts))
+        headers["x-should-retry"] = "false"
+        return CallFailed(error, headers)
+
+    def _book(self, call: Call, target: Target | None, outcome: Outcome) -> CallRecord:
+        seconds = self._clock.monotonic() - call.inbound.started
+        record = final_record(call, self._sidecar, target, outcome, seconds)
+        self._sink.book(record)
+        self.spend.add(record.use_case, call.day, (record.cost_usd or Decimal(0)) + record.wasted_usd)
+        for observer in self._observers:
+            observer.observe(record)
+        return record
+
+
+def headers_of(call: Call, planned: Planned | None, attempts: int) -> dict[str, str]:
+    """What every answer says of how it came about, errors included."""
+    headers = {
+        "x-pointsman-request-id": call.inbound.id,
+        "x-pointsman-use-case": call.plan.use_case.name,
+        "x-pointsman-bundle": call.inbound.snapshot.digest,
+        "x-pointsman-attempts": str(attempts),
+        "x-pointsman-reason": call.reason,
+    }
+    if planned is not None:
+        headers["x-pointsman-model"] = planned.target.model
+        headers["x-pointsman-provider"] = planned.target.provider
+    if call.dropped:
+        headers["x-pointsman-dropped"] = ", ".join(call.dropped)
+    return headers

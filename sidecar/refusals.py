@@ -1,0 +1,49 @@
+"""What a caller reads when a call gets no answer: the status, the words, and the headers that go with them."""
+
+from collections.abc import Mapping
+
+from sidecar.call import Call
+from sidecar.errors import CannotCarry, ChainSpent, GatewayError, Rejected, UpstreamError
+from sidecar.routing.plan import Plan
+
+
+def status_of(error: GatewayError) -> int:
+    """What the caller can act on keeps the provider's own status; everything else has ours."""
+    if isinstance(error, Rejected) and error.upstream_status in (400, 413, 422):
+        return error.upstream_status
+    return error.status
+
+
+def chain_spent(call: Call, last: GatewayError) -> GatewayError:
+    """What a caller reads when every target has failed: who was asked and how each ended, and who was not and why."""
+    if isinstance(last, CannotCarry):
+        return last
+    tried = [f"{attempt.model}@{attempt.provider}: {attempt.outcome}" for attempt in call.attempts]
+    passed_over = [f"{item.model}@{item.provider}: {item.reason}" for item in call.skipped]
+    trail = ", ".join([*tried, *passed_over])
+    return ChainSpent(
+        f'no model of use case "{call.plan.use_case.name}" answered ({trail}); last: {last.message}',
+        status=status_of(last),
+        code=last.code,
+        retry_after_seconds=last.retry_after_seconds if isinstance(last, UpstreamError) else None,
+    )
+
+
+def nobody_fits(plan: Plan, rest_seconds: float | None) -> GatewayError:
+    """What a caller reads when the plan is empty before anyone was asked.
+
+    `rest_seconds`: until the first of the targets that rest may be tried again.
+    """
+    reasons = ", ".join(f"{item.model}@{item.provider}: {item.reason}" for item in plan.skipped)
+    message = f'no model of use case "{plan.use_case.name}" can take this call ({reasons})'
+    resting = next((item.reason for item in plan.skipped if item.reason in ("breaker_open", "down")), None)
+    if resting is not None:
+        return ChainSpent(message, status=503, code=resting, retry_after_seconds=rest_seconds)
+    return ChainSpent(message, status=422, code=plan.skipped[0].reason if plan.skipped else "no_target")
+
+
+def error_headers(error: GatewayError) -> Mapping[str, str]:
+    """Headers that every error of this kind carries."""
+    if isinstance(error, UpstreamError | ChainSpent) and error.retry_after_seconds is not None:
+        return {"retry-after": str(max(1, round(error.retry_after_seconds)))}
+    return {}

@@ -1,0 +1,74 @@
+"""A plain-text stream that broke goes on at another target, which is shown what the caller has already.
+
+Opt-in (`resume: true`), never with tools, and only at a model that says it continues an assistant's unfinished turn
+(capability `prefill`): others would begin anew, and the caller would read the answer twice.
+"""
+
+import asyncio
+from collections.abc import Iterator
+
+import msgspec
+
+from sidecar.accounting.books import maybe_billed
+from sidecar.attempt import Attempts, WonStream, price_at
+from sidecar.bookkeeping import Bookkeeper
+from sidecar.call import Attempt, Call
+from sidecar.canonical.request import ChatRequest, Message, Text
+from sidecar.dialects.fitting import fitted
+from sidecar.dialects.resumable import Resumable
+from sidecar.errors import CannotCarry, DeadlineExceeded, UpstreamError
+from sidecar.routing.plan import Planned
+
+RESUME = "resume"
+
+
+class Resuming:
+    """Of one call's stream."""
+
+    def __init__(self, call: Call, tap: Resumable, books: Bookkeeper, attempts: Attempts) -> None:
+        self._call = call
+        self._tap = tap
+        self._books = books
+        self._attempts = attempts
+
+    async def go_on(self, broken: Attempt, error: UpstreamError) -> tuple[Attempt, WonStream] | None:
+        """The attempt that goes on, with its first content in hand; None where none does. `broken` is not noted."""
+        text = self._tap.text
+        if text is None or isinstance(error, DeadlineExceeded):
+            return None
+        call = self._call
+        request = _continued(call.inbound.dialect.decode_request(call.envelope), text)
+        for planned in self._candidates(broken):
+            if call.started >= call.plan.use_case.retry.max_attempts:
+                return None
+            attempt = self._books.start(call, planned)
+            try:
+                return attempt, await self._ask(attempt, request)
+            except (UpstreamError, CannotCarry) as failure:
+                self._books.note_failure(call, attempt, failure, maybe_billed(call, attempt, failure))
+            except asyncio.CancelledError:
+                self._books.note_loss(call, attempt)
+                raise
+        return None
+
+    def _candidates(self, broken: Attempt) -> Iterator[Planned]:
+        """The plan's targets in order, the one that broke last: its connection may have been all that was wrong."""
+        able = [step.target for step in self._call.plan.steps if "prefill" in step.target.capabilities]
+        for target in sorted(able, key=lambda target: target is broken.target):
+            if not self._books.is_resting(target):
+                yield Planned(target, RESUME)
+
+    async def _ask(self, attempt: Attempt, request: ChatRequest) -> WonStream:
+        target, call = attempt.target, self._call
+        spoken = call.inbound.dialect_at(target)
+        encoded = spoken.encode_request(request, target.traits)
+        encoded = fitted(encoded, target.endpoint.fields)
+        attempt.dropped = encoded.dropped
+        self._tap.continue_with(spoken.new_decoder(), price_at(call, attempt))
+        return await self._attempts.go_on(call, attempt, encoded.body, self._tap)
+
+
+def _continued(request: ChatRequest, text: str) -> ChatRequest:
+    """Anthropic refuses an assistant turn that ends in white space; the tap takes back what the next model repeats."""
+    turn = Message(role="assistant", parts=(Text(text=text.rstrip()),))
+    return msgspec.structs.replace(request, messages=(*request.messages, turn))
