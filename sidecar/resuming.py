@@ -65,7 +65,7 @@ class Resuming:
     async def _ask(self, attempt: Attempt, request: ChatRequest) -> WonStream:
         target, call = attempt.target, self._call
         spoken = call.inbound.dialect_at(target)
-        encoded = spoken.encode_request(request, target.name, target.max_output_tokens)
+        encoded = spoken.encode_request(request, target.traits)
         encoded = fitted(encoded, target.endpoint.fields)
         attempt.dropped = encoded.dropped
         self._tap.continue_with(spoken.new_decoder(), price_at(call, attempt))

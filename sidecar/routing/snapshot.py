@@ -25,6 +25,7 @@ from schemas.bundle import (
 )
 from schemas.bundle import UseCase as UseCaseDocument
 from sidecar.accounting.pricing import Tariff, tariff_of
+from sidecar.canonical.model import ModelTraits
 from sidecar.routing.fallback import Step
 from sidecar.routing.matching import Condition, compile_when, glob
 
@@ -43,6 +44,8 @@ class Target:
     capabilities: frozenset[Capability]
     context_window: int
     max_output_tokens: int
+    traits: ModelTraits
+    """What a request that is translated must heed."""
     tariffs: tuple[Tariff, ...]
     """Prices by day, newest first."""
     limits: Limits | None
@@ -196,6 +199,13 @@ def _target(bundle: Bundle, model: str, door: int) -> Target:
         capabilities=frozenset(entry.capabilities),
         context_window=entry.context_window,
         max_output_tokens=entry.max_output_tokens,
+        traits=ModelTraits(
+            name=served.name,
+            max_output_tokens=entry.max_output_tokens,
+            refuses=frozenset(entry.refuses),
+            efforts=entry.efforts,
+            server_tools=frozenset(entry.server_tools),
+        ),
         tariffs=tuple(tariff_of(price) for price in served.prices),
         limits=entry.limits,
         key=f"{model}@{served.provider}",
