@@ -5,7 +5,6 @@ in `attempt`, what becomes of its answer in `delivery`, and how calls end in `bo
 """
 
 import asyncio
-from collections.abc import Mapping
 from datetime import UTC, datetime
 
 from sidecar.bookkeeping import Bookkeeper
@@ -22,7 +21,7 @@ from sidecar.routing.deadline import deadline_seconds
 from sidecar.routing.facts import Facts
 from sidecar.routing.health import BREAKER_OPEN
 from sidecar.routing.owners import Owners
-from sidecar.routing.plan import Plan, plan, plan_last_resort, plan_pinned
+from sidecar.routing.plan import NOTHING_SPENT, Plan, plan, plan_last_resort, plan_pinned
 from sidecar.routing.snapshot import UseCase
 from sidecar.routing.usecase import select_use_case
 from sidecar.turns import Turns
@@ -84,10 +83,11 @@ class Pipeline:
 
     async def _admit(self, call: Call) -> None:
         """Within the limits of its use case and its caller. Raises CallFailed."""
+        use_case, caller = call.plan.use_case, call.inbound.caller
+        if use_case.limits is None and (caller is None or caller.limits is None):
+            return
         try:
-            admission = await self._limits.admit(
-                call.inbound.id, call.plan.use_case, call.inbound.caller, call.tokens_reserved
-            )
+            admission = await self._limits.admit(call.inbound.id, use_case, caller, call.tokens_reserved)
         except LimitReached as reached:
             call.reason = reached.rule
             raise self.books.refuse(call, reached) from reached
@@ -168,20 +168,19 @@ class Pipeline:
     def plan_for(self, use_case: UseCase, facts: Facts, at: datetime) -> Plan:
         """What would happen to such a call now."""
         now, where = self.clock.monotonic(), self.books.conversations
+        resting = self.books.health.resting(now)
+        if use_case.limited_targets:
+            limited = self._limits.limited_targets(use_case.limited_targets, self._tokens(use_case, facts), now)
+            resting = {**limited, **resting}
+        has_ceiling = use_case.ceiling is not None
         return plan(
             use_case,
             facts,
-            resting={**self._limited(use_case, facts, now), **self.books.health.resting(now)},
-            spend=self._limits.spend(use_case.name, at.date().isoformat()),
+            resting=resting,
+            spend=self._limits.spend(use_case.name, at.date().isoformat()) if has_ceiling else NOTHING_SPENT,
             at=at,
             answered_by=where.target_of(use_case.name, facts.conversation, now) if use_case.sticky else None,
         )
-
-    def _limited(self, use_case: UseCase, facts: Facts, now: float) -> Mapping[str, str]:
-        """Targets whose provider or model is at a limit, each with its reason."""
-        if not use_case.limited_targets:
-            return {}
-        return self._limits.limited_targets(use_case.limited_targets, self._tokens(use_case, facts), now)
 
     def _plan(self, call: Call) -> Plan:
         inbound, use_case = call.inbound, call.plan.use_case

@@ -52,7 +52,7 @@ class Turns:
         last: GatewayError | None = None
         while place < len(steps):
             target, targets_left = steps[place].target, len(steps) - place - 1
-            if not await self._is_within_limits(call, target):
+            if target.is_limited and not await self._is_within_limits(call, target):
                 place, tries = self._next_place(call, place), 0
                 continue
             planned = steps[place] if tries == 0 else Planned(target, "retry")

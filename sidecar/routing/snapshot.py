@@ -53,6 +53,11 @@ class Target:
     key: str
     """`model@provider`: stable over reloads; breakers and estimators live under it."""
 
+    @property
+    def is_limited(self) -> bool:
+        """Its provider or its model has a limit."""
+        return self.limits is not None or self.endpoint.limits is not None
+
     def price_on(self, day: str) -> Tariff | None:
         """The price in force on an ISO day; None when none is known."""
         for tariff in self.tariffs:
@@ -257,7 +262,7 @@ def _limited(chains: Iterable[Chain]) -> tuple[Target, ...]:
         for targets in (made.targets, *(arm.targets for arm in made.arms))
         for target in targets
     )
-    return tuple(dict.fromkeys(target for target in known if target.limits is not None or target.endpoint.limits))
+    return tuple(dict.fromkeys(target for target in known if target.is_limited))
 
 
 def _chain(
