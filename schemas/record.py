@@ -65,6 +65,19 @@ class SkippedTarget(msgspec.Struct, frozen=True):
     """`breaker_open`, `throttled`, `capability.vision`, `context_window`, `retry_budget`, …"""
 
 
+class CallFacts(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What a plan looked at and the rest of the record does not say, so that other rules can be asked about the call."""
+
+    input_tokens: int = 0
+    """The estimate that the rules were held against."""
+    max_output_tokens: int | None = None
+    needs: tuple[str, ...] = ()
+    """Sorted."""
+    headers: dict[str, str] = {}
+    """Only those that some rule of the use case looks at, as `metadata`."""
+    metadata: dict[str, str] = {}
+
+
 class CallRecord(msgspec.Struct, frozen=True, omit_defaults=True):
     """One line of the ledger. `id` makes booking idempotent: the same id is booked once."""
 
@@ -92,11 +105,13 @@ class CallRecord(msgspec.Struct, frozen=True, omit_defaults=True):
     reason: str = ""
     """Why that target: the reason in the plan, or the error that made the first choice fall away."""
     conversation: str = ""
-    """A short hash that the calls of one conversation share, where the use case looks at conversations; never text."""
+    """A hash that the calls of one conversation share, where the use case looks at conversations; never text."""
     arm: str = ""
     """Where a canary or a split had a say: the model that the lot fell to. Others may have answered after it."""
     propensity: float | None = None
     """How likely the lot was to fall to that arm, more than 0 and at most 1."""
+    facts: CallFacts | None = None
+    """None from a sidecar that did not record them."""
     attempts: tuple[AttemptRecord, ...] = ()
     usage: Usage | None = None
     cost_usd: Usd | None = None

@@ -20,6 +20,7 @@ COLUMNS: Final[Mapping[str, Kind]] = {
     "input_tokens": "whole", "output_tokens": "whole", "cache_read_tokens": "whole", "cache_write_tokens": "whole",
     "reasoning_tokens": "whole", "cost_usd": "money", "wasted_usd": "money", "estimated": "yes_or_no",
     "seconds": "number", "first_token_seconds": "number", "attempts": "json", "dropped": "json",
+    "conversation": "text", "arm": "text", "propensity": "number", "skipped": "json", "facts": "json",
 }  # fmt: skip
 MONEY_DIGITS: Final = (38, 24)
 """All that the ledger books: below a billion dollars, to 24 places."""

@@ -167,7 +167,7 @@ def faults_of(record: CallRecord) -> Iterator[str]:
     except (ValueError, OverflowError):
         yield "at must be an RFC 3339 time with its zone"
     for name in ("sidecar", "use_case", "dialect", "outcome", "bundle", "revision", "agent", "caller", "model",
-                 "provider", "vendor", "reason"):  # fmt: skip
+                 "provider", "vendor", "reason", "conversation", "arm"):  # fmt: skip
         if len(getattr(record, name)) > MAX_TEXT:
             yield f"{name} is longer than {MAX_TEXT} characters"
     if record.usage is not None:

@@ -92,4 +92,6 @@ def _call(row: RowMapping) -> dict[str, Any]:
         "estimated": bool(row["estimated"]),
         "attempts": msgspec.Raw(row["attempts"].encode()),
         "dropped": msgspec.Raw(row["dropped"].encode()),
+        "skipped": msgspec.Raw(row["skipped"].encode()),
+        "facts": None if row["facts"] is None else msgspec.Raw(row["facts"].encode()),
     }

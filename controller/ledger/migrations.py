@@ -217,4 +217,12 @@ STEPS: Final = (
         ) $by_key
         """,
     ), then=_sum_up_again),
+    # What other rules can be asked by: the facts of a call, its conversation, and what its own plan said.
+    Step((
+        "ALTER TABLE calls ADD COLUMN conversation $text NOT NULL DEFAULT ''",
+        "ALTER TABLE calls ADD COLUMN arm $text NOT NULL DEFAULT ''",
+        "ALTER TABLE calls ADD COLUMN propensity $real",
+        "ALTER TABLE calls ADD COLUMN skipped $text NOT NULL DEFAULT '[]'", # JSON
+        "ALTER TABLE calls ADD COLUMN facts $text", # JSON; NULL: unknown
+    )),
 )  # fmt: skip

@@ -38,7 +38,9 @@ calls: Final = Table(
     *(Column(name, Usd) for name in AMOUNTS),
     Column("estimated", BigInteger),
     Column("seconds", Double), Column("first_token_seconds", Double),
-    *_texts("attempts", "dropped"),
+    *_texts("attempts", "dropped", "conversation", "arm"),
+    Column("propensity", Double),
+    *_texts("skipped", "facts"),
 )  # fmt: skip
 
 daily: Final = Table(

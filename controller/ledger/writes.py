@@ -126,7 +126,7 @@ def _row_of(call_id: str, record: CallRecord, origins: Mapping[str, Origin]) -> 
         name: plain(getattr(record, name))
         for name in (
             "at", "sidecar", "use_case", "agent", "caller", "dialect", "outcome", "model", "provider", "vendor",
-            "reason", "bundle", "revision",
+            "reason", "bundle", "revision", "conversation", "arm",
         )
     }  # fmt: skip
     row |= {name: None if usage is None else getattr(usage, name) for name in TOKENS}
@@ -143,4 +143,7 @@ def _row_of(call_id: str, record: CallRecord, origins: Mapping[str, Origin]) -> 
         "first_token_seconds": record.first_token_seconds,
         "attempts": msgspec.json.encode(record.attempts).decode(),
         "dropped": msgspec.json.encode(record.dropped).decode(),
+        "propensity": record.propensity,
+        "skipped": msgspec.json.encode(record.skipped).decode(),
+        "facts": None if record.facts is None else msgspec.json.encode(record.facts).decode(),
     }

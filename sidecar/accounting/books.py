@@ -1,14 +1,14 @@
 """From a call and its outcome to the line that the ledger books, and the headers that say the same to the caller."""
 
+from collections.abc import Mapping
 from decimal import Decimal
 
 import msgspec
 
-from schemas.record import AttemptRecord, CallRecord, SkippedTarget, Usage
+from schemas.record import AttemptRecord, CallFacts, CallRecord, SkippedTarget, Usage
 from sidecar.accounting.pricing import cost_of
 from sidecar.call import Attempt, Call, Outcome
 from sidecar.errors import FirstTokenTimeout, GatewayError, MalformedAnswer, StreamCut, StreamFailed, StreamSlow
-from sidecar.routing.conversations import SHORT
 from sidecar.routing.plan import ASSUMED_OUTPUT_TOKENS
 from sidecar.routing.snapshot import Target
 
@@ -16,6 +16,8 @@ UNKNOWN_OUTCOME = "unknown_outcome"
 CLIENT_CLOSED = "client_closed"
 HEDGE_LOST = "hedge_lost"
 OK = "ok"
+MAX_FACT_CHARACTERS = 256
+"""Of a header or a metadata value that a rule looks at: a name, not a text."""
 
 
 def estimated_usage(call: Call, target: Target, output_tokens: int | None = None) -> Usage:
@@ -108,9 +110,10 @@ def _record(
         provider=target.provider if target else "",
         vendor=target.vendor if target else "",
         reason=call.reason,
-        conversation=call.plan.conversation[:SHORT],
+        conversation=call.plan.conversation,
         arm=call.plan.arm,
         propensity=call.plan.propensity,
+        facts=_facts(call),
         attempts=attempts,
         usage=outcome.usage,
         cost_usd=attempts[-1].cost_usd if answered else None,
@@ -123,6 +126,22 @@ def _record(
         seconds=seconds,
         first_token_seconds=outcome.first_token_seconds,
     )
+
+
+def _facts(call: Call) -> CallFacts:
+    facts, watched = call.facts, call.plan.use_case.metadata_watched
+    return CallFacts(
+        input_tokens=facts.input_tokens,
+        max_output_tokens=facts.max_output_tokens,
+        needs=tuple(sorted(facts.needs)),
+        headers=_bounded(facts.headers),
+        metadata=_bounded({key: facts.metadata[key] for key in watched if key in facts.metadata}) if watched else {},
+    )
+
+
+def _bounded(values: Mapping[str, str]) -> dict[str, str]:
+    """One that is too long for the books is left out: cut, it could match what it did not."""
+    return {name: value for name, value in values.items() if len(value) <= MAX_FACT_CHARACTERS}
 
 
 def usd_text(amount: Decimal) -> str:

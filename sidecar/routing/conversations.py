@@ -19,12 +19,9 @@ STAY_SECONDS = 3600.0
 """After this time at one target a conversation is planned anew: caches in memory are not kept longer (the same page),
 and what an outage has moved comes home."""
 
-SHORT = 16
-"""Hex digits of a key that stand in a record."""
-
 
 def conversation_key(*, named: str | None, beginning: bytes = b"", call: str = "") -> str:
-    """A hash of what tells conversations apart, the same in every sidecar.
+    """A hash of what tells conversations apart, the same in every sidecar. It is booked whole: its lot can be drawn again.
 
     Args:
         named: what the caller calls it (`x-pointsman-conversation`).

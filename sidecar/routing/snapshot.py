@@ -24,7 +24,8 @@ from schemas.bundle import (
     WhenAway,
 )
 from schemas.bundle import UseCase as UseCaseDocument
-from sidecar.accounting.pricing import Tariff, tariff_of
+from schemas.record import Usage
+from sidecar.accounting.pricing import Tariff, cost_of, tariff_of
 from sidecar.canonical.model import ModelTraits
 from sidecar.routing.fallback import Step
 from sidecar.routing.matching import Condition, compile_when, glob
@@ -64,6 +65,10 @@ class Target:
             if tariff.since <= day:
                 return tariff
         return None
+
+    def cost_on(self, day: str, usage: Usage) -> Decimal | None:
+        """What an answer costs here on an ISO day; None when a price is unknown."""
+        return cost_of(usage, self.price_on(day))
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,6 +146,7 @@ class UseCase:
     limits: Limits | None
     headers_watched: frozenset[str]
     """Header names that some rule looks at."""
+    metadata_watched: frozenset[str]
     limited_targets: tuple[Target, ...]
     """Targets of any of its chains whose provider or model has a limit."""
     follows_conversations: bool
@@ -250,6 +256,7 @@ def _use_case(name: str, document: UseCaseDocument, targets: Mapping[str, tuple[
         resume=document.resume,
         limits=document.limits,
         headers_watched=frozenset(header.lower() for rule in document.rules for header in rule.when.header),
+        metadata_watched=frozenset(key for rule in document.rules for key in rule.when.metadata),
         limited_targets=_limited((main, *(rule.chain for rule in rules), *([] if cheaper is None else [cheaper]))),
         follows_conversations=document.sticky or any(made.arms for made in (main, *(rule.chain for rule in rules))),
     )

@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from schemas.bundle import Ceiling, Retry, Share, Timeouts
+from schemas.bundle import Ceiling, Retry, Rule, Share, Timeouts, When
+from sidecar.accounting.books import MAX_FACT_CHARACTERS
 from sidecar.call import CallFailed, PlainReply
 from sidecar.errors import (
     MalformedRequest,
@@ -204,7 +205,7 @@ async def test_a_conversation_that_had_to_move_stays_where_it_went() -> None:
     first, second, other = core.sink.booked
     assert [record.reason for record in core.sink.booked] == ["unreachable", "sticky", "primary"]
     assert first.conversation == second.conversation != other.conversation
-    assert len(first.conversation) == 16
+    assert len(first.conversation) == 32
 
 
 async def test_a_stream_s_conversation_stays_too_and_over_a_reload() -> None:
@@ -290,6 +291,19 @@ async def test_where_nothing_depends_on_conversations_none_is_looked_for_or_book
     await core.run(headers={"x-pointsman-conversation": "c-1"})
     record = core.sink.only
     assert (record.conversation, record.arm, record.propensity) == ("", "", None)
+
+
+async def test_what_the_rules_looked_at_is_booked_and_nothing_else_of_the_request() -> None:
+    looks = When(header={"X-Plan": "gold"}, metadata={"tier": "*", "note": "*"})
+    core = Core(rules=(Rule(when=looks, chain=("beta",)),))
+    metadata = {"tier": "gold", "name": "nobody's business", "note": "n" * (MAX_FACT_CHARACTERS + 1)}
+    tool = {"type": "function", "function": {"name": "look", "parameters": {"type": "object"}}}
+    body = wire.request(tools=[tool], metadata=metadata)
+    await core.run(body, headers={"x-plan": "silver", "x-other": "private"})
+    facts = core.sink.only.facts
+    assert facts is not None
+    assert (facts.headers, facts.metadata, facts.needs) == ({"x-plan": "silver"}, {"tier": "gold"}, ("tools",))
+    assert facts.input_tokens > 0
 
 
 TOO_LONG = Script((b'{"error":{"message":"too long","code":"context_length_exceeded"}}',), status=400)

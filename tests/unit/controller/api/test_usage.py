@@ -12,7 +12,7 @@ import pytest
 
 from controller.api.answers import MAX_BODY_BYTES
 from controller.app import Running
-from schemas.record import CallRecord, UsageBatch, UsageReceipt
+from schemas.record import CallFacts, CallRecord, UsageBatch, UsageReceipt
 from schemas.spend import CallerSpend, FleetSpend, UseCaseSpend
 
 MakeRecord = Callable[..., CallRecord]
@@ -127,7 +127,10 @@ async def test_what_the_fleet_has_spent_comes_with_each_receipt_and_when_it_is_a
 async def test_calls_come_page_by_page_each_once(
     controller: Running, client: aiohttp.ClientSession, make_record: MakeRecord
 ) -> None:
-    records = [make_record(n, at=f"2026-11-{1 + n % 3:02}T12:00:00.000Z", agent="=cmd()") for n in range(25)]
+    records = [
+        make_record(n, at=f"2026-11-{1 + n % 3:02}T12:00:00.000Z", agent="=cmd()", facts=CallFacts(90))
+        for n in range(25)
+    ]
     async with client.post("/v1/usage", data=batch(*records)) as got:
         assert got.status == 200
     calls, after, totals = [], "", []
@@ -149,7 +152,8 @@ async def test_calls_come_page_by_page_each_once(
         "status": 200, "model": "m", "provider": "p", "vendor": "v", "reason": "primary", "bundle": "sha256:0",
         "revision": "", "input_tokens": 100, "output_tokens": 20, "cache_read_tokens": 40, "cache_write_tokens": 0,
         "reasoning_tokens": 0, "cost_usd": "0.0012", "wasted_usd": "0.0000", "estimated": False, "seconds": 0.0,
-        "first_token_seconds": None, "dropped": [],
+        "first_token_seconds": None, "dropped": [], "conversation": "", "arm": "", "propensity": None, "skipped": [],
+        "facts": {"input_tokens": 90},
         "attempts": [
             {
                 "model": "m", "provider": "p", "reason": "primary", "outcome": "ok", "seconds": 1.0,
