@@ -15,6 +15,7 @@ COMMANDS: Final = {
     "check": "controller.cli.check",
     "test": "controller.cli.test",
     "explain": "controller.cli.explain",
+    "codeowners": "controller.cli.codeowners",
     "models": "controller.cli.models",
     "serve": "controller.cli.serve",
     "fleet": "controller.cli.fleet",
