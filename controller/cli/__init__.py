@@ -16,6 +16,7 @@ COMMANDS: Final = {
     "test": "controller.cli.test",
     "explain": "controller.cli.explain",
     "codeowners": "controller.cli.codeowners",
+    "comment": "controller.cli.comment",
     "models": "controller.cli.models",
     "serve": "controller.cli.serve",
     "fleet": "controller.cli.fleet",
