@@ -36,6 +36,7 @@ from sidecar.settings import VOCABULARY, Address, Settings, is_url
 from sidecar.spool.shipper import Shipper, records_of
 from sidecar.spool.spool import Spool
 from sidecar.stores.redis import RedisStore
+from sidecar.telemetry.loop_lag import LoopLag
 from sidecar.telemetry.metrics import Metrics
 from sidecar.telemetry.recent import RecentCalls
 from sidecar.uplink import Uplink, UplinkFailed
@@ -68,6 +69,7 @@ class Sidecar:
             if is_url(source)
         ]
         self._metrics = Metrics()
+        self._loop_lag = LoopLag(self._clock)
         self._store_of_limits = _limit_store(settings.redis_url, self.id, self._clock)
         self._limits = Limits(
             clock=self._clock,
@@ -106,7 +108,7 @@ class Sidecar:
         self._store.load_last_good()
         await self._recall_what_is_not_booked()
         tasks = [asyncio.create_task(self._spool.keep_synced()), asyncio.create_task(self._follow_rules())]
-        tasks.append(asyncio.create_task(self._limits.run()))
+        tasks += [asyncio.create_task(self._limits.run()), asyncio.create_task(self._loop_lag.run())]
         if self._store_of_limits is not None:
             tasks.append(asyncio.create_task(self._store_of_limits.run()))
         for uplink in self._uplinks:
@@ -241,6 +243,10 @@ class Sidecar:
     def _add_gauges(self) -> None:
         gauge, store, spool = self._metrics.gauge, self._store, self._spool
         gauge("pointsman_calls_open", "Calls being answered.", (), lambda: {(): float(self._agents.calls_open)})
+        gauge(
+            "pointsman_event_loop_lag_max_seconds", "How late the loop was at worst in the last minute.", (),
+            lambda: {(): self._loop_lag.worst_seconds()},
+        )  # fmt: skip
         gauge("pointsman_spool_pending_records", "Not yet acknowledged.", (), lambda: {(): float(spool.pending)})
         gauge("pointsman_spool_dropped_records", "Lost to a full disk.", (), lambda: {(): float(spool.dropped_records)})
         gauge(

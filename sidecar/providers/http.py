@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterable, Awaitable, Callable, Mapping, Sequence
 
 import aiohttp
+from aiohttp.abc import AbstractResolver
 from yarl import URL
 
 from schemas.bundle import Secret
@@ -100,17 +101,31 @@ class HttpAnswer:
             content.set_exception(aiohttp.ClientPayloadError("the body is not framed as HTTP says"))
 
 
+DNS_SECONDS = 30
+"""How long a looked-up address is used: a name that moves is followed well within a minute."""
+
+
 class HttpUpstream:
     """One session, one pool, for the life of the process: connections outlive reloads."""
 
-    def __init__(self, credentials: Credentials, *, trust_env: bool = False, clock: Clock = SYSTEM_CLOCK) -> None:
+    def __init__(
+        self,
+        credentials: Credentials,
+        *,
+        trust_env: bool = False,
+        clock: Clock = SYSTEM_CLOCK,
+        resolver: AbstractResolver | None = None,
+    ) -> None:
+        """`resolver`: None is the system's."""
         self._credentials = credentials
         self._clock = clock
         self._ring = KeyRing()
         self._identities = Identities(clock)
         self._time_outs: dict[float, aiohttp.ClientTimeout] = {}
         self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=KEEPALIVE_SECONDS, ttl_dns_cache=60),
+            connector=aiohttp.TCPConnector(
+                limit=0, keepalive_timeout=KEEPALIVE_SECONDS, ttl_dns_cache=DNS_SECONDS, resolver=resolver
+            ),
             cookie_jar=aiohttp.DummyCookieJar(),
             auto_decompress=False,
             trust_env=trust_env,
