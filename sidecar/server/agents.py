@@ -43,7 +43,7 @@ from sidecar.routing.explain import explained
 from sidecar.routing.facts import parse_facts
 from sidecar.routing.scope import for_facts
 from sidecar.routing.snapshot import Snapshot
-from sidecar.routing.usecase import use_case_of_model
+from sidecar.routing.usecase import say_unknown, use_case_of_model
 from sidecar.rules.store import RuleStore
 from sidecar.server.guard import caller_of, refuse_foreigners, refuse_unreadable
 from sidecar.server.passthrough import ID, PASSED, Passed, PassThrough, is_json, read_form
@@ -369,8 +369,7 @@ class AgentPort:
         else:
             use_case = snapshot.use_cases.get(asked.use_case)
             if use_case is None:
-                known = ", ".join(sorted(snapshot.use_cases)[:10])
-                raise UnknownUseCase(f'no use case "{asked.use_case}"; known: {known}')
+                raise UnknownUseCase(say_unknown(snapshot, f'no use case "{asked.use_case}"', asked.use_case))
             try:
                 facts = parse_facts(asked.facts)
             except ValueError as error:
