@@ -19,6 +19,8 @@ from controller.errors import CannotStart
 from controller.fleet import Roster
 from controller.folder import Folder
 from controller.git import LocalRepository, RemoteRepository, is_repository, is_url
+from controller.ledger.database import database_at
+from controller.ledger.retention import keep_calls
 from controller.ledger.store import Ledger
 from controller.metrics import Metrics
 from controller.parts import Parts, WatchTimes
@@ -80,11 +82,15 @@ async def running(settings: ServeSettings, *, watch_times: WatchTimes = DEFAULT_
         try:
             url = await _listen(runner, settings)
             following = asyncio.create_task(parts.reconciler.run(), name="reconcile")
+            keeping = asyncio.create_task(
+                keep_calls(parts.ledger, settings.keep_calls_days, time.time), name="keep-calls"
+            )
             try:
                 yield Running(parts, url, following)
             finally:
                 following.cancel()
-                await asyncio.wait({following})
+                keeping.cancel()
+                await asyncio.wait({following, keeping})
         finally:
             parts.publisher.close()
             await runner.cleanup()
@@ -101,10 +107,11 @@ def build_parts(settings: ServeSettings, watch_times: WatchTimes) -> Parts:
     publisher = Publisher(state, signer, epoch=int(time.time()))
     publisher.restore()
     roster = Roster(time.time)
-    metrics = Metrics(publisher, lambda: roster.fleet(publisher.pointer))
-    ledger = Ledger(state / "ledger.db")
+    database = database_at(settings.database_url, state / "ledger.db")
+    ledger = Ledger(database, now=time.time, live_sidecars=roster.alive)
+    metrics = Metrics(publisher, lambda: roster.fleet(publisher.pointer), lambda: ledger.health)
     reconciler = Reconciler(
-        source, publisher, load=load, rule_tests=rule_test_problems, before_publish=ledger.remember_owners,
+        source, publisher, load=load, rule_tests=rule_test_problems, before_publish=ledger.remember,
         now=time.time, on_outcome=metrics.note_revision,
     )  # fmt: skip
     return Parts(

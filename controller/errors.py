@@ -5,6 +5,7 @@ ControllerError              every error below; its text is safe to show: no cre
 ├── SourceUnavailable        the rules cannot be read just now: keep what runs, try again at the next look
 ├── Refused                  this revision must not run: keep what runs until another revision comes
 ├── LedgerBusy               too many batches wait to be written: the sidecar sends again later
+├── LedgerUnavailable        the database does not answer: whoever asked asks again later
 └── ApiError                 what a client of the API did wrong, or must wait for; carries status and code
 """
 
@@ -35,6 +36,10 @@ class Refused(ControllerError):
 
 class LedgerBusy(ControllerError):
     """The writer is behind; nothing of the batch was booked."""
+
+
+class LedgerUnavailable(ControllerError):
+    """The database cannot be read or written just now; nothing of what was asked is done."""
 
 
 class ApiError(ControllerError):

@@ -10,6 +10,8 @@ from schemas.status import Fleet, FleetMember, FleetState, SidecarStatus
 
 OFFLINE_SECONDS: Final = 150.0
 """Two beats of 60 s and a half: without a status or a watch for so long, a sidecar counts as gone."""
+ALIVE_SECONDS: Final = 30.0
+"""Two pings of a watch stream, give or take: who is silent for longer holds no share of a limit."""
 FORGET_SECONDS: Final = 86_400.0
 """A pod that was replaced never comes back under its old id."""
 MAX_MEMBERS: Final = 20_000
@@ -42,6 +44,11 @@ class Roster:
         return Fleet(sidecars=tuple(
             member_row(name, member, pointer, now) for name, member in sorted(self._members.items())
         ))  # fmt: skip
+
+    def alive(self) -> int:
+        """Sidecars heard of lately. On any thread."""
+        now = self._now()
+        return sum(now - member.seen <= ALIVE_SECONDS for member in tuple(self._members.values()))
 
     def _note(self, sidecar: str, *, status: SidecarStatus | None = None) -> None:
         now = self._now()

@@ -7,14 +7,15 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, gene
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from controller.ledger.store import Health
 from controller.publish import Publisher
 from schemas.status import Fleet
 
 
 class Metrics:
-    def __init__(self, publisher: Publisher, fleet: Callable[[], Fleet]) -> None:
+    def __init__(self, publisher: Publisher, fleet: Callable[[], Fleet], ledger: Callable[[], Health]) -> None:
         self._registry = CollectorRegistry()
-        self._registry.register(_State(publisher, fleet))
+        self._registry.register(_State(publisher, fleet, ledger))
         self._looks = Counter(
             "pointsman_revisions", "Revisions by what became of them; unavailable: the source could not be read.",
             ["outcome"], registry=self._registry,
@@ -47,9 +48,10 @@ class Metrics:
 
 
 class _State(Collector):
-    def __init__(self, publisher: Publisher, fleet: Callable[[], Fleet]) -> None:
+    def __init__(self, publisher: Publisher, fleet: Callable[[], Fleet], ledger: Callable[[], Health]) -> None:
         self._publisher = publisher
         self._fleet = fleet
+        self._ledger = ledger
 
     def collect(self) -> Iterator[Metric]:
         publication = self._publisher.current
@@ -62,3 +64,10 @@ class _State(Collector):
         for state in ("SYNCED", "BEHIND", "REJECTED", "OFFLINE"):
             sidecars.add_metric([state], states[state])
         yield sidecars
+        ledger = self._ledger()
+        yield GaugeMetricFamily(
+            "pointsman_ledger_available", "1 while the ledger's database answers, else 0.", value=int(ledger.available)
+        )
+        yield GaugeMetricFamily(
+            "pointsman_ledger_waiting_batches", "Batches that wait to be booked.", value=ledger.waiting_batches
+        )

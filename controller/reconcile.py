@@ -1,7 +1,6 @@
 """From a commit to what runs, as a list of steps. A revision that a step refuses changes nothing but the report."""
 
 import asyncio
-import sqlite3
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
@@ -9,7 +8,7 @@ from datetime import UTC, date, datetime
 from typing import Protocol
 
 from controller import logs
-from controller.errors import LedgerBusy, Refused, SourceUnavailable
+from controller.errors import Refused, SourceUnavailable
 from controller.publish import Publication, Publisher
 from controller.tree import Source, Tree
 from schemas.bundle import Bundle, BundleRefused
@@ -77,7 +76,7 @@ class Reconciler:
         *,
         load: Load,
         rule_tests: RuleTests,
-        before_publish: Callable[[Bundle], Awaitable[None]],
+        before_publish: Callable[[Bundle], None],
         now: Callable[[], float],
         on_outcome: Callable[[str], None] = lambda outcome: None,
     ) -> None:
@@ -127,7 +126,7 @@ class Reconciler:
             return False
         except Refused as refused:
             self._note_refused(revision, refused.problems)
-        except (OSError, sqlite3.Error, LedgerBusy) as error:
+        except OSError as error:
             self._note_unavailable(f"cannot write the state folder: {error}")
             return False
         except Exception as bug:
@@ -155,7 +154,7 @@ class Reconciler:
 
     async def _publish(self, work: Work) -> Work:
         bundle = _bundle_of(work)
-        await self._before_publish(bundle)
+        self._before_publish(bundle)
         try:
             return replace(work, publication=await self._publisher.publish(bundle))
         except BundleRefused as error:

@@ -12,6 +12,8 @@ from controller.errors import CannotStart
 
 DEFAULT_LISTEN: Final = "127.0.0.1:4200"
 DEFAULT_CONTROLLER: Final = f"http://{DEFAULT_LISTEN}"
+DEFAULT_KEEP_CALLS_DAYS: Final = 400
+"""A year to compare with, and the month in which one does."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +30,10 @@ class ServeSettings:
     signing_key: Path | None = None
     tokens: Path | None = None
     allow_hosts: tuple[str, ...] = ()
+    database_url: str | None = None
+    """None: SQLite in the state folder. Holds a password: never shown."""
+    keep_calls_days: int | None = DEFAULT_KEEP_CALLS_DAYS
+    """None: for ever."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +56,14 @@ SERVE_OPTIONS: Final = (
     Option(
         "--state", "folder for keys, tokens, the ledger, the mirror and the last good bundle",
         "~/.local/state/pointsman/controller",
+    ),
+    Option(
+        "--database-url", "postgresql://… for a ledger that several controllers share; best given by its variable, as "
+        "it holds a password", "SQLite in --state",
+    ),
+    Option(
+        "--keep-calls", "how long single calls are kept, in days such as 90d, or forever; the sums that `usage` shows "
+        "are always kept", f"{DEFAULT_KEEP_CALLS_DAYS}d",
     ),
     Option("--poll", "how often a git URL is fetched: 15s, 500ms, 2m", "15s"),
     Option("--signing-key", "file with the Ed25519 seed in base64", "<state>/signing.key, made on first start"),
@@ -93,6 +107,8 @@ def serve_settings(args: argparse.Namespace, environment: Mapping[str, str] = os
         poll_seconds=parse_duration("--poll", given["--poll"] or "15s"),
         signing_key=_path(given["--signing-key"]),
         tokens=_path(given["--tokens"]),
+        database_url=given["--database-url"],
+        keep_calls_days=parse_days("--keep-calls", given["--keep-calls"] or f"{DEFAULT_KEEP_CALLS_DAYS}d"),
         allow_hosts=tuple(name for name in (given["--allow-host"] or "").split(",") if name),
     )
 
@@ -118,6 +134,16 @@ def parse_duration(flag: str, text: str) -> float:
     if seconds <= 0:
         raise CannotStart(f"{flag} must be a duration such as 15s, not {text!r}")
     return seconds
+
+
+def parse_days(flag: str, text: str) -> int | None:
+    """Days from `90d`; None from `forever`. Raises `CannotStart`."""
+    if text == "forever":
+        return None
+    found = re.fullmatch(r"(\d{1,5})d", text)
+    if found is None or int(found[1]) == 0:
+        raise CannotStart(f"{flag} must be days such as 90d, or forever, not {text!r}")
+    return int(found[1])
 
 
 def _given(option: Option, args: argparse.Namespace, environment: Mapping[str, str]) -> str | None:

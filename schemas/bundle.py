@@ -63,6 +63,23 @@ Identity = EntraIdentity | GoogleIdentity | AwsIdentity
 Layout = Literal["azure-deployments", "bedrock-invoke", "vertex"]
 
 
+WhenAway = Literal["local_share", "allow", "deny"]
+"""What holds while the shared store, or the controller that counts the fleet's money, cannot be reached: this sidecar's
+share of the limit, no limit, or no call."""
+PerMinute = Annotated[int, msgspec.Meta(gt=0, le=10**12)]
+
+
+class Limits(Node, frozen=True, kw_only=True):
+    """How much may pass over the whole fleet. None: not limited."""
+
+    requests_per_minute: PerMinute | None = None
+    tokens_per_minute: PerMinute | None = None
+    concurrency: PerMinute | None = None
+    enforce: bool = True
+    """False: counted and reported, never refused."""
+    on_store_error: WhenAway = "local_share"
+
+
 class Provider(Node, frozen=True, kw_only=True):
     dialect: DialectName
     base_url: str
@@ -84,6 +101,7 @@ class Provider(Node, frozen=True, kw_only=True):
     """Fields of a request's body to what this host calls them; None: it has no such field."""
     regions: tuple[str, ...] = ()
     zero_retention: bool = False
+    limits: Limits | None = None
 
     @property
     def keys(self) -> tuple[Secret, ...]:
@@ -146,6 +164,7 @@ class Model(Node, frozen=True, kw_only=True):
     max_output_tokens: int
     capabilities: tuple[Capability, ...] = ()
     served_by: tuple[Served, ...]
+    limits: Limits | None = None
 
 
 class TokenRange(Node, frozen=True, kw_only=True):
@@ -194,6 +213,13 @@ class Rule(Node, frozen=True, kw_only=True):
     """As in a use case."""
 
 
+class HardCeiling(Node, frozen=True, kw_only=True):
+    """Beyond these a call is refused."""
+
+    per_day: Usd | None = None
+    per_month: Usd | None = None
+
+
 class Ceiling(Node, frozen=True, kw_only=True):
     """When to fail over to cheaper. `then` empty means: refuse."""
 
@@ -201,6 +227,8 @@ class Ceiling(Node, frozen=True, kw_only=True):
     per_day: Usd | None = None
     per_month: Usd | None = None
     then: tuple[Name, ...] = ()
+    hard: HardCeiling = HardCeiling()
+    on_store_error: WhenAway = "local_share"
 
 
 class Requirements(Node, frozen=True, kw_only=True):
@@ -264,6 +292,7 @@ class UseCase(Node, frozen=True, kw_only=True):
     slow_stream: SlowStream | None = None
     resume: bool = False
     """A plain-text stream that breaks goes on at a target whose model has the capability `prefill`."""
+    limits: Limits | None = None
 
 
 class Caller(Node, frozen=True, kw_only=True):
@@ -274,6 +303,11 @@ class Caller(Node, frozen=True, kw_only=True):
     """Empty: all."""
     default_use_case: str | None = None
     pin: bool = False
+    limits: Limits | None = None
+    per_month: Usd | None = None
+    """Beyond it the caller's calls are refused until the month turns (UTC)."""
+    on_store_error: WhenAway = "local_share"
+    """Of `per_month`."""
 
 
 class Bundle(Node, frozen=True, kw_only=True):

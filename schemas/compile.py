@@ -6,7 +6,7 @@ from typing import TypeVar
 from schemas import bundle as compiled
 from schemas.compile_prices import compile_prices
 from schemas.rules import model, platform, provider, use_case
-from schemas.rules.base import Retry, Timeouts
+from schemas.rules.base import Limits, Retry, Timeouts
 from schemas.rules.rule_set import RuleSet
 
 Value = TypeVar("Value")
@@ -45,6 +45,7 @@ def _provider(content: provider.Provider) -> compiled.Provider:
         fields={**content.fields.rename, **dict.fromkeys(content.fields.drop)},
         regions=content.data.regions,
         zero_retention=content.data.zero_retention,
+        limits=_limits(content.limits),
     )
 
 
@@ -72,6 +73,7 @@ def _model(content: model.Model) -> compiled.Model:
             compiled.Served(provider=door.provider, name=door.name, prices=compile_prices(content, door))
             for door in content.served_by
         ),
+        limits=_limits(content.limits),
     )
 
 
@@ -97,6 +99,7 @@ def _use_case(content: use_case.UseCase, defaults: platform.Defaults) -> compile
         hedge=_hedge(content.hedge),
         slow_stream=_slow_stream(content.slow_stream),
         resume=content.resume,
+        limits=_limits(content.limits),
     )
 
 
@@ -147,6 +150,22 @@ def _ceiling(ceiling: use_case.CostCeiling) -> compiled.Ceiling:
         per_day=ceiling.per_day,
         per_month=ceiling.per_month,
         then=() if ceiling.then == "reject" else ceiling.then,
+        hard=compiled.HardCeiling()
+        if ceiling.hard is None
+        else compiled.HardCeiling(per_day=ceiling.hard.per_day, per_month=ceiling.hard.per_month),
+        on_store_error=ceiling.on_store_error,
+    )
+
+
+def _limits(limits: Limits | None) -> compiled.Limits | None:
+    if limits is None:
+        return None
+    return compiled.Limits(
+        requests_per_minute=limits.requests_per_minute,
+        tokens_per_minute=limits.tokens_per_minute,
+        concurrency=limits.concurrency,
+        enforce=limits.enforce,
+        on_store_error=limits.on_store_error,
     )
 
 
@@ -183,4 +202,7 @@ def _caller(caller: platform.Caller) -> compiled.Caller:
         use_cases=caller.use_cases,
         default_use_case=caller.default_use_case,
         pin=caller.pin,
+        limits=_limits(caller.limits),
+        per_month=caller.per_month,
+        on_store_error=caller.on_store_error,
     )

@@ -17,6 +17,7 @@ from schemas.rules.platform import Platform
 from schemas.rules.provider import Provider
 from schemas.rules.rule_tests import RuleTests
 from schemas.rules.use_case import UseCase
+from schemas.spend import FleetSpend
 from schemas.status import SidecarStatus
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
@@ -30,7 +31,12 @@ RULE_FILES: Mapping[str, type[BaseModel]] = {
 }
 """Files that people write."""
 
-EXCHANGED: Mapping[str, type[msgspec.Struct]] = {"bundle": Bundle, "record": CallRecord, "status": SidecarStatus}
+EXCHANGED: Mapping[str, type[msgspec.Struct]] = {
+    "bundle": Bundle,
+    "record": CallRecord,
+    "spend": FleetSpend,
+    "status": SidecarStatus,
+}
 """Documents that programs exchange."""
 
 

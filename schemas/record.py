@@ -7,6 +7,8 @@ from decimal import Decimal
 
 import msgspec
 
+from schemas.spend import FleetSpend
+
 Usd = Decimal
 """US dollars. Never a float, never rounded before it is shown."""
 
@@ -118,10 +120,12 @@ class UsageBatch(msgspec.Struct, frozen=True):
     records: tuple[CallRecord, ...]
 
 
-class UsageReceipt(msgspec.Struct, frozen=True):
+class UsageReceipt(msgspec.Struct, frozen=True, omit_defaults=True):
     """The answer to a batch, sent after it is durable."""
 
     booked: int
     """Records that were new."""
     known: int
     """Records that had been booked before."""
+    spend: FleetSpend | None = None
+    """What the fleet has spent, these records included; None from a controller that does not say."""

@@ -4,7 +4,7 @@ GatewayError                     every error below; `code` is its stable word
 ├── CallerError                  the caller can mend it; shown to it in its own dialect
 │   ├── MalformedRequest 400     ├── Unauthenticated 401   ├── NotAllowed 403     ├── ForeignHost 403
 │   ├── UnknownUseCase 404       ├── UnknownTarget 404     ├── UnknownPath 404    ├── WrongMethod 405
-│   ├── BodyTooLarge 413         ├── CannotCarry 422       └── CeilingSpent 402
+│   ├── BodyTooLarge 413         ├── CannotCarry 422       ├── CeilingSpent 402    └── LimitReached 429
 ├── NotReady                     ours: no rules yet, or shutting down (503)
 ├── ChainSpent                   every target of the plan failed or was skipped (502, 503, 504)
 └── UpstreamError                one attempt failed
@@ -27,6 +27,7 @@ GatewayError                     every error below; `code` is its stable word
     └── StreamSlow               content comes more slowly than the use case accepts
 """
 
+from collections.abc import Mapping
 from typing import ClassVar
 
 
@@ -104,6 +105,22 @@ class CannotCarry(CallerError):
 class CeilingSpent(CallerError):
     code = "ceiling_spent"
     status = 402
+
+
+class LimitReached(CallerError):
+    code = "limit_reached"
+    status = 429
+
+    def __init__(
+        self, message: str, *, rule: str, retry_after_seconds: float | None, headers: Mapping[str, str]
+    ) -> None:
+        super().__init__(message)
+        self.rule = rule
+        """Its id: `limit.use_case.chat.requests_per_minute`."""
+        self.retry_after_seconds = retry_after_seconds
+        """None: the same call would never pass."""
+        self.headers = headers
+        """For the caller: where it stands, when to come again, and whether to."""
 
 
 class NotReady(GatewayError):

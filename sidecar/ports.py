@@ -4,6 +4,9 @@ from collections.abc import AsyncIterable, Callable, Mapping
 from typing import Protocol
 
 from schemas.record import CallRecord
+from sidecar.limits.blocks import RateAsk, RateGrant
+from sidecar.limits.holdings import HoldAsk, HoldGrant
+from sidecar.limits.rules import Verdict
 from sidecar.routing.snapshot import Target
 
 
@@ -97,3 +100,30 @@ class CallObserver(Protocol):
     """Counters and logs. Never on the way of a failure: what it raises would be a bug of ours."""
 
     def observe(self, record: CallRecord) -> None: ...
+
+
+class StoreAway(Exception):
+    """The shared store did not answer in time, or is not asked because it has not of late."""
+
+
+class LimitStore(Protocol):
+    """What the sidecars of a fleet share. Both questions are answered within a moment or fail."""
+
+    @property
+    def is_away(self) -> bool:
+        """True: do not ask."""
+        ...
+
+    async def take(self, ask: RateAsk) -> RateGrant:
+        """Raises StoreAway."""
+        ...
+
+    async def hold(self, ask: HoldAsk) -> HoldGrant:
+        """Raises StoreAway; also when the store knows nothing of the key and the question brings no seed."""
+        ...
+
+
+class LimitObserver(Protocol):
+    def limited(self, rule: str, verdict: Verdict) -> None:
+        """One decision of one rule, by its id."""
+        ...

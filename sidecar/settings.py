@@ -39,6 +39,8 @@ class Settings:
     drain_seconds: float
     token_counts: str
     """ESTIMATE or VOCABULARY."""
+    redis_url: str | None
+    """Of the Redis or Valkey by which a fleet shares its limits. May hold a password."""
 
 
 def read_settings(argv: Sequence[str] | None, environ: Mapping[str, str]) -> Settings:
@@ -62,6 +64,7 @@ def read_settings(argv: Sequence[str] | None, environ: Mapping[str, str]) -> Set
             max_body_bytes=int(args.max_body),
             drain_seconds=float(args.drain),
             token_counts=_token_counts(args.token_counts),
+            redis_url=_redis_url(args.redis_url),
         )
     except ValueError as error:
         parser.error(str(error))
@@ -127,6 +130,7 @@ def _parser(environ: Mapping[str, str]) -> argparse.ArgumentParser:
         "--allow-host", action="append", metavar="NAME", default=listed("POINTSMAN_ALLOW_HOST"),
         help="a Host that is served besides loopback and the listen address; may be repeated (default: None)",
     )  # fmt: skip
+    flag("redis-url", None, "Redis or Valkey by which the fleet shares its limits, as redis://host:6379/0")
     flag("max-body", str(DEFAULT_MAX_BODY), "largest request body in bytes")
     flag("drain", "25", "seconds that open calls get to finish after SIGTERM")
     flag(
@@ -168,6 +172,18 @@ def _address(text: str) -> Address:
     if not host or not port.isdigit() or int(port) > 65535:
         raise ValueError(f'"{text}" is not an address; write it as 127.0.0.1:4100')
     return Address(host.strip("[]"), int(port))
+
+
+def _redis_url(text: str | None) -> str | None:
+    if not text:
+        return None
+    parts = urlsplit(text)
+    if parts.scheme not in ("redis", "rediss", "unix") or not (
+        parts.path if parts.scheme == "unix" else parts.hostname
+    ):
+        shown = f"{parts.scheme}://…" if parts.scheme else "--redis-url"
+        raise ValueError(f"{shown} is not the URL of a Redis; write it as redis://host:6379/0, rediss://… or unix:///…")
+    return text
 
 
 def _public_key(path: str) -> bytes:

@@ -43,8 +43,8 @@ def start_controller(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Start
     """Starts controllers that follow a repository; all are stopped after the module's last test."""
     with ExitStack() as ends:
 
-        def start(repo: Path) -> ControllerProcess:
-            controller = ControllerProcess(repo, tmp_path_factory.mktemp("controller"))
+        def start(repo: Path, *, options: Sequence[str] = ()) -> ControllerProcess:
+            controller = ControllerProcess(repo, tmp_path_factory.mktemp("controller"), options)
             ends.callback(controller.stop)
             return controller
 

@@ -6,7 +6,7 @@ from typing import Final, TypeAlias
 
 from aiohttp import web
 
-from controller.api import bundles, fleet, health, problems, usage
+from controller.api import bundles, fleet, health, problems, status, usage
 from controller.api.answers import MAX_BODY_BYTES
 from controller.api.guards import Access, answer_errors, guard, refuse_foreign_hosts
 from controller.parts import PARTS, Parts
@@ -27,9 +27,12 @@ ROUTES: Final = (
     Route("GET", "/v1/bundle", bundles.current, Access.SIDECAR),
     Route("GET", "/v1/bundle/{digest}", bundles.by_digest, Access.SIDECAR),
     Route("POST", "/v1/status", fleet.note_status, Access.SIDECAR),
+    Route("GET", "/v1/status", status.show),
     Route("GET", "/v1/fleet", fleet.show),
     Route("POST", "/v1/usage", usage.book, Access.SIDECAR),
     Route("GET", "/v1/usage", usage.show),
+    Route("GET", "/v1/calls", usage.show_calls, Access.ADMIN),
+    Route("GET", "/v1/spend", usage.show_spend, Access.SIDECAR),
     Route("GET", "/v1/problems", problems.show),
     Route("GET", "/healthz", health.alive),
     Route("GET", "/readyz", health.ready),

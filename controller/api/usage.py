@@ -1,18 +1,21 @@
-"""The books' two doors: batches in from sidecars, sums out to people."""
+"""The books' doors: batches in from sidecars; sums, single calls and what was spent out."""
 
 import asyncio
-import sqlite3
 import time
+from collections.abc import Callable
+from typing import TypeVar
 
 from aiohttp import web
+from sqlalchemy import Connection
 
-from controller import logs
 from controller.api.answers import answer, parse_as
-from controller.errors import ApiError, LedgerBusy
-from controller.ledger import query
+from controller.errors import ApiError, LedgerBusy, LedgerUnavailable
+from controller.ledger import calls, query
 from controller.ledger.booking import faults_of
 from controller.parts import PARTS
 from schemas.record import UsageBatch
+
+T = TypeVar("T")
 
 
 async def book(request: web.Request) -> web.Response:
@@ -26,9 +29,8 @@ async def book(request: web.Request) -> web.Response:
     except LedgerBusy as error:
         parts.metrics.unbooked_batches.inc()
         raise ApiError(503, "ledger_busy", str(error), retry_after_seconds=1) from error
-    except sqlite3.Error as error:
+    except LedgerUnavailable as error:
         parts.metrics.unbooked_batches.inc()
-        logs.warn("ledger.failed", error=error)
         raise ApiError(503, "ledger_unavailable", "the ledger cannot be written", retry_after_seconds=5) from error
     parts.metrics.booking_seconds.observe(time.perf_counter() - started)
     parts.metrics.booked.inc(receipt.booked)
@@ -45,11 +47,48 @@ def _parse(body: bytes) -> UsageBatch:
 
 
 async def show(request: web.Request) -> web.Response:
-    """`GET /v1/usage?by=…&since=…&until=…`."""
+    """`GET /v1/usage?by=…&since=…&until=…`: sums."""
     given = request.query
     try:
         question = query.parse_question(by=given.get("by"), since=given.get("since"), until=given.get("until"))
     except query.BadQuestion as error:
         raise ApiError(400, "bad_query", str(error)) from error
-    rows = await asyncio.to_thread(query.ask, request.app[PARTS].ledger.path, question)
-    return answer({"rows": rows})
+    return answer({"rows": await _read(request, lambda connection: query.ask(connection, question))})
+
+
+async def show_calls(request: web.Request) -> web.Response:
+    """`GET /v1/calls?since=…&until=…&after=…&limit=…`: single calls, a page at a time; the first one says how many."""
+    given = request.query
+    try:
+        days = query.parse_days(since=given.get("since"), until=given.get("until"))
+        after = calls.parse_cursor(given.get("after"))
+        limit = calls.parse_limit(given.get("limit"))
+    except query.BadQuestion as error:
+        raise ApiError(400, "bad_query", str(error)) from error
+
+    def look(connection: Connection) -> dict[str, object]:
+        page = calls.page(connection, days, after, limit)
+        total = {"total": calls.count(connection, days)} if after is None else {}
+        following = None if page.next is None else calls.encode_cursor(page.next)
+        return {"calls": page.calls, "next": following, **total}
+
+    return answer(await _read(request, look))
+
+
+async def show_spend(request: web.Request) -> web.Response:
+    """`GET /v1/spend`: what ceilings are held against."""
+    try:
+        return answer(request.app[PARTS].ledger.spend())
+    except LedgerUnavailable as error:
+        raise _unreadable() from error
+
+
+async def _read(request: web.Request, look: Callable[[Connection], T]) -> T:
+    try:
+        return await asyncio.to_thread(request.app[PARTS].ledger.read, look)
+    except LedgerUnavailable as error:
+        raise _unreadable() from error
+
+
+def _unreadable() -> ApiError:
+    return ApiError(503, "ledger_unavailable", "the ledger cannot be read just now", retry_after_seconds=5)

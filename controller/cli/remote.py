@@ -3,14 +3,16 @@
 import argparse
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from http.client import HTTPException
+from pathlib import Path
 from typing import Any, Final
 from urllib.error import HTTPError, URLError
 from urllib.parse import urlencode, urlsplit
-from urllib.request import ProxyHandler, build_opener
+from urllib.request import ProxyHandler, Request, build_opener
 
-from controller.settings import DEFAULT_CONTROLLER
+from controller.settings import DEFAULT_CONTROLLER, default_state
+from controller.tokens import ADMIN_FILE
 
 TIMEOUT_SECONDS: Final = 20.0
 
@@ -27,18 +29,39 @@ class NotReachable(Exception):
     """No controller answered at that address."""
 
 
-def add_options(parser: argparse.ArgumentParser) -> None:
+def add_options(parser: argparse.ArgumentParser, formats: Sequence[str] = ("text", "json")) -> None:
+    """The first format is the default."""
     parser.add_argument(
         "--controller", metavar="URL", default=os.environ.get("POINTSMAN_CONTROLLER") or DEFAULT_CONTROLLER,
         help=f"where the controller listens [POINTSMAN_CONTROLLER; default: {DEFAULT_CONTROLLER}]",
     )  # fmt: skip
     parser.add_argument(
-        "--format", choices=["text", "json"], default="text", help="for people or for programs [default: text]"
+        "--format", choices=formats, default=formats[0], help=f"for people or for programs [default: {formats[0]}]"
     )
 
 
-def fetch_json(controller: str, path: str, query: Mapping[str, str]) -> Any:
-    """The controller's answer to a GET.
+def add_admin_token(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--admin-token", metavar="FILE", type=Path, default=os.environ.get("POINTSMAN_ADMIN_TOKEN") or None,
+        help="file with the controller's admin token [POINTSMAN_ADMIN_TOKEN; default: admin.token where `serve` on "
+        "this machine keeps it]",
+    )  # fmt: skip
+
+
+def admin_token(args: argparse.Namespace) -> str:
+    """What `--admin-token` holds. Raises `ControllerSaysNo`: no such file."""
+    folder = os.environ.get("POINTSMAN_TOKENS") or os.environ.get("POINTSMAN_STATE") or default_state(os.environ)
+    path = Path(args.admin_token or Path(folder) / ADMIN_FILE).expanduser()
+    try:
+        return path.read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise ControllerSaysNo(
+            400, f"no token in {path}; name the controller's {ADMIN_FILE} by --admin-token"
+        ) from error
+
+
+def fetch_json(controller: str, path: str, query: Mapping[str, str], *, token: str | None = None) -> Any:
+    """The controller's answer to a GET, with a token where the path asks for one.
 
     Raises:
         ControllerSaysNo: it refused.
@@ -47,10 +70,11 @@ def fetch_json(controller: str, path: str, query: Mapping[str, str]) -> Any:
     if urlsplit(controller).scheme not in ("http", "https"):
         raise ControllerSaysNo(400, f"--controller must be a URL such as {DEFAULT_CONTROLLER}, not {controller!r}")
     url = f"{controller.rstrip('/')}{path}?{urlencode(query)}".rstrip("?")
+    headers = {} if token is None else {"Authorization": f"Bearer {token}"}
     # A proxy from the environment would not find what listens on this machine.
     opener = build_opener(ProxyHandler({})) if _is_loopback(controller) else build_opener()
     try:
-        with opener.open(url, timeout=TIMEOUT_SECONDS) as response:
+        with opener.open(Request(url, headers=headers), timeout=TIMEOUT_SECONDS) as response:
             return json.load(response)
     except HTTPError as error:
         with error:

@@ -7,14 +7,18 @@ from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final
 
-from controller.cli import remote
+from controller.cli import export, remote
+from controller.cli.cells import csv_text
 from controller.cli.table import render
 
 if TYPE_CHECKING:
     from argparse import _SubParsersAction
 
 DEFAULT_BY: Final = "use_case,model"
-FIGURES: Final = ("requests", "errors", "input", "output", "cache read", "cost USD", "wasted USD")
+ALL_FIGURES: Final = (
+    "requests", "errors", "input_tokens", "output_tokens", "cache_read_tokens", "cache_write_tokens",
+    "reasoning_tokens", "cost_usd", "wasted_usd", "unpriced_requests",
+)  # fmt: skip
 CENTI_CENT: Final = Decimal("0.0001")
 
 
@@ -22,15 +26,18 @@ def add_parser(subparsers: "_SubParsersAction[argparse.ArgumentParser]") -> None
     parser = subparsers.add_parser("usage", help="spend and tokens by use case, model, vendor, team, day")
     parser.add_argument(
         "--by", metavar="KEYS", default=DEFAULT_BY,
-        help="comma-separated: use_case, model, vendor, provider, team, agent, caller, day, reason, outcome "
-        f"[default: {DEFAULT_BY}]",
+        help="comma-separated: use_case, model, vendor, provider, team, agent, caller, day, reason, outcome, "
+        f"revision [default: {DEFAULT_BY}]",
     )  # fmt: skip
     parser.add_argument("--since", metavar="DAY", help="first day counted, UTC: 2026-11-01 [default: the first booked]")
     parser.add_argument("--until", metavar="DAY", help="last day counted, UTC [default: today]")
-    remote.add_options(parser)
+    remote.add_options(parser, ("text", "json", "csv", "table"))
+    export.add_parser(parser)
 
 
 def run(args: argparse.Namespace) -> int:
+    if args.usage_command == "export":
+        return export.run(args)
     asked = {"by": args.by, "since": args.since, "until": args.until}
     query = {name: value for name, value in asked.items() if value is not None}
     try:
@@ -41,8 +48,20 @@ def run(args: argparse.Namespace) -> int:
     except remote.NotReachable as error:
         print(f"pointsman usage: {error}", file=sys.stderr)
         return 1
-    print(json.dumps(answer) if args.format == "json" else text_of(answer["rows"], by=args.by.split(",")))
+    match args.format:
+        case "json":
+            print(json.dumps(answer))
+        case "csv":
+            sys.stdout.write(csv_of(answer["rows"], by=args.by.split(",")))
+        case _:
+            print(text_of(answer["rows"], by=args.by.split(",")))
     return 0
+
+
+def csv_of(rows: Sequence[Mapping[str, Any]], *, by: Sequence[str]) -> str:
+    """All figures of the answer, in its order."""
+    head = list(dict.fromkeys([*(word.strip() for word in by), *ALL_FIGURES]))
+    return csv_text([head, *([row[name] for name in head] for row in rows)])
 
 
 def text_of(rows: Sequence[Mapping[str, Any]], *, by: Sequence[str]) -> str:

@@ -1,25 +1,49 @@
-"""What a record means in the books: its day, whether it counts as an error, whether its price is known. Pure."""
+"""What a record means in the books: its day, whose money it was, whether its price is known. Pure."""
 
-from collections.abc import Iterator
+import hashlib
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
-from typing import Final
+from typing import Final, NamedTuple
 
 import msgspec
 
 from controller.ledger.money import EXACT, is_bookable
-from schemas.record import CallRecord, Usage
+from schemas.record import AttemptRecord, CallRecord, Usage
 
 MAX_TOKENS: Final = 1 << 40
-"""Per call. Sums of these stay within SQLite's 64 bits for eight million calls that each claim the most."""
+"""Per call. Sums of these stay within the databases' 64 bits for eight million calls that each claim the most."""
 MAX_TEXT: Final = 1024
+"""Bytes of an id and characters of the rest: PostgreSQL's indexes take keys of 2,700 bytes."""
+MAX_TIME: Final = 64
+NOTHING: Final = Decimal(0)
 
 NOT_ERRORS: Final = frozenset({"ok", "client_closed", "unknown_outcome"})
 """A caller that left saw no error; of an unknown outcome nobody can say."""
 
 
+class Key(NamedTuple):
+    """What the sums of a day are kept by."""
+
+    day: str
+    use_case: str
+    team: str
+    agent: str
+    caller: str
+    model: str
+    provider: str
+    vendor: str
+    reason: str
+    outcome: str
+    revision: str
+
+    def digest(self) -> str:
+        """One short text for it: eleven texts together are longer than an index takes."""
+        return hashlib.sha256(msgspec.json.encode(self)).hexdigest()
+
+
 class Entry(msgspec.Struct, frozen=True):
-    """What one call adds to the sums of its day."""
+    """What is added to the sums of a day."""
 
     errors: int
     input_tokens: int
@@ -47,7 +71,56 @@ class Entry(msgspec.Struct, frozen=True):
         )
 
 
+NO_CALL: Final = Entry(
+    errors=0, input_tokens=0, output_tokens=0, cache_read_tokens=0, cache_write_tokens=0, reasoning_tokens=0,
+    cost_usd=NOTHING, wasted_usd=NOTHING, unpriced_requests=0, requests=0,
+)  # fmt: skip
+
+
+def postings_of(record: CallRecord, *, team: str, vendors: Mapping[str, str]) -> Iterator[tuple[Key, Entry]]:
+    """The call itself, and apart from it each attempt that cost money for nothing, under its own model and ending.
+
+    Together they hold exactly the record's money. `vendors` gives the vendor of a model.
+    """
+    key = Key(
+        day=day_of(record.at), use_case=plain(record.use_case), team=team, agent=plain(record.agent),
+        caller=plain(record.caller), model=plain(record.model), provider=plain(record.provider),
+        vendor=plain(record.vendor), reason=plain(record.reason), outcome=plain(record.outcome),
+        revision=plain(record.revision),
+    )  # fmt: skip
+    entry = entry_of(record)
+    wasted = tuple(wasted_attempts(record))
+    rest = record.wasted_usd
+    for attempt in wasted:
+        rest = EXACT.subtract(rest, attempt.cost_usd or NOTHING)
+    if rest < 0:  # its attempts say more than the record: the record's word counts, under the call
+        yield key, entry
+        return
+    yield key, msgspec.structs.replace(entry, wasted_usd=rest)
+    for attempt in wasted:
+        own = key._replace(
+            model=plain(attempt.model),
+            provider=plain(attempt.provider),
+            vendor=key.vendor if attempt.model == record.model else vendors.get(attempt.model, ""),
+            reason=plain(attempt.reason),
+            outcome=plain(attempt.outcome),
+        )
+        yield own, msgspec.structs.replace(NO_CALL, wasted_usd=attempt.cost_usd or NOTHING)
+
+
+def wasted_attempts(record: CallRecord) -> Sequence[AttemptRecord]:
+    """Those that cost something without giving the caller its answer: where there is one, the last gave it."""
+    failed = record.attempts if record.usage is None else record.attempts[:-1]
+    return [attempt for attempt in failed if attempt.cost_usd]
+
+
+def plain(text: str) -> str:
+    """PostgreSQL's text holds every character but NUL."""
+    return text.replace("\0", "\N{REPLACEMENT CHARACTER}")
+
+
 def entry_of(record: CallRecord) -> Entry:
+    """What the call itself adds, all of its waste included."""
     usage = record.usage or Usage()
     return Entry(
         errors=int(record.outcome not in NOT_ERRORS),
@@ -87,10 +160,10 @@ def day_of(at: str) -> str:
 
 def faults_of(record: CallRecord) -> Iterator[str]:
     """Why a record cannot be booked: never so from our own sidecar."""
-    if not record.id or len(record.id) > MAX_TEXT:
-        yield "id must be 1 to 1024 characters"
+    if not 0 < len(record.id.encode()) <= MAX_TEXT:
+        yield f"id must be 1 to {MAX_TEXT} bytes"
     try:
-        day_of(record.at)
+        day_of(record.at[:MAX_TIME])
     except (ValueError, OverflowError):
         yield "at must be an RFC 3339 time with its zone"
     for name in ("sidecar", "use_case", "dialect", "outcome", "bundle", "revision", "agent", "caller", "model",
@@ -104,7 +177,9 @@ def faults_of(record: CallRecord) -> Iterator[str]:
                 yield f"usage.{name} must be 0 to {MAX_TOKENS}"
         if len(record.usage.service) > MAX_TEXT:
             yield f"usage.service is longer than {MAX_TEXT} characters"
-    for name, amount in (("cost_usd", record.cost_usd), ("wasted_usd", record.wasted_usd)):
+    amounts = [("cost_usd", record.cost_usd), ("wasted_usd", record.wasted_usd)]
+    amounts += [(f"attempts[{n}].cost_usd", attempt.cost_usd) for n, attempt in enumerate(record.attempts)]
+    for name, amount in amounts:
         if amount is not None and not is_bookable(amount):
             yield f"{name} must be a plain amount of US dollars, not {str(amount)[:40]}"
     if not 0 <= record.status <= 999:

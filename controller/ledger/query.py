@@ -1,22 +1,19 @@
-"""Reading the ledger: sums by the keys that people ask for, exact to the last digit."""
+"""Reading the sums: by the keys that people ask for, exact to the last digit."""
 
-import sqlite3
-from collections.abc import Mapping, Sequence
-from contextlib import closing
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
-from decimal import Decimal
-from pathlib import Path
 from typing import Final, TypeAlias
 
-from controller.ledger.money import add_functions, shown
+from sqlalchemy import Connection, RowMapping, func, select
 
-KEYS: Final = ("use_case", "model", "vendor", "provider", "team", "agent", "caller", "day", "reason", "outcome")
-DEFAULT_BY: Final = ("use_case", "model")
-COUNTS: Final = (
-    "requests", "errors", "input_tokens", "output_tokens", "cache_read_tokens", "cache_write_tokens",
-    "reasoning_tokens",
+from controller.ledger.money import shown, usd_sum
+from controller.ledger.tables import AMOUNTS, TOKENS, daily
+
+KEYS: Final = (
+    "use_case", "model", "vendor", "provider", "team", "agent", "caller", "day", "reason", "outcome", "revision",
 )  # fmt: skip
+DEFAULT_BY: Final = ("use_case", "model")
 
 Row: TypeAlias = Mapping[str, str | int]
 
@@ -26,12 +23,17 @@ class BadQuestion(ValueError):
 
 
 @dataclass(frozen=True, slots=True)
+class Days:
+    """Days of calls, UTC, both included; None: no bound."""
+
+    since: date | None = None
+    until: date | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Question:
     by: tuple[str, ...] = DEFAULT_BY
-    since: date | None = None
-    """First day counted, UTC."""
-    until: date | None = None
-    """Last day counted, UTC; that whole day is included."""
+    days: Days = Days()
 
 
 def parse_question(*, by: str | None, since: str | None, until: str | None) -> Question:
@@ -40,28 +42,37 @@ def parse_question(*, by: str | None, since: str | None, until: str | None) -> Q
     for key in keys:
         if key not in KEYS:
             raise BadQuestion(f"unknown key {key!r} in by; the keys are {', '.join(KEYS)}")
-    return Question(keys, _day("since", since), _day("until", until))
+    return Question(keys, parse_days(since=since, until=until))
 
 
-def ask(path: Path, question: Question) -> list[Row]:
-    """The rows, sorted by their keys. Reads beside the writer, from the last committed state."""
-    keys = ", ".join(question.by)
-    counts = ", ".join(f"sum({name})" for name in COUNTS)
-    where = [f"day {sign} ?" for sign, day in ((">=", question.since), ("<=", question.until)) if day is not None]
-    days = [day.isoformat() for day in (question.since, question.until) if day is not None]
-    statement = (
-        f"SELECT {keys}, {counts}, usd_sum(cost_usd), usd_sum(wasted_usd), sum(unpriced_requests) FROM daily "
-        f"{'WHERE ' + ' AND '.join(where) if where else ''} GROUP BY {keys} ORDER BY {keys}"
-    )
-    with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=10)) as connection:
-        add_functions(connection)
-        return [_row(question.by, values) for values in connection.execute(statement, days)]
+def parse_days(*, since: str | None, until: str | None) -> Days:
+    """What stands in a query string. Raises `BadQuestion`."""
+    return Days(_day("since", since), _day("until", until))
 
 
-def _row(by: Sequence[str], values: Sequence[str | int]) -> Row:
-    names = (*by, *COUNTS, "cost_usd", "wasted_usd", "unpriced_requests")
-    row = dict(zip(names, values, strict=True))
-    return row | {name: shown(Decimal(str(row[name]))) for name in ("cost_usd", "wasted_usd")}
+def ask(connection: Connection, question: Question) -> list[Row]:
+    """The rows, sorted by their keys."""
+    keys = [daily.c[name] for name in question.by]
+    counts = [func.sum(daily.c[name]).label(name) for name in ("requests", "errors", *TOKENS)]
+    amounts = [usd_sum(daily.c[name]).label(name) for name in AMOUNTS]
+    unpriced = func.sum(daily.c.unpriced_requests).label("unpriced_requests")
+    statement = select(*keys, *counts, *amounts, unpriced).group_by(*keys).order_by(*keys)
+    if question.days.since is not None:
+        statement = statement.where(daily.c.day >= question.days.since.isoformat())
+    if question.days.until is not None:
+        statement = statement.where(daily.c.day <= question.days.until.isoformat())
+    return [_row(values) for values in connection.execute(statement).mappings()]
+
+
+def _row(values: RowMapping) -> Row:
+    return {name: _figure(name, value) for name, value in values.items()}
+
+
+def _figure(name: str, value: object) -> str | int:
+    if name in AMOUNTS:
+        return shown(value)  # type: ignore[arg-type]  # money comes out of the database as Decimal
+    # PostgreSQL's sums of whole numbers are NUMERIC.
+    return value if isinstance(value, str) else int(value)  # type: ignore[call-overload]
 
 
 def _day(name: str, text: str | None) -> date | None:

@@ -1,31 +1,42 @@
-"""Writing the ledger: one thread with one connection, which books everything that waits in one durable transaction."""
+"""The ledger as the rest of the controller sees it: one thread books all that waits, in one durable transaction.
+
+The database may be away, at the start as well: what needs it fails with `LedgerUnavailable`, and it is taken up again
+when it is back.
+"""
 
 import asyncio
 import queue
-import sqlite3
+import secrets
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+import time
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
-from contextlib import contextmanager
+from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Final, TypeAlias
+from datetime import UTC, date, datetime
+from typing import Final, Literal, TypeAlias, TypeVar
 
-import msgspec
+from sqlalchemy import Connection, Engine, exc
 
-from controller.errors import LedgerBusy
-from controller.ledger.booking import Entry, day_of, entry_of
-from controller.ledger.money import stored
-from controller.ledger.schema import open_ledger
+from controller import logs
+from controller.errors import CannotStart, LedgerBusy, LedgerUnavailable
+from controller.ledger.database import Database, is_away
+from controller.ledger.migrations import CannotMigrate, migrate
+from controller.ledger.sharing import leave, read_spend, tell_and_ask_alive
+from controller.ledger.spend import MONTH, SpendBook
+from controller.ledger.writes import Booking, Origin, book, keep_origins
 from schemas.bundle import Bundle, digest_of, encode_bundle
 from schemas.record import CallRecord, UsageReceipt
+from schemas.spend import FleetSpend
 
 MAX_WAITING: Final = 256
 """Batches in memory before a sidecar is told to come again."""
 MAX_TOGETHER: Final = 64
 """Batches that share one sync of the disk."""
+REFRESH_SECONDS: Final = 3.0
+"""Between two looks at what other controllers have booked, and at a database that is away."""
 
-_Key: TypeAlias = tuple[str, ...]
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,23 +45,53 @@ class _Batch:
     receipt: "Future[UsageReceipt]"
 
 
+_Word: TypeAlias = Literal["look", "close"]
+"""Said to the writer: there is something to do beside batches; nothing comes after this."""
+
+
 @dataclass(frozen=True, slots=True)
-class _Owners:
-    digest: str
-    revision: str
-    owners: Mapping[str, str]
-    done: "Future[None]"
-
-
-_Job: TypeAlias = _Batch | _Owners
+class Health:
+    database: str
+    available: bool
+    error: str
+    """Why it is not available; empty when it is."""
+    waiting_batches: int
 
 
 class Ledger:
-    def __init__(self, path: Path, *, max_waiting: int = MAX_WAITING) -> None:
-        """Opens or makes the ledger. Raises `CannotStart` where that fails."""
-        self.path = path
-        self._connection = open_ledger(path)
-        self._jobs: queue.Queue[_Job | None] = queue.Queue(max_waiting)
+    def __init__(
+        self,
+        database: Database,
+        *,
+        now: Callable[[], float] = time.time,
+        live_sidecars: Callable[[], int] = lambda: 0,
+        max_waiting: int = MAX_WAITING,
+        refresh_seconds: float = REFRESH_SECONDS,
+    ) -> None:
+        """Opens or makes the ledger. A shared database that does not answer is waited for.
+
+        Args:
+            now: seconds since the epoch.
+            live_sidecars: how many this controller has heard of lately; asked on any thread.
+
+        Raises:
+            CannotStart: not a ledger, or one that a newer version has written.
+        """
+        self.database = database
+        self._now = now
+        self._live_sidecars = live_sidecars
+        self._refresh_seconds = refresh_seconds
+        self._name = secrets.token_hex(8)
+        self._waiting: queue.Queue[_Batch | _Word] = queue.Queue(max_waiting)
+        self._lock = threading.Lock()
+        self._spend = SpendBook()
+        self._others_alive = 0
+        self._origins: dict[str, Origin] = {}
+        """Not yet written."""
+        self._is_open = False
+        self._spend_is_known = False
+        self._trouble = ""
+        self._open_or_wait()
         self._writer = threading.Thread(target=self._write, name="ledger")
         self._writer.start()
 
@@ -59,196 +100,217 @@ class Ledger:
 
         Raises:
             LedgerBusy: too many wait already.
-            sqlite3.Error: nothing of these records was booked.
+            LedgerUnavailable: nothing of these records was booked, as far as can be known.
         """
         receipt: Future[UsageReceipt] = Future()
-        self._give(_Batch(tuple(records), receipt))
+        try:
+            self._waiting.put_nowait(_Batch(tuple(records), receipt))
+        except queue.Full as error:
+            raise LedgerBusy(f"{self._waiting.maxsize} batches wait to be booked") from error
         return await asyncio.shield(asyncio.wrap_future(receipt))
 
-    async def remember_owners(self, bundle: Bundle) -> None:
-        """Keeps who owns which use case in a bundle, so that a record that comes weeks later still finds its team."""
-        owners = {name: use_case.owner for name, use_case in bundle.use_cases.items()}
-        done: Future[None] = Future()
-        self._give(_Owners(digest_of(encode_bundle(bundle)), bundle.revision, owners, done))
-        await asyncio.shield(asyncio.wrap_future(done))
+    def remember(self, bundle: Bundle) -> None:
+        """Keeps whose a bundle's use cases and models are, so that a record that comes weeks later finds its team.
+
+        It is written before any record that is booked from now on; while the database is away, it waits in memory.
+        """
+        origin = Origin(
+            digest=digest_of(encode_bundle(bundle)),
+            revision=bundle.revision,
+            owners={name: use_case.owner for name, use_case in bundle.use_cases.items()},
+            vendors={name: model.vendor for name, model in bundle.models.items()},
+        )
+        with self._lock:
+            self._origins[origin.digest] = origin
+        with suppress(queue.Full):  # the writer is awake
+            self._waiting.put_nowait("look")
+
+    def read(self, look: Callable[[Connection], T]) -> T:
+        """What `look` finds, beside the writer, of what is committed. Raises `LedgerUnavailable`."""
+        return self._within(self.database.reading, look)
+
+    def write(self, work: Callable[[Connection], T]) -> T:
+        """Does something beside booking, in one transaction, which is kept short.
+
+        Raises:
+            LedgerUnavailable: nothing is done.
+        """
+        return self._within(self.database.writing, work)
+
+    def spend(self) -> FleetSpend:
+        """All that is booked by now. Raises `LedgerUnavailable`: it was never read."""
+        if not self._spend_is_known:
+            raise LedgerUnavailable(self._trouble or "the ledger was not read yet")
+        now = datetime.fromtimestamp(self._now(), UTC)
+        day = now.date().isoformat()
+        with self._lock:
+            self._spend.forget_before(day[MONTH])
+            return FleetSpend(
+                day=day,
+                at=now.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+                use_cases=self._spend.use_cases_on(day),
+                callers=self._spend.callers_on(day),
+                live_sidecars=self._live_sidecars() + self._others_alive,
+            )
+
+    @property
+    def health(self) -> Health:
+        available = self._is_open and not self._trouble
+        return Health(self.database.name, available, self._trouble, self._waiting.qsize())
 
     def close(self) -> None:
         """Books what waits, then closes."""
-        self._jobs.put(None)
+        self._waiting.put("close")
         self._writer.join()
-        self._connection.close()
+        if self.database.is_shared:
+            with suppress(LedgerUnavailable):
+                self.write(lambda connection: leave(connection, self._name))
+        self.database.close()
 
-    def _give(self, job: _Job) -> None:
+    def _today(self) -> date:
+        return datetime.fromtimestamp(self._now(), UTC).date()
+
+    def _open_or_wait(self) -> None:
         try:
-            self._jobs.put_nowait(job)
-        except queue.Full as error:
-            raise LedgerBusy(f"{self._jobs.maxsize} batches wait to be booked") from error
+            self._open()
+        except CannotMigrate as error:
+            self.database.close()
+            raise CannotStart(f"the ledger {self.database.place} {error}") from error
+        except (LedgerUnavailable, OSError) as error:
+            if not self.database.is_shared:
+                self.database.close()
+                raise CannotStart(f"cannot open the ledger {self.database.place}: {error}") from error
+
+    def _open(self) -> None:
+        """Tables as this version knows them, and what was spent by now."""
+        if not self._is_open:
+            try:
+                self._within(self.database.writing, migrate)
+            except CannotMigrate as error:
+                self._note(f"the ledger {error}")
+                raise
+            self._refresh()
+            self._is_open = True
+
+    def _refresh(self) -> None:
+        """What other controllers have booked, and which sidecars they have heard of."""
+        fresh = SpendBook()
+
+        def look(connection: Connection) -> int:
+            read_spend(connection, fresh, self._today())
+            if not self.database.is_shared:
+                return 0
+            return tell_and_ask_alive(connection, self._name, self._live_sidecars())
+
+        alive = self._within(self.database.writing, look)
+        with self._lock:
+            self._spend, self._others_alive, self._spend_is_known = fresh, alive, True
+
+    def _within(self, engine: Engine, work: Callable[[Connection], T]) -> T:
+        """One transaction. Raises `LedgerUnavailable`, or what `work` raised that is not the database's trouble."""
+        try:
+            with engine.begin() as connection:
+                result = work(connection)
+        except exc.SQLAlchemyError as error:
+            if not is_away(error):
+                raise
+            raise self._unavailable(error) from error
+        self._note("")
+        return result
+
+    def _unavailable(self, error: exc.SQLAlchemyError) -> LedgerUnavailable:
+        cause = str(error.orig if isinstance(error, exc.DBAPIError) else error)
+        self._note(" ".join(cause.split()) or type(error).__name__)
+        return LedgerUnavailable(self._trouble)
+
+    def _note(self, trouble: str) -> None:
+        if trouble and not self._trouble:
+            logs.warn("ledger.unavailable", database=self.database.place, error=trouble)
+        if self._trouble and not trouble:
+            logs.event("ledger.available", database=self.database.place)
+        self._trouble = trouble
 
     def _write(self) -> None:
-        while (job := self._jobs.get()) is not None:
-            jobs = [job]
-            is_last = False
-            while len(jobs) < MAX_TOGETHER and not self._jobs.empty() and not is_last:
-                more = self._jobs.get()
-                if more is None:
-                    is_last = True
-                else:
-                    jobs.append(more)
-            self._write_together(jobs)
+        refreshed = time.monotonic()
+        while True:
+            batches, is_last = self._next()
+            if batches or self._origins:
+                self._write_together(batches)
             if is_last:
                 return
+            if self.database.is_shared and time.monotonic() - refreshed >= self._refresh_seconds:
+                self._look_around()
+                refreshed = time.monotonic()
 
-    def _write_together(self, jobs: Sequence[_Job]) -> None:
-        """One transaction, a savepoint for each job: one that fails takes no other along; a failed commit takes all."""
-        outcomes: list[UsageReceipt | Exception | None] = []
+    def _next(self) -> tuple[list[_Batch], bool]:
+        """Batches that wait, and whether nothing comes after them."""
+        batches: list[_Batch] = []
         try:
-            with _transaction(self._connection):
-                for job in jobs:
-                    try:
-                        with _savepoint(self._connection):
-                            outcomes.append(self._do(job))
-                    except Exception as error:  # goes to whoever waits for this job; the thread must live on
-                        outcomes.append(error)
-        except sqlite3.Error as error:
-            outcomes = [error] * len(jobs)
-        for job, outcome in zip(jobs, outcomes, strict=True):
-            _answer(job, outcome)
+            said = self._waiting.get(timeout=self._refresh_seconds if self.database.is_shared else None)
+            while said != "close":
+                if isinstance(said, _Batch):
+                    batches.append(said)
+                if len(batches) == MAX_TOGETHER:
+                    return batches, False
+                said = self._waiting.get_nowait()
+        except queue.Empty:
+            return batches, False
+        return batches, True
 
-    def _do(self, job: _Job) -> UsageReceipt | None:
-        match job:
-            case _Batch(records=records):
-                return _book(self._connection, records)
-            case _Owners():
-                self._connection.execute(
-                    "INSERT INTO bundles (digest, revision, owners) VALUES (?, ?, ?) ON CONFLICT (digest) DO NOTHING",
-                    (job.digest, job.revision, msgspec.json.encode(job.owners).decode()),
-                )
-                return None
+    def _look_around(self) -> None:
+        try:
+            self._open()
+            self._refresh()
+        except LedgerUnavailable:
+            pass  # noted; the next look will tell
+        except Exception as bug:
+            self._note(str(bug) or type(bug).__name__)
+
+    def _write_together(self, batches: Sequence[_Batch]) -> None:
+        """One transaction for all. Where one of them cannot be written, each by itself: it takes no other along."""
+        try:
+            outcomes: Sequence[UsageReceipt | Exception] = self._book(batches)
+        except LedgerUnavailable as error:
+            outcomes = [error] * len(batches)
+        except Exception as error:  # goes to whoever waits for it; the thread must live on
+            outcomes = [error] if len(batches) == 1 else [self._book_alone(batch) for batch in batches]
+        for batch, outcome in zip(batches, outcomes, strict=True):
+            _answer(batch.receipt, outcome)
+
+    def _book_alone(self, batch: _Batch) -> UsageReceipt | Exception:
+        try:
+            return self._book([batch])[0]
+        except Exception as error:
+            return error
+
+    def _book(self, batches: Sequence[_Batch]) -> list[UsageReceipt]:
+        self._open()
+        with self._lock:
+            origins = dict(self._origins)
+
+        def write(connection: Connection) -> Booking:
+            keep_origins(connection, origins.values())
+            return book(connection, [batch.records for batch in batches])
+
+        try:
+            booking = self._within(self.database.writing, write)
+        except LedgerUnavailable:
+            self._is_open = False  # whether it was committed, and what comes back, is not known: read anew
+            raise
+        with self._lock:
+            self._origins = {digest: origin for digest, origin in self._origins.items() if digest not in origins}
+            self._spend.add(booking.sums)
+        spend = self.spend()
+        return [
+            UsageReceipt(booked=booked, known=len(batch.records) - booked, spend=spend)
+            for batch, booked in zip(batches, booking.booked, strict=True)
+        ]
 
 
-def _answer(job: _Job, outcome: UsageReceipt | Exception | None) -> None:
-    future: Future[UsageReceipt] | Future[None] = job.receipt if isinstance(job, _Batch) else job.done
-    if not future.set_running_or_notify_cancel():
+def _answer(receipt: "Future[UsageReceipt]", outcome: UsageReceipt | Exception) -> None:
+    if not receipt.set_running_or_notify_cancel():
         return
     if isinstance(outcome, Exception):
-        future.set_exception(outcome)
+        receipt.set_exception(outcome)
     else:
-        future.set_result(outcome)  # type: ignore[arg-type]  # `_do` gives each job its own kind of answer
-
-
-def _book(connection: sqlite3.Connection, records: Sequence[CallRecord]) -> UsageReceipt:
-    sums: dict[_Key, Entry] = {}
-    owners: dict[str, Mapping[str, str]] = {}
-    booked = 0
-    for record in records:
-        if record.bundle not in owners:
-            owners[record.bundle] = _owners_in(connection, record.bundle)
-        row = _row_of(record, team=owners[record.bundle].get(record.use_case, ""))
-        if connection.execute(_INSERT_CALL, row).rowcount != 1:
-            continue
-        booked += 1
-        key = tuple(str(row[name]) for name in _DAILY_KEY)
-        entry = entry_of(record)
-        sums[key] = sums[key] + entry if key in sums else entry
-    connection.executemany(_ADD_TO_DAY, [_day_row(key, entry) for key, entry in sums.items()])
-    return UsageReceipt(booked=booked, known=len(records) - booked)
-
-
-def _owners_in(connection: sqlite3.Connection, digest: str) -> Mapping[str, str]:
-    found = connection.execute("SELECT owners FROM bundles WHERE digest = ?", (digest,)).fetchone()
-    return {} if found is None else msgspec.json.decode(found[0], type=dict[str, str])
-
-
-def _row_of(record: CallRecord, *, team: str) -> dict[str, str | int | float | None]:
-    usage = record.usage
-    return {
-        "id": record.id,
-        "at": record.at,
-        "day": day_of(record.at),
-        "sidecar": record.sidecar,
-        "use_case": record.use_case,
-        "team": team,
-        "agent": record.agent,
-        "caller": record.caller,
-        "dialect": record.dialect,
-        "stream": int(record.stream),
-        "outcome": record.outcome,
-        "status": record.status,
-        "model": record.model,
-        "provider": record.provider,
-        "vendor": record.vendor,
-        "reason": record.reason,
-        "bundle": record.bundle,
-        "revision": record.revision,
-        "input_tokens": None if usage is None else usage.input_tokens,
-        "output_tokens": None if usage is None else usage.output_tokens,
-        "cache_read_tokens": None if usage is None else usage.cache_read_tokens,
-        "cache_write_tokens": None if usage is None else usage.cache_write_tokens,
-        "reasoning_tokens": None if usage is None else usage.reasoning_tokens,
-        "cost_usd": None if record.cost_usd is None else stored(record.cost_usd),
-        "wasted_usd": stored(record.wasted_usd),
-        "estimated": int(record.estimated),
-        "seconds": record.seconds,
-        "first_token_seconds": record.first_token_seconds,
-        "attempts": msgspec.json.encode(record.attempts).decode(),
-        "dropped": msgspec.json.encode(record.dropped).decode(),
-    }
-
-
-def _day_row(key: _Key, entry: Entry) -> dict[str, str | int]:
-    amounts = {"cost_usd": stored(entry.cost_usd), "wasted_usd": stored(entry.wasted_usd)}
-    return dict(zip(_DAILY_KEY, key, strict=True)) | {name: getattr(entry, name) for name in _COUNTS} | amounts
-
-
-_CALL_COLUMNS: Final = (
-    "id", "at", "day", "sidecar", "use_case", "team", "agent", "caller", "dialect", "stream", "outcome", "status",
-    "model", "provider", "vendor", "reason", "bundle", "revision", "input_tokens", "output_tokens", "cache_read_tokens",
-    "cache_write_tokens", "reasoning_tokens", "cost_usd", "wasted_usd", "estimated", "seconds", "first_token_seconds",
-    "attempts", "dropped",
-)  # fmt: skip
-_DAILY_KEY: Final = (
-    "day", "use_case", "team", "agent", "caller", "model", "provider", "vendor", "reason", "outcome",
-)  # fmt: skip
-_COUNTS: Final = (
-    "requests", "errors", "input_tokens", "output_tokens", "cache_read_tokens", "cache_write_tokens",
-    "reasoning_tokens", "unpriced_requests",
-)  # fmt: skip
-_AMOUNTS: Final = ("cost_usd", "wasted_usd")
-
-
-def _insert(table: str, columns: Sequence[str]) -> str:
-    return f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({', '.join(f':{name}' for name in columns)})"
-
-
-_INSERT_CALL: Final = f"{_insert('calls', _CALL_COLUMNS)} ON CONFLICT (id) DO NOTHING"
-_ADD_TO_DAY: Final = (
-    f"{_insert('daily', (*_DAILY_KEY, *_COUNTS, *_AMOUNTS))} ON CONFLICT ({', '.join(_DAILY_KEY)}) DO UPDATE SET "
-    + ", ".join(
-        [f"{name} = {name} + excluded.{name}" for name in _COUNTS]
-        + [f"{name} = usd_add({name}, excluded.{name})" for name in _AMOUNTS]
-    )
-)
-
-
-@contextmanager
-def _transaction(connection: sqlite3.Connection) -> Iterator[None]:
-    connection.execute("BEGIN IMMEDIATE")
-    try:
-        yield
-        connection.execute("COMMIT")
-    except BaseException:
-        if connection.in_transaction:
-            connection.execute("ROLLBACK")
-        raise
-
-
-@contextmanager
-def _savepoint(connection: sqlite3.Connection) -> Iterator[None]:
-    connection.execute("SAVEPOINT job")
-    try:
-        yield
-    except BaseException:
-        connection.execute("ROLLBACK TO job")
-        connection.execute("RELEASE job")
-        raise
-    connection.execute("RELEASE job")
+        receipt.set_result(outcome)

@@ -26,6 +26,29 @@ def ceilings_grow(rules: RuleSet, today: date) -> Iterator[Problem]:
                 yield use_case.problem(("cost_ceiling", shorter), "ceiling-never-reached", message)
 
 
+def hard_ceilings_are_the_last(rules: RuleSet, today: date) -> Iterator[Problem]:
+    """A hard amount refuses; one that nothing can come up to, or that hides a softer one, is a mistake."""
+    for use_case in rules.use_cases.values():
+        ceiling = use_case.content.cost_ceiling
+        if ceiling is None or ceiling.hard is None:
+            continue
+        hard = ceiling.hard
+        for period, most in (("per_day", hard.per_day), ("per_month", hard.per_month)):
+            soft = getattr(ceiling, period)
+            path = ("cost_ceiling", "hard", period)
+            if most is None or soft is None:
+                continue
+            if soft >= most:
+                message = f"hard.{period} {most} is not above {period} {soft}: the way out would never be taken"
+                yield use_case.problem(path, "ceiling-never-reached", message)
+            elif ceiling.then == "reject":
+                message = f"{period} {soft} refuses already: hard.{period} can never be reached"
+                yield use_case.problem(path, "ceiling-never-reached", message, "name cheaper models in then")
+        if hard.per_day is not None and hard.per_month is not None and hard.per_day > hard.per_month:
+            message = f"hard.per_day {hard.per_day} is above hard.per_month {hard.per_month}: it can never be reached"
+            yield use_case.problem(("cost_ceiling", "hard", "per_day"), "ceiling-never-reached", message)
+
+
 def ceilings_lead_elsewhere(rules: RuleSet, today: date) -> Iterator[Problem]:
     for use_case in rules.use_cases.values():
         for chain in ways_out_of(use_case.content):

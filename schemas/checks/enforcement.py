@@ -7,6 +7,7 @@ from pydantic import BaseModel
 
 from schemas.bundle import SERVED_DIALECTS
 from schemas.problems import Problem
+from schemas.rules.model import Model
 from schemas.rules.platform import Platform
 from schemas.rules.provider import Provider
 from schemas.rules.rule_set import RuleFile, RuleSet
@@ -14,8 +15,9 @@ from schemas.rules.use_case import UseCase
 from schemas.yaml_source import Path
 
 OF_A_PROVIDER = ("limits",)
+OF_A_MODEL = ("limits",)
 OF_A_USE_CASE = ("quality_bar", "limits", "shadow")
-OF_A_CALLER = ("limits", "per_month")
+OF_A_CALLER = ("limits", "per_month", "on_store_error")
 OF_THE_PLATFORM = ("rollout", "grants", "owners")
 
 
@@ -27,6 +29,8 @@ def everything_is_enforced(rules: RuleSet, today: date) -> Iterator[Problem]:
             )
             yield provider.problem(("dialect",), "dialect-not-served-yet", message, severity="warning")
         yield from _said(provider, provider.content, OF_A_PROVIDER, ())
+    for model in rules.models.values():
+        yield from _said(model, model.content, OF_A_MODEL, ())
     for use_case in rules.use_cases.values():
         yield from _said(use_case, use_case.content, OF_A_USE_CASE, ())
     yield from _said(rules.platform, rules.platform.content, OF_THE_PLATFORM, ())
@@ -35,7 +39,7 @@ def everything_is_enforced(rules: RuleSet, today: date) -> Iterator[Problem]:
 
 
 def _said(
-    rule_file: RuleFile[Provider] | RuleFile[UseCase] | RuleFile[Platform],
+    rule_file: RuleFile[Provider] | RuleFile[Model] | RuleFile[UseCase] | RuleFile[Platform],
     content: BaseModel,
     keys: tuple[str, ...],
     path: Path,

@@ -3,14 +3,22 @@
 import re
 from datetime import date
 from decimal import Decimal
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, WithJsonSchema
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    WithJsonSchema,
+    model_validator,
+)
 from pydantic_core import PydanticCustomError
 
-from schemas.bundle import Capability, DialectName
+from schemas.bundle import Capability, DialectName, WhenAway
 
-__all__ = ["Capability", "DialectName"]
+__all__ = ["Capability", "DialectName", "WhenAway"]
 
 
 class Rules(BaseModel):
@@ -119,7 +127,7 @@ Globs = Annotated[
 
 
 class Limits(Rules):
-    """How much may pass. What is left out is not limited."""
+    """How much may pass, over all sidecars together. What is left out is not limited."""
 
     requests_per_minute: Count | None = None
     """Calls in any 60 seconds."""
@@ -127,6 +135,16 @@ class Limits(Rules):
     """Input and output tokens together in any 60 seconds."""
     concurrency: Count | None = None
     """Calls in flight at the same time."""
+    enforce: bool = True
+    """False: what would be refused is counted and reported, and passes."""
+    on_store_error: WhenAway = "local_share"
+    """While the shared store cannot be reached: each sidecar keeps to its share, everything passes, or nothing does."""
+
+    @model_validator(mode="after")
+    def _limits_something(self) -> Self:
+        if self.requests_per_minute is None and self.tokens_per_minute is None and self.concurrency is None:
+            raise PydanticCustomError("limits-nothing", "name requests_per_minute, tokens_per_minute or concurrency")
+        return self
 
 
 class Timeouts(Rules):

@@ -4,7 +4,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from schemas.rules.base import Capability, Count, Name, Rules, Text
+from schemas.rules.base import Capability, Count, Limits, Name, Rules, Text
 from schemas.rules.price import Price, Times
 
 
@@ -40,3 +40,5 @@ class Model(Rules):
     """Providers in order of preference."""
     prices: tuple[Price, ...] = ()
     """Dated prices; the newest that is not in the future is in force."""
+    limits: Limits | None = None
+    """What may be asked of this model, at all of its providers together."""

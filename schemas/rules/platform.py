@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Field, StringConstraints
 from pydantic_core import PydanticCustomError
 
-from schemas.rules.base import Amount, Duration, Glob, Limits, Name, Retry, Rules, Timeouts, text_like
+from schemas.rules.base import Amount, Duration, Glob, Limits, Name, Retry, Rules, Timeouts, WhenAway, text_like
 
 
 def _growing_to_all(stages: tuple[int, ...]) -> tuple[int, ...]:
@@ -81,7 +81,9 @@ class Caller(Rules):
     limits: Limits | None = None
     """What it may send."""
     per_month: Amount | None = None
-    """The most that it may spend in a calendar month, in US dollars."""
+    """The most that it may spend in a calendar month (UTC), in US dollars; beyond it its calls are refused."""
+    on_store_error: WhenAway = "local_share"
+    """Of `per_month`, while what the fleet has spent cannot be known: its share of the rest, everything, or nothing."""
     pin: bool = False
     """May name the target itself (eval runs, debugging)."""
 

@@ -25,6 +25,7 @@ from schemas.rules.base import (
     Rules,
     Text,
     Timeouts,
+    WhenAway,
     text_like,
 )
 
@@ -142,6 +143,21 @@ class Sticky(Rules):
     `x-pointsman-conversation`; without it, how its messages begin."""
 
 
+class HardCeiling(Rules):
+    """What must not be passed, in US dollars: beyond it calls are refused, whatever the way out."""
+
+    per_day: Amount | None = None
+    """The most that the use case may spend in a day (UTC)."""
+    per_month: Amount | None = None
+    """The most that the use case may spend in a calendar month (UTC)."""
+
+    @model_validator(mode="after")
+    def _has_an_amount(self) -> Self:
+        if self.per_day is None and self.per_month is None:
+            raise PydanticCustomError("ceiling-without-amount", "name per_day or per_month")
+        return self
+
+
 class CostCeiling(Rules):
     """When to fail over to cheaper, in US dollars."""
 
@@ -153,11 +169,16 @@ class CostCeiling(Rules):
     """The most that the use case may spend in a calendar month (UTC)."""
     then: WayOut
     """Cheaper models, in order; or `reject`."""
+    hard: HardCeiling | None = None
+    """Amounts above those that lead to cheaper models; beyond them calls are refused."""
+    on_store_error: WhenAway = "local_share"
+    """For the amounts that refuse, while what the fleet has spent cannot be known: each sidecar keeps to its share of
+    the rest, or everything passes, or nothing does."""
 
     @model_validator(mode="after")
     def _has_an_amount(self) -> Self:
-        if self.per_request is None and self.per_day is None and self.per_month is None:
-            raise PydanticCustomError("ceiling-without-amount", "name per_request, per_day or per_month")
+        if self.hard is None and self.per_request is None and self.per_day is None and self.per_month is None:
+            raise PydanticCustomError("ceiling-without-amount", "name per_request, per_day, per_month or hard")
         return self
 
 

@@ -35,7 +35,7 @@ class Plan:
     steps: tuple[Planned, ...]
     skipped: tuple[Skipped, ...]
     refusal: str | None = None
-    """A ceiling whose `then` is `reject`: the call must be refused with this reason."""
+    """A ceiling that is hard, or whose `then` is `reject`: the call must be refused with this reason."""
     conversation: str = ""
     """Its key, where the use case looks at conversations."""
     arm: str = ""
@@ -46,7 +46,7 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class Spend:
-    """What a use case has spent so far, in US dollars."""
+    """What a use case has spent so far over the fleet, in US dollars, calls in flight at their estimates included."""
 
     per_day: Decimal = Decimal(0)
     per_month: Decimal = Decimal(0)
@@ -89,10 +89,11 @@ def _staying(steps: tuple[Planned, ...], answered_by: str) -> tuple[Planned, ...
 def _planned(use_case: UseCase, facts: Facts, resting: Mapping[str, str], spend: Spend, at: datetime) -> Plan:
     chain, first_reason = _chain_for(use_case, facts, at)
     ceiling = use_case.ceiling
-    spent = _spent(ceiling, spend)
+    beyond = _beyond(ceiling, spend)
+    spent = beyond or _spent(ceiling, spend)
     if ceiling is not None and spent is not None:
         skipped = [*chain.barred, *(Skipped(target.model, target.provider, spent) for target in chain.targets)]
-        if ceiling.then is None:
+        if beyond or ceiling.then is None:
             return Plan(use_case, (), tuple(skipped), refusal=spent)
         steps, more = _usable(ceiling.then.targets, ceiling.then.barred, facts, resting, None, at)
         return _finished(use_case, [Planned(target, spent) for target in steps], [*skipped, *more])
@@ -189,6 +190,17 @@ def _chain_for(use_case: UseCase, facts: Facts, at: datetime) -> tuple[Chain, st
         if rule.holds(facts, at):
             return rule.chain, f"rules[{index}]"
     return use_case.chain, "primary"
+
+
+def _beyond(ceiling: Ceiling | None, spend: Spend) -> str | None:
+    """The hard amount that is spent, or None."""
+    if ceiling is None:
+        return None
+    if ceiling.hard.per_day is not None and spend.per_day >= ceiling.hard.per_day:
+        return "cost_ceiling.hard.per_day"
+    if ceiling.hard.per_month is not None and spend.per_month >= ceiling.hard.per_month:
+        return "cost_ceiling.hard.per_month"
+    return None
 
 
 def _spent(ceiling: Ceiling | None, spend: Spend) -> str | None:

@@ -12,13 +12,16 @@ from schemas.bundle import (
     Caller,
     Capability,
     DialectName,
+    HardCeiling,
     Hedge,
+    Limits,
     Provider,
     Requirements,
     Retry,
     Share,
     SlowStream,
     Timeouts,
+    WhenAway,
 )
 from schemas.bundle import UseCase as UseCaseDocument
 from sidecar.accounting.pricing import Tariff, tariff_of
@@ -42,6 +45,8 @@ class Target:
     max_output_tokens: int
     tariffs: tuple[Tariff, ...]
     """Prices by day, newest first."""
+    limits: Limits | None
+    """Of the model, at all of its providers together; the provider's own stand at `endpoint`."""
     key: str
     """`model@provider`: stable over reloads; breakers and estimators live under it."""
 
@@ -104,6 +109,9 @@ class Ceiling:
     per_month: Decimal | None
     then: Chain | None
     """None: refuse."""
+    hard: HardCeiling
+    on_store_error: WhenAway
+    """Of the amounts that refuse."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +130,7 @@ class UseCase:
     hedge: Hedge | None
     slow_stream: SlowStream | None
     resume: bool
+    limits: Limits | None
     headers_watched: frozenset[str]
     """Header names that some rule looks at."""
     follows_conversations: bool
@@ -186,6 +195,7 @@ def _target(bundle: Bundle, model: str, door: int) -> Target:
         context_window=entry.context_window,
         max_output_tokens=entry.max_output_tokens,
         tariffs=tuple(tariff_of(price) for price in served.prices),
+        limits=entry.limits,
         key=f"{model}@{served.provider}",
     )
 
@@ -209,6 +219,8 @@ def _use_case(name: str, document: UseCaseDocument, targets: Mapping[str, tuple[
             per_day=ceiling.per_day,
             per_month=ceiling.per_month,
             then=chain(ceiling.then) if ceiling.then else None,
+            hard=ceiling.hard,
+            on_store_error=ceiling.on_store_error,
         ),
         sticky=document.sticky,
         after_refusal=Step.NEXT_TARGET if document.on_refusal == "fallback" else Step.STOP,
@@ -218,6 +230,7 @@ def _use_case(name: str, document: UseCaseDocument, targets: Mapping[str, tuple[
         hedge=document.hedge,
         slow_stream=document.slow_stream,
         resume=document.resume,
+        limits=document.limits,
         headers_watched=frozenset(header.lower() for rule in document.rules for header in rule.when.header),
         follows_conversations=document.sticky or any(made.arms for made in (main, *(rule.chain for rule in rules))),
     )

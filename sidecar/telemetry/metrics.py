@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 from schemas.record import CallRecord
 from sidecar.accounting.books import OK
+from sidecar.limits.rules import Verdict
 from sidecar.telemetry.exposition import Counter, Gauge, Histogram, Metric, expose
 
 SECONDS = (0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 20.0, 40.0, 80.0, 160.0)
@@ -12,7 +13,7 @@ Reading = dict[tuple[str, ...], float]
 
 
 class Metrics:
-    """A `CallObserver`."""
+    """A `CallObserver` and a `LimitObserver`."""
 
     def __init__(self) -> None:
         target = ("use_case", "model", "provider")
@@ -25,9 +26,12 @@ class Metrics:
         self._seconds = Histogram("pointsman_call_duration_seconds", "Whole calls.", target, SECONDS)
         self._first = Histogram("pointsman_first_token_seconds", "To a stream's first content.", target, SECONDS)
         self._refused = Counter("pointsman_refused_requests_total", "Refused before any use case.", ("code",))
+        self._limits = Counter(
+            "pointsman_limit_decisions_total", "What each limit and budget said.", ("rule", "verdict")
+        )
         self._all: list[Metric] = [
             self._calls, self._attempts, self._tokens, self._cost, self._wasted, self._unpriced,
-            self._seconds, self._first, self._refused,
+            self._seconds, self._first, self._refused, self._limits,
         ]  # fmt: skip
 
     def observe(self, record: CallRecord) -> None:
@@ -55,6 +59,9 @@ class Metrics:
             self._tokens.add((*target, "reasoning"), usage.reasoning_tokens)
         if record.cost_usd is not None:
             self._cost.add(target, float(record.cost_usd))
+
+    def limited(self, rule: str, verdict: Verdict) -> None:
+        self._limits.add((rule, verdict))
 
     def refused(self, code: str) -> None:
         self._refused.add((code,))

@@ -3,6 +3,7 @@
 import re
 import shutil
 import sqlite3
+from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Any, Protocol
@@ -16,10 +17,11 @@ ACCEPTED = r"^revision\.accepted revision=(\S+)"
 class ControllerProcess:
     """`folder` holds its state and its log, and outlives it: `start` finds them again."""
 
-    def __init__(self, repo: Path, folder: Path) -> None:
+    def __init__(self, repo: Path, folder: Path, options: Sequence[str] = ()) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self.state = folder / "state"
         self._repo = repo
+        self._options = options
         self._log = folder / "controller.log"
         self._kept: Path | None = None
         self._port = 0
@@ -28,7 +30,7 @@ class ControllerProcess:
     def start(self) -> None:
         """Start it and wait until it listens: on a free port the first time, and there again ever after."""
         command = ["-m", "controller", "serve", "--repo", str(self._repo), "--state", str(self.state)]
-        command += ["--listen", f"127.0.0.1:{self._port}"]
+        command += ["--listen", f"127.0.0.1:{self._port}", *self._options]
         if self._kept is not None:
             command += ["--tokens", str(self._kept), "--signing-key", str(self._kept / "signing.key")]
         self.child = Child.start(command, log=self._log)
@@ -77,6 +79,10 @@ class ControllerProcess:
         """The sums of all calls, by the keys named."""
         return list(wire.get(f"{self.url}/v1/usage?by={by}").json["rows"])
 
+    def ledger(self) -> dict[str, Any]:
+        """How it finds its database."""
+        return dict(wire.get(f"{self.url}/v1/status").json["ledger"])
+
     def requests(self) -> int:
         """How many calls its sums hold."""
         return sum(row["requests"] for row in self.usage("outcome"))
@@ -89,4 +95,4 @@ class ControllerProcess:
 
 
 class StartController(Protocol):
-    def __call__(self, repo: Path) -> ControllerProcess: ...
+    def __call__(self, repo: Path, *, options: Sequence[str] = ()) -> ControllerProcess: ...

@@ -12,8 +12,9 @@ DEADLINE_SECONDS = 20.0
 class ControllerProcess:
     """Started with `start`; its lines are kept as they come, and `said` waits for one."""
 
-    def __init__(self, repo: Path | str, state: Path) -> None:
+    def __init__(self, repo: Path | str, state: Path, *options: str) -> None:
         self._repo = repo
+        self._options = options
         self._state = state
         self._process: asyncio.subprocess.Process | None = None
         self._readers: list[asyncio.Task[None]] = []
@@ -31,7 +32,7 @@ class ControllerProcess:
         self.lines, self.errors = [], []
         self._process = await asyncio.create_subprocess_exec(
             sys.executable, "-m", "controller", "serve", "--repo", str(self._repo), "--state", str(self._state),
-            "--listen", "127.0.0.1:0",
+            "--listen", "127.0.0.1:0", *self._options,
             stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE, env=environment,
         )  # fmt: skip
         assert self._process.stdout is not None

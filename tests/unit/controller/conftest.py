@@ -1,12 +1,11 @@
 """What the controller's unit tests share: bundles, records, a repository, and a publisher on a real folder."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from decimal import Decimal
 from pathlib import Path
 
 import pytest
 
-from controller.ledger.store import Ledger
 from controller.publish import Publisher
 from controller.sign import Signer
 from schemas.bundle import BUNDLE_SCHEMA, Bundle, Model, Provider, Served, UseCase
@@ -74,13 +73,6 @@ def make_record() -> MakeRecord:
 @pytest.fixture
 def repo(tmp_path: Path) -> RulesRepo:
     return RulesRepo(tmp_path / "rules")
-
-
-@pytest.fixture
-def ledger(tmp_path: Path) -> Iterator[Ledger]:
-    ledger = Ledger(tmp_path / "ledger.db")
-    yield ledger
-    ledger.close()
 
 
 @pytest.fixture

@@ -1,6 +1,6 @@
 import pytest
 
-from controller.fleet import OFFLINE_SECONDS, Member, Roster, state_of
+from controller.fleet import ALIVE_SECONDS, OFFLINE_SECONDS, Member, Roster, state_of
 from schemas.bundle import Pointer
 from schemas.status import Activation, FleetState, SidecarState, SidecarStatus
 
@@ -41,6 +41,17 @@ def test_an_open_watch_is_a_sign_of_life_and_a_status_fills_in_the_rest() -> Non
     assert (member.state, member.last_seen) == ("BEHIND", "1970-01-01T00:19:10.000Z")
     roster.note_status(status("ACTIVE", active="new"))
     assert [(m.state, m.bundle) for m in roster.fleet(CURRENT).sidecars] == [("SYNCED", "new")]
+
+
+def test_who_was_silent_for_half_a_minute_is_not_alive() -> None:
+    clock = [1000.0]
+    roster = Roster(lambda: clock[0])
+    roster.note_alive("a")
+    clock[0] += ALIVE_SECONDS
+    roster.note_alive("b")
+    assert roster.alive() == 2
+    clock[0] += 1.0
+    assert roster.alive() == 1
 
 
 def test_who_was_away_for_a_day_is_forgotten() -> None:

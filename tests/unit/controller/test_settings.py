@@ -34,6 +34,11 @@ def field(name: str, *flags: str, environment: Mapping[str, str] | None = None) 
         ([], {"XDG_STATE_HOME": "/x"}, "state", Path("/x/pointsman/controller")),
         ([], {"POINTSMAN_STATE": "/s"}, "state", Path("/s")),
         (["--tokens", "/t"], {}, "tokens", Path("/t")),
+        ([], {}, "database_url", None),
+        ([], {"POINTSMAN_DATABASE_URL": "postgresql://a/b"}, "database_url", "postgresql://a/b"),
+        ([], {}, "keep_calls_days", 400),
+        (["--keep-calls", "90d"], {}, "keep_calls_days", 90),
+        ([], {"POINTSMAN_KEEP_CALLS": "forever"}, "keep_calls_days", None),
     ],
 )
 def test_a_flag_wins_over_its_variable_and_that_over_the_default(
@@ -53,6 +58,8 @@ def test_a_flag_wins_over_its_variable_and_that_over_the_default(
         (["--repo", "r", "--ref", "--upload-pack=x"], "--ref"),
         (["--repo", "r", "--ref", "main~1"], "--ref"),
         (["--repo", "r", "--path", "../secrets"], "--path"),
+        (["--repo", "r", "--keep-calls", "90"], "--keep-calls"),
+        (["--repo", "r", "--keep-calls", "0d"], "--keep-calls"),
     ],
 )
 def test_what_is_not_understood_is_named(flags: list[str], named: str) -> None:

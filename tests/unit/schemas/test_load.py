@@ -12,8 +12,10 @@ from schemas.bundle import (
     BundleRefused,
     EntraIdentity,
     GoogleIdentity,
+    HardCeiling,
     Hours,
     Identity,
+    Limits,
     Provider,
     Secret,
     Share,
@@ -37,7 +39,7 @@ owners: {support-platform: ["use-cases/customer-support/**"], platform: ["**"]}
 grants: {support-platform: {models: ["claude-*", "gpt-5*", "gemini-*"], per_month: 8000, regions: [eu]}}
 callers:
   - {name: support-bot, key: "sha256:KEY1", use_cases: [customer-support],
-     default_use_case: customer-support, limits: {requests_per_minute: 300}, per_month: 500}
+     default_use_case: customer-support, limits: {requests_per_minute: 300}, per_month: 500, on_store_error: deny}
   - {name: eval-runner, key: "sha256:KEY2", pin: true}
 """.replace("KEY1", "a" * 64).replace("KEY2", "b" * 64),
     "providers/anthropic.yaml": """
@@ -114,6 +116,7 @@ served_by:
 prices:
   - {from: 2026-02-17, input: 3.00, output: 15.00, cache_read: 0.30, cache_write: 3.75, cache_write_1h: 6.00}
   - {from: 2027-01-01, input: 0.1, output: 12345678901.000000001}
+limits: {concurrency: 7}
 """.replace("12345678901.000000001", "1234.000000001"),
     "use-cases/customer-support/use-case.yaml": """
 use_case: customer-support
@@ -129,6 +132,8 @@ cost_ceiling:
   per_day: 250
   per_month: 5000
   then: [claude-haiku-4.5]
+  hard: {per_day: 300, per_month: 6000}
+  on_store_error: allow
 quality_bar:
   checks: [complete, not_refused, json_valid, tool_calls_valid]
   then: [claude-opus-4.7]
@@ -146,7 +151,7 @@ rules:
       hours: {start: 22:00, end: "06:00", zone: Europe/Berlin, days: [sat, sun]}
     primary: gpt-5
     fallbacks: [gemini-3]
-limits: {requests_per_minute: 600, tokens_per_minute: 400000}
+limits: {requests_per_minute: 600, tokens_per_minute: 400000, enforce: false, on_store_error: deny}
 canary: {model: gpt-5, percent: 5}
 shadow: {model: gpt-5, percent: 1}
 timeouts: {deadline: 60s, first_token: 500ms, stream_idle: 1.5m}
@@ -219,7 +224,9 @@ def test_what_is_not_enforced_yet_is_said_for_every_field(loaded: Loaded) -> Non
         ("pointsman.yaml", "grants"),
         ("pointsman.yaml", "callers[0].limits"),
         ("pointsman.yaml", "callers[0].per_month"),
+        ("pointsman.yaml", "callers[0].on_store_error"),
         ("anthropic.yaml", "limits"),
+        ("claude-sonnet-4.6.yaml", "limits"),
         ("use-case.yaml", "quality_bar"),
         ("use-case.yaml", "limits"),
         ("use-case.yaml", "shadow"),
@@ -276,6 +283,28 @@ def test_a_ceiling_leads_to_cheaper_models_or_refuses(bundle: Bundle) -> None:
     assert cheaper is not None
     assert refuse is not None
     assert (cheaper.then, refuse.then) == (("claude-haiku-4.5",), ())
+
+
+def test_limits_arrive_where_they_were_written(bundle: Bundle) -> None:
+    bot = bundle.callers[0]
+    assert bundle.providers["anthropic"].limits == Limits(
+        requests_per_minute=4000, tokens_per_minute=2_000_000, concurrency=200
+    )
+    assert bundle.models["claude-sonnet-4.6"].limits == Limits(concurrency=7)
+    assert bundle.use_cases["customer-support"].limits == Limits(
+        requests_per_minute=600, tokens_per_minute=400_000, enforce=False, on_store_error="deny"
+    )
+    assert (bot.limits, bot.per_month) == (Limits(requests_per_minute=300), Decimal(500))
+    assert bot.on_store_error == "deny"
+    assert bundle.use_cases["second"].limits is None
+    assert decode_bundle(encode_bundle(bundle)) == bundle
+
+
+def test_hard_amounts_stand_above_those_that_lead_to_cheaper(bundle: Bundle) -> None:
+    ceiling = bundle.use_cases["customer-support"].ceiling
+    assert ceiling is not None
+    assert ceiling.hard == HardCeiling(per_day=Decimal(300), per_month=Decimal(6000))
+    assert ceiling.on_store_error == "allow"
 
 
 def test_conditions_arrive_as_they_were_written(bundle: Bundle) -> None:

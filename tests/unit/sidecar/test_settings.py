@@ -37,6 +37,9 @@ def test_a_flag_goes_before_its_variable() -> None:
         (["--rules", "r", "--controller-token", "/does/not/exist"], "cannot be read"),
         (["--rules", "https://controller.example"], "needs --public-key"),
         (["--rules", "http://127.0.0.1.evil.example"], "needs --public-key"),
+        (["--rules", "r", "--redis-url", "http://:secret@host"], "http://… is not the URL of a Redis"),
+        (["--rules", "r", "--redis-url", "redis:///0"], "is not the URL of a Redis"),
+        (["--rules", "r", "--redis-url", "host:6379"], "is not the URL of a Redis"),
         (["--rules", "r", "--no-such-flag"], "unrecognized"),
     ],
 )
@@ -44,7 +47,16 @@ def test_wrong_usage(argv: list[str], words: str, capsys: pytest.CaptureFixture[
     with pytest.raises(SystemExit) as ended:
         read_settings(argv, {})
     assert ended.value.code == 2
-    assert words in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert words in said
+    assert "secret" not in said
+
+
+@pytest.mark.parametrize("url", ["redis://h:6379/0", "rediss://u:p@h", "unix:///run/redis.sock"])
+def test_the_shared_store_is_named_by_its_url(url: str) -> None:
+    assert read_settings(["--rules", "r", "--redis-url", url], {}).redis_url == url
+    assert read_settings(["--rules", "r"], {"POINTSMAN_REDIS_URL": url}).redis_url == url
+    assert read_settings(["--rules", "r"], {"POINTSMAN_REDIS_URL": ""}).redis_url is None
 
 
 def test_the_vocabulary_is_asked_for_by_flag_or_variable() -> None:

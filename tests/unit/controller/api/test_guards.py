@@ -18,7 +18,7 @@ async def error_of(answer: aiohttp.ClientResponse) -> tuple[int, str]:
 
 def test_watching_status_and_ingest_are_guarded() -> None:
     assert {path for _, path in GUARDED} == {
-        "/v1/watch", "/v1/bundle", "/v1/bundle/{digest}", "/v1/status", "/v1/usage",
+        "/v1/watch", "/v1/bundle", "/v1/bundle/{digest}", "/v1/status", "/v1/usage", "/v1/spend", "/v1/calls",
     }  # fmt: skip
     assert ("POST", "/v1/usage") in GUARDED
 

@@ -1,6 +1,6 @@
 import pytest
 
-from controller.cli.usage import text_of
+from controller.cli.usage import csv_of, text_of
 
 
 def row(**changes: object) -> dict[str, object]:
@@ -43,3 +43,13 @@ def test_unknown_money_never_looks_like_none(cost_usd: str, unpriced: int, shown
 
 def test_no_calls_are_said_in_words() -> None:
     assert text_of([], by=["model"]) == "No calls are booked for these days."
+
+
+def test_csv_has_every_figure_and_nothing_that_runs() -> None:
+    text = csv_of([row(agent="=1+1", cost_usd="0.00000025")], by=["agent", " model"])
+    head, line = text.splitlines()
+    assert head == (
+        "agent,model,requests,errors,input_tokens,output_tokens,cache_read_tokens,cache_write_tokens,reasoning_tokens,"
+        "cost_usd,wasted_usd,unpriced_requests"
+    )
+    assert line == "'=1+1,sonnet,1200,3,1234567,890,0,0,0,0.00000025,0.0000,0"

@@ -2,8 +2,10 @@ from collections.abc import Callable
 from decimal import Decimal
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
-from controller.ledger.booking import day_of, entry_of, faults_of, is_unpriced
+from controller.ledger.booking import day_of, entry_of, faults_of, is_unpriced, postings_of
 from schemas.record import AttemptRecord, CallRecord, Usage
 
 MakeRecord = Callable[..., CallRecord]
@@ -71,6 +73,9 @@ def test_unknown_money_is_counted_and_never_taken_for_zero(
         ({"cost_usd": Decimal("NaN")}, "cost_usd"),
         ({"wasted_usd": Decimal(-1)}, "wasted_usd"),
         ({"status": -1}, "status"),
+        ({"id": "\N{FAMILY}" * 257}, "id"),
+        ({"at": "2026-11-02T10:00:00." + "0" * 100 + "Z"}, "at"),
+        ({"attempts": (attempt("ok", cost_usd=Decimal("-1")),)}, "attempts[0].cost_usd"),
     ],
 )
 def test_what_cannot_be_booked_is_named(make_record: MakeRecord, changes: dict[str, object], named: str) -> None:
@@ -80,3 +85,35 @@ def test_what_cannot_be_booked_is_named(make_record: MakeRecord, changes: dict[s
 @pytest.mark.parametrize("changes", [{}, {"usage": Usage(5, 5, web_searches=1, service="priority"), "cost_usd": None}])
 def test_a_usual_record_has_no_fault(make_record: MakeRecord, changes: dict[str, object]) -> None:
     assert not list(faults_of(make_record(**changes)))
+
+
+
+money = st.decimals(min_value=0, max_value=1000, places=12)
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    costs=st.lists(st.none() | money, max_size=4), rest=money, cost=st.none() | money, answered=st.booleans(),
+    understated=st.booleans(),
+)  # fmt: skip
+def test_what_is_posted_is_the_record_s_money_to_the_last_digit(
+    make_record: MakeRecord,
+    costs: list[Decimal | None],
+    rest: Decimal,
+    cost: Decimal | None,
+    answered: bool,
+    understated: bool,
+) -> None:
+    attempts = [attempt("stream_cut", cost_usd=failed) for failed in costs]
+    wasted = sum((failed for failed in costs if failed is not None), Decimal(0)) + rest
+    record = make_record(
+        attempts=(*attempts, attempt("ok", Usage(), cost)) if answered else tuple(attempts),
+        usage=Usage() if answered else None,
+        cost_usd=cost if answered else None,
+        wasted_usd=rest / 2 if understated else wasted,
+    )
+    postings = list(postings_of(record, team="t", vendors={}))
+    assert sum(entry.cost_usd for _, entry in postings) == (record.cost_usd or 0)
+    assert sum(entry.wasted_usd for _, entry in postings) == record.wasted_usd
+    assert sum(entry.requests for _, entry in postings) == 1
+    assert all(entry.wasted_usd >= 0 for _, entry in postings)

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from schemas.bundle import Ceiling, Requirements, Rule, Share, Tier, TokenRange, When
+from schemas.bundle import Ceiling, HardCeiling, Requirements, Rule, Share, Tier, TokenRange, When
 from sidecar.errors import NotAllowed, UnknownTarget
 from sidecar.routing.facts import Facts
 from sidecar.routing.plan import Plan, Spend, estimate_usd, is_outgrown, plan, plan_pinned
@@ -99,6 +99,15 @@ ONE = Decimal(1)
          [("dear@one", "cost_ceiling.per_month"), ("beta@two", "cost_ceiling.per_month")], None),
         (Ceiling(per_day=ONE, then=("beta",)), Spend(ONE, ONE), [("beta@two", "cost_ceiling.per_day")],
          [("dear@one", "cost_ceiling.per_day")], None),
+        (Ceiling(per_day=ONE, then=("cheap",), hard=HardCeiling(per_day=ONE * 2)), Spend(ONE, ONE),
+         [("cheap@one", "cost_ceiling.per_day")],
+         [("dear@one", "cost_ceiling.per_day"), ("beta@two", "cost_ceiling.per_day")], None),
+        (Ceiling(per_day=ONE, then=("cheap",), hard=HardCeiling(per_day=ONE * 2)), Spend(ONE * 2, ONE), [],
+         [("dear@one", "cost_ceiling.hard.per_day"), ("beta@two", "cost_ceiling.hard.per_day")],
+         "cost_ceiling.hard.per_day"),
+        (Ceiling(hard=HardCeiling(per_month=ONE)), Spend(ONE, ONE), [],
+         [("dear@one", "cost_ceiling.hard.per_month"), ("beta@two", "cost_ceiling.hard.per_month")],
+         "cost_ceiling.hard.per_month"),
         (Ceiling(per_request=Decimal("0.5")), Spend(), [("beta@two", "fallback")],
          [("dear@one", "cost_ceiling.per_request")], None),
         (Ceiling(per_request=Decimal("0.001")), Spend(), [],

@@ -71,3 +71,13 @@ def test_refusals_and_gauges_stand_on_the_page() -> None:
     metrics.gauge("x", "X.", ("a",), lambda: {("b",): 2.0})
     assert value(metrics, "pointsman_refused_requests_total", code="foreign_host") == 1
     assert value(metrics, "x", a="b") == 2
+
+
+def test_decisions_of_limits_are_counted_by_rule_and_verdict() -> None:
+    metrics = Metrics()
+    metrics.limited("limit.use_case.chat.concurrency", "allowed")
+    metrics.limited("limit.use_case.chat.concurrency", "allowed")
+    metrics.limited("limit.use_case.chat.concurrency", "shadow_refused")
+    name, rule = "pointsman_limit_decisions_total", "limit.use_case.chat.concurrency"
+    assert value(metrics, name, rule=rule, verdict="allowed") == 2
+    assert value(metrics, name, rule=rule, verdict="shadow_refused") == 1

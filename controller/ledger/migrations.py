@@ -1,0 +1,220 @@
+"""How the tables came to be: numbered steps, run in order, in one transaction. A published step is never edited.
+
+A step is SQL for both databases, but for the words that `WORDS` gives each of them, and at most one function after it.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from string import Template
+from typing import Final
+
+import msgspec
+from sqlalchemy import Connection, RowMapping, text
+
+from controller.errors import LedgerUnavailable
+from controller.ledger.booking import Entry, Key, postings_of
+from controller.ledger.money import stored
+from schemas.record import AttemptRecord, CallRecord, Usage, Usd
+
+WORDS: Final[Mapping[str, Mapping[str, str]]] = {
+    "sqlite": {"text": "TEXT", "int": "INTEGER", "real": "REAL", "usd": "TEXT", "by_key": "WITHOUT ROWID"},
+    # Sorted by code points, as SQLite does, whatever the server's language is.
+    "postgresql": {
+        "text": 'TEXT COLLATE "C"', "int": "BIGINT", "real": "DOUBLE PRECISION", "usd": "NUMERIC", "by_key": "",
+    },
+}  # fmt: skip
+
+LOCK: Final = 0x706F696E7473
+"""PostgreSQL's advisory lock of this number keeps two controllers from migrating at once."""
+
+
+class CannotMigrate(LedgerUnavailable):
+    """A person must look at it: the text goes on after the ledger's name."""
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    statements: tuple[str, ...]
+    then: Callable[[Connection], None] | None = None
+
+
+def migrate(connection: Connection) -> None:
+    """Inside the caller's transaction: every step that is missing, or none. Raises `CannotMigrate`."""
+    words = WORDS[connection.dialect.name]
+    if connection.dialect.name == "postgresql":
+        connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": LOCK})
+    connection.execute(text("CREATE TABLE IF NOT EXISTS schema_migrations (version INTEGER PRIMARY KEY)"))
+    done = connection.execute(text("SELECT coalesce(max(version), 0) FROM schema_migrations")).scalar_one()
+    if done > len(STEPS):
+        raise CannotMigrate(f"was written by a newer version (schema {done}; this one knows {len(STEPS)})")
+    for version, step in enumerate(STEPS[done:], start=done + 1):
+        for statement in step.statements:
+            connection.exec_driver_sql(Template(statement).substitute(words))
+        if step.then is not None:
+            step.then(connection)
+        connection.execute(text("INSERT INTO schema_migrations (version) VALUES (:version)"), {"version": version})
+
+
+def _sum_up_again(connection: Connection) -> None:
+    """The sums of step 2 from the calls: before it, no call was ever deleted, and only SQLite held any."""
+    vendors = {
+        str(model): str(vendor)
+        for model, vendor in connection.execute(text("SELECT DISTINCT model, vendor FROM calls"))
+    }
+    sums: dict[Key, Entry] = {}
+    for row in connection.execute(text("SELECT * FROM calls")).mappings():
+        try:
+            for key, entry in postings_of(_record_of(row), team=row["team"], vendors=vendors):
+                sums[key] = sums[key] + entry if key in sums else entry
+        except (ArithmeticError, ValueError, msgspec.DecodeError) as error:
+            raise CannotMigrate(f"holds a call that cannot be read, {row['id']}: {error!r}") from error
+    columns = ("key", *Key._fields, *Entry.__struct_fields__)
+    insert = text(f"INSERT INTO daily ({', '.join(columns)}) VALUES ({', '.join(f':{name}' for name in columns)})")
+    for key, entry in sums.items():
+        figures = msgspec.structs.asdict(entry)
+        figures |= {name: stored(figures[name]) for name in ("cost_usd", "wasted_usd")}
+        connection.execute(insert, {"key": key.digest(), **key._asdict(), **figures})
+
+
+def _record_of(row: RowMapping) -> CallRecord:
+    """What a row of step 1 says of its money and its tokens."""
+    texts = {name: row[name] for name in _TEXTS_OF_A_CALL}
+    tokens = {name: row[name] for name in _TOKENS_OF_A_CALL}
+    return CallRecord(
+        **texts,
+        usage=None if row["input_tokens"] is None else Usage(**tokens),
+        cost_usd=None if row["cost_usd"] is None else Usd(row["cost_usd"]),
+        wasted_usd=Usd(row["wasted_usd"]),
+        attempts=msgspec.json.decode(row["attempts"], type=tuple[AttemptRecord, ...]),
+    )
+
+
+_TEXTS_OF_A_CALL: Final = (
+    "id", "at", "sidecar", "use_case", "agent", "caller", "dialect", "outcome", "model", "provider", "vendor", "reason",
+    "bundle", "revision",
+)  # fmt: skip
+_TOKENS_OF_A_CALL: Final = (
+    "input_tokens", "output_tokens", "cache_read_tokens", "cache_write_tokens", "reasoning_tokens",
+)  # fmt: skip
+
+
+STEPS: Final = (
+    Step((
+        """
+        CREATE TABLE bundles (
+            digest $text PRIMARY KEY,
+            revision $text NOT NULL,
+            owners $text NOT NULL -- JSON: use case to owner, as this bundle says
+        ) $by_key
+        """,
+        """
+        CREATE TABLE calls (
+            id $text PRIMARY KEY,
+            at $text NOT NULL,
+            day $text NOT NULL, -- UTC
+            sidecar $text NOT NULL,
+            use_case $text NOT NULL,
+            team $text NOT NULL, -- owner of the use case in the bundle that decided; empty when unknown
+            agent $text NOT NULL,
+            caller $text NOT NULL,
+            dialect $text NOT NULL,
+            stream $int NOT NULL,
+            outcome $text NOT NULL,
+            status $int NOT NULL,
+            model $text NOT NULL,
+            provider $text NOT NULL,
+            vendor $text NOT NULL,
+            reason $text NOT NULL,
+            bundle $text NOT NULL,
+            revision $text NOT NULL,
+            input_tokens $int, -- NULL: unknown
+            output_tokens $int,
+            cache_read_tokens $int,
+            cache_write_tokens $int,
+            reasoning_tokens $int,
+            cost_usd $usd, -- NULL: unknown
+            wasted_usd $usd NOT NULL,
+            estimated $int NOT NULL,
+            seconds $real NOT NULL,
+            first_token_seconds $real,
+            attempts $text NOT NULL, -- JSON
+            dropped $text NOT NULL -- JSON
+        ) $by_key
+        """,
+        "CREATE INDEX calls_by_time ON calls (at)",
+        """
+        CREATE TABLE daily (
+            day $text NOT NULL,
+            use_case $text NOT NULL,
+            team $text NOT NULL,
+            agent $text NOT NULL,
+            caller $text NOT NULL,
+            model $text NOT NULL,
+            provider $text NOT NULL,
+            vendor $text NOT NULL,
+            reason $text NOT NULL,
+            outcome $text NOT NULL,
+            requests $int NOT NULL,
+            errors $int NOT NULL,
+            input_tokens $int NOT NULL,
+            output_tokens $int NOT NULL,
+            cache_read_tokens $int NOT NULL,
+            cache_write_tokens $int NOT NULL,
+            reasoning_tokens $int NOT NULL,
+            cost_usd $usd NOT NULL,
+            wasted_usd $usd NOT NULL,
+            unpriced_requests $int NOT NULL,
+            PRIMARY KEY (day, use_case, team, agent, caller, model, provider, vendor, reason, outcome)
+        ) $by_key
+        """,
+    )),
+    # Sums by revision too, and what failed attempts cost under their own model; calls by pages; calls that go.
+    Step((
+        "ALTER TABLE bundles ADD COLUMN vendors $text NOT NULL DEFAULT '{}'",  # JSON: model to vendor
+        "DROP INDEX calls_by_time",
+        "CREATE INDEX calls_by_day ON calls (day, at, id)",
+        "DROP TABLE daily",
+        """
+        CREATE TABLE daily (
+            key $text PRIMARY KEY, -- SHA-256 of the eleven texts that follow
+            day $text NOT NULL,
+            use_case $text NOT NULL,
+            team $text NOT NULL,
+            agent $text NOT NULL,
+            caller $text NOT NULL,
+            model $text NOT NULL,
+            provider $text NOT NULL,
+            vendor $text NOT NULL,
+            reason $text NOT NULL,
+            outcome $text NOT NULL,
+            revision $text NOT NULL,
+            requests $int NOT NULL,
+            errors $int NOT NULL,
+            input_tokens $int NOT NULL,
+            output_tokens $int NOT NULL,
+            cache_read_tokens $int NOT NULL,
+            cache_write_tokens $int NOT NULL,
+            reasoning_tokens $int NOT NULL,
+            cost_usd $usd NOT NULL,
+            wasted_usd $usd NOT NULL,
+            unpriced_requests $int NOT NULL
+        ) $by_key
+        """,
+        "CREATE INDEX daily_by_day ON daily (day)",
+        """
+        CREATE TABLE booked ( -- ids that are not booked again
+            id $text PRIMARY KEY,
+            until $text -- the last day of that, once its call is deleted
+        ) $by_key
+        """,
+        "CREATE INDEX booked_until ON booked (until) WHERE until IS NOT NULL",
+        "INSERT INTO booked (id) SELECT id FROM calls",
+        """
+        CREATE TABLE controllers ( -- who shares this ledger
+            name $text PRIMARY KEY,
+            live_sidecars $int NOT NULL,
+            seen $real NOT NULL -- seconds since the epoch, by the database's clock
+        ) $by_key
+        """,
+    ), then=_sum_up_again),
+)  # fmt: skip

@@ -1,0 +1,57 @@
+"""The tables as they are after the last migration, for statements to be written over; `migrations.py` makes them."""
+
+from typing import Final
+
+from sqlalchemy import BigInteger, Column, Double, MetaData, Table, Text
+
+from controller.ledger.booking import Key
+from controller.ledger.money import Usd
+
+COUNTS: Final = (
+    "requests", "errors", "input_tokens", "output_tokens", "cache_read_tokens", "cache_write_tokens",
+    "reasoning_tokens", "unpriced_requests",
+)  # fmt: skip
+AMOUNTS: Final = ("cost_usd", "wasted_usd")
+TOKENS: Final = ("input_tokens", "output_tokens", "cache_read_tokens", "cache_write_tokens", "reasoning_tokens")
+
+_metadata: Final = MetaData()
+
+
+def _texts(*names: str) -> list[Column[str]]:
+    return [Column(name, Text) for name in names]
+
+
+def _numbers(*names: str) -> list[Column[int]]:
+    return [Column(name, BigInteger) for name in names]
+
+
+bundles: Final = Table("bundles", _metadata, *_texts("digest", "revision", "owners", "vendors"))
+
+calls: Final = Table(
+    "calls", _metadata,
+    *_texts("id", "at", "day", "sidecar", "use_case", "team", "agent", "caller", "dialect"),
+    Column("stream", BigInteger),
+    *_texts("outcome"),
+    Column("status", BigInteger),
+    *_texts("model", "provider", "vendor", "reason", "bundle", "revision"),
+    *_numbers(*TOKENS),
+    *(Column(name, Usd) for name in AMOUNTS),
+    Column("estimated", BigInteger),
+    Column("seconds", Double), Column("first_token_seconds", Double),
+    *_texts("attempts", "dropped"),
+)  # fmt: skip
+
+daily: Final = Table(
+    "daily",
+    _metadata,
+    Column("key", Text),
+    *_texts(*Key._fields),
+    *_numbers(*COUNTS),
+    *(Column(name, Usd) for name in AMOUNTS),
+)
+
+booked: Final = Table("booked", _metadata, *_texts("id", "until"))
+
+controllers: Final = Table(
+    "controllers", _metadata, Column("name", Text), Column("live_sidecars", BigInteger), Column("seen", Double)
+)

@@ -1,0 +1,36 @@
+"""What a call will use, before anybody knows."""
+
+from decimal import Decimal
+from random import Random
+
+from sidecar.limits.estimates import OutputLengths, reserve_usd
+from tests.fakes import core_bundles as bundles
+
+
+def test_19_of_20_answers_are_no_longer_than_expected() -> None:
+    lengths, random = OutputLengths(), Random(7)
+    for _ in range(5_000):
+        lengths.learn("chat", round(random.expovariate(1 / 300)))
+    answers = [random.expovariate(1 / 300) for _ in range(5_000)]
+    share = sum(answer <= lengths.expect("chat", None) for answer in answers) / len(answers)
+    assert 0.90 < share < 0.99
+
+
+def test_a_call_that_names_its_maximum_expects_no_more() -> None:
+    lengths = OutputLengths()
+    assert (lengths.expect("chat", None), lengths.expect("chat", 50)) == (1024, 50)
+    for _ in range(2_000):
+        lengths.learn("chat", 0)
+    assert lengths.expect("chat", 50) == 1
+
+
+def test_the_dearest_target_counts_and_one_without_a_price_does_not() -> None:
+    models = {
+        "a": bundles.model("one", prices=(bundles.price("1", "2"),)),
+        "b": bundles.model("one", prices=(bundles.price("3", "4"),)),
+        "c": bundles.model("one", prices=()),
+    }
+    targets = bundles.snapshot(models=models, chain=["a", "b", "c"]).use_cases["chat"].chain.targets
+    assert reserve_usd(targets, 1_000_000, 500_000, "2026-11-01") == Decimal(5)
+    assert reserve_usd(targets, 0, None, "2026-11-01") == Decimal(4) * 4096 / 1_000_000
+    assert reserve_usd(targets[2:], 1_000_000, 500_000, "2026-11-01") == 0
