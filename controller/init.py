@@ -57,6 +57,8 @@ vendor: anthropic
 context_window: 1000000
 max_output_tokens: 64000
 capabilities: [tools, vision, files, json_schema, reasoning, prompt_cache]
+efforts: [low, medium, high, max]
+server_tools: [web_search, code_execution]
 served_by:
   - {provider: anthropic, name: claude-sonnet-4-6}
 # US dollars per million tokens, as genai-prices 0.2.3 had them on 2026-11-23. Compare them with your contract.
@@ -80,6 +82,8 @@ vendor: anthropic
 context_window: 200000
 max_output_tokens: 64000
 capabilities: [tools, vision, files, json_schema, reasoning, prompt_cache]
+efforts: []
+server_tools: [web_search, code_execution]
 served_by:
   - {provider: anthropic, name: claude-haiku-4-5}
 # US dollars per million tokens, as genai-prices 0.2.3 had them on 2026-11-23. Compare them with your contract.
@@ -103,6 +107,8 @@ vendor: openai
 context_window: 400000
 max_output_tokens: 128000
 capabilities: [tools, vision, files, json_schema, reasoning, prompt_cache]
+refuses: [temperature, top_p, stop, presence_penalty, frequency_penalty, logprobs]
+efforts: [minimal, low, medium, high]
 served_by:
   - {provider: openai, name: gpt-5}
 # US dollars per million tokens, as genai-prices 0.2.3 had them on 2026-11-23. Compare them with your contract.

@@ -25,6 +25,23 @@ SERVED_DIALECTS: frozenset[DialectName] = frozenset({"openai", "openai-responses
 Capability = Literal[
     "tools", "vision", "files", "audio", "json_schema", "reasoning", "prompt_cache", "embeddings", "prefill"
 ]
+Effort = Literal["none", "minimal", "low", "medium", "high", "xhigh", "max"]
+"""How hard to think, least first."""
+Knob = Literal[
+    "temperature",
+    "top_p",
+    "top_k",
+    "stop",
+    "seed",
+    "presence_penalty",
+    "frequency_penalty",
+    "logprobs",
+    "parallel_tool_calls",
+    "reasoning_budget",
+    "reasoning_off",
+]
+"""What tunes an answer. Without it there is still one, so a request that crosses dialects may lose it, by name."""
+ServerToolName = Literal["web_search", "code_execution"]
 Name = Annotated[str, msgspec.Meta(min_length=1, max_length=128)]
 OnRefusal = Literal["stop", "fallback"]
 Seconds = Annotated[float, msgspec.Meta(gt=0, le=86_400)]
@@ -163,6 +180,12 @@ class Model(Node, frozen=True, kw_only=True):
     context_window: int
     max_output_tokens: int
     capabilities: tuple[Capability, ...] = ()
+    refuses: tuple[Knob, ...] = ()
+    """Knobs that the model answers with an error."""
+    efforts: tuple[Effort, ...] | None = None
+    """Least first; None: not known, so any may be asked. Empty: it takes none."""
+    server_tools: tuple[ServerToolName, ...] = ()
+    """Tools that its providers run by themselves."""
     served_by: tuple[Served, ...]
     limits: Limits | None = None
 

@@ -1,7 +1,7 @@
 """Rule set to bundle: names stay, defaults are filled in, prices come newest first. Equal rules, equal bytes."""
 
 from collections.abc import Sequence
-from typing import TypeVar
+from typing import TypeVar, get_args
 
 from schemas import bundle as compiled
 from schemas.compile_prices import compile_prices
@@ -10,6 +10,8 @@ from schemas.rules.base import Limits, Retry, Timeouts
 from schemas.rules.rule_set import RuleSet
 
 Value = TypeVar("Value")
+
+_EFFORTS = get_args(compiled.Effort)
 
 AZURE_KEY_HEADER = "api-key"
 """Azure OpenAI shows keys in a header of its own (learn.microsoft.com, "Azure OpenAI REST API reference")."""
@@ -69,6 +71,9 @@ def _model(content: model.Model) -> compiled.Model:
         context_window=content.context_window,
         max_output_tokens=content.max_output_tokens,
         capabilities=content.capabilities,
+        refuses=content.refuses,
+        efforts=None if content.efforts is None else tuple(sorted(content.efforts, key=_EFFORTS.index)),
+        server_tools=content.server_tools,
         served_by=tuple(
             compiled.Served(provider=door.provider, name=door.name, prices=compile_prices(content, door))
             for door in content.served_by

@@ -18,6 +18,8 @@ from sidecar.clock import SystemClock
 from sidecar.counting import TokenCounter
 from sidecar.dialects.estimate import estimate_text_tokens
 from sidecar.durable import write_durably
+from sidecar.fleet_watch import FleetWatch
+from sidecar.limiter.limits import Limits
 from sidecar.pipeline import Pipeline
 from sidecar.providers.credentials import Credentials
 from sidecar.providers.http import HttpUpstream
@@ -31,8 +33,9 @@ from sidecar.server.agents import AgentPort
 from sidecar.server.passthrough import PassThrough
 from sidecar.server.unreadable import UnreadableRequests
 from sidecar.settings import VOCABULARY, Address, Settings, is_url
-from sidecar.spool.shipper import Shipper
+from sidecar.spool.shipper import Shipper, records_of
 from sidecar.spool.spool import Spool
+from sidecar.stores.redis import RedisStore
 from sidecar.telemetry.metrics import Metrics
 from sidecar.telemetry.recent import RecentCalls
 from sidecar.uplink import Uplink, UplinkFailed
@@ -65,6 +68,13 @@ class Sidecar:
             if is_url(source)
         ]
         self._metrics = Metrics()
+        self._store_of_limits = _limit_store(settings.redis_url, self.id, self._clock)
+        self._limits = Limits(
+            clock=self._clock,
+            observer=self._metrics,
+            store=self._store_of_limits,
+            has_controller=bool(self._uplinks),
+        )
         recent = RecentCalls()
         self._pipeline = Pipeline(
             sidecar=self.id,
@@ -74,6 +84,7 @@ class Sidecar:
             observers=(self._metrics, recent),
             default_use_case=settings.use_case,
             default_agent=settings.agent,
+            limits=self._limits,
             count_text=load_vocabulary() if settings.token_counts == VOCABULARY else estimate_text_tokens,
         )
         self._agents = AgentPort(
@@ -93,13 +104,18 @@ class Sidecar:
     async def run(self, stop: asyncio.Event) -> None:
         """Serve until `stop` is set, then drain."""
         self._store.load_last_good()
+        await self._recall_what_is_not_booked()
         tasks = [asyncio.create_task(self._spool.keep_synced()), asyncio.create_task(self._follow_rules())]
+        tasks.append(asyncio.create_task(self._limits.run()))
+        if self._store_of_limits is not None:
+            tasks.append(asyncio.create_task(self._store_of_limits.run()))
         for uplink in self._uplinks:
             reporter = Reporter(uplink, self.status, self._clock)
             self._store.on_change.append(reporter.changed.set)
             tasks.append(asyncio.create_task(reporter.run()))
         if self._uplinks:
-            tasks.append(asyncio.create_task(Shipper(self._spool, self._uplinks[0], self._clock).run()))
+            tasks.append(asyncio.create_task(self._shipper().run()))
+            tasks.append(asyncio.create_task(FleetWatch(self._uplinks[0], self._limits, self._clock).run()))
         await self._first_rules()
         agents = await self._listen(self._agents.app(), self._settings.listen)
         admin = await self._listen(
@@ -123,9 +139,12 @@ class Sidecar:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
             await agents.cleanup()
+            await self._limits.close()
             await self._ship_the_rest()
             await admin.cleanup()
             await self._upstream.close()
+            if self._store_of_limits is not None:
+                await self._store_of_limits.close()
             for uplink in self._uplinks:
                 await uplink.close()
             self._spool.close()
@@ -207,9 +226,17 @@ class Sidecar:
             return
         try:
             async with asyncio.timeout(LAST_SHIPMENT_SECONDS):
-                await Shipper(self._spool, self._uplinks[0], self._clock).ship_all()
+                await self._shipper().ship_all()
         except (TimeoutError, UplinkFailed, OSError) as error:
             log.warning("spool.kept pending=%d error=%s", self._spool.pending, error)
+
+    def _shipper(self) -> Shipper:
+        return Shipper(self._spool, self._uplinks[0], self._clock, self._limits)
+
+    async def _recall_what_is_not_booked(self) -> None:
+        """What the process before this one spent and nobody has booked yet counts against its budgets still."""
+        for record in records_of(await asyncio.to_thread(lambda: list(self._spool.every_unshipped()))):
+            self._limits.settle_money(record)
 
     def _add_gauges(self) -> None:
         gauge, store, spool = self._metrics.gauge, self._store, self._spool
@@ -246,6 +273,11 @@ def identity(state: Path) -> str:
     if not path.exists():
         write_durably(path, f"{socket.gethostname()}-{os.urandom(4).hex()}\n".encode())
     return path.read_text(encoding="utf-8").strip()
+
+
+def _limit_store(url: str | None, sidecar: str, clock: SystemClock) -> RedisStore | None:
+    """Its name at the store is new for each process: what an earlier one holds is not this one's."""
+    return None if url is None else RedisStore(url, f"{sidecar}-{os.urandom(4).hex()}", clock)
 
 
 def _bound(runner: web.AppRunner) -> str:

@@ -124,7 +124,7 @@ def _encode(call: Call, attempt: Attempt) -> Encoded:
         encoded = Encoded(dialect.forward(call.envelope, target.name))
     else:
         request = dialect.decode_request(call.envelope)
-        encoded = call.inbound.dialect_at(target).encode_request(request, target.name, target.max_output_tokens)
+        encoded = call.inbound.dialect_at(target).encode_request(request, target.traits)
     return fitted(encoded, target.endpoint.fields) if target.endpoint.fields else encoded
 
 

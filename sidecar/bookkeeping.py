@@ -1,7 +1,5 @@
 """How attempts and calls end: the breaker is fed, the record is booked, and the caller's headers say the same."""
 
-from decimal import Decimal
-
 from schemas.record import AttemptRecord, CallRecord, Usage
 from sidecar.accounting.books import (
     CLIENT_CLOSED,
@@ -13,9 +11,9 @@ from sidecar.accounting.books import (
     final_record,
     provisional_record,
 )
-from sidecar.accounting.spend import SpendBook
 from sidecar.call import Attempt, Call, CallFailed, Outcome
-from sidecar.errors import GatewayError, NotReady, Throttled, UpstreamError, code_of
+from sidecar.errors import GatewayError, LimitReached, NotReady, Throttled, UpstreamError, code_of
+from sidecar.limiter.limits import Limits
 from sidecar.ports import CallObserver, Clock, RecordSink
 from sidecar.refusals import status_of
 from sidecar.routing.conversations import Conversations
@@ -23,6 +21,9 @@ from sidecar.routing.fallback import SHORT_WAIT_SECONDS
 from sidecar.routing.health import Health
 from sidecar.routing.plan import Planned
 from sidecar.routing.snapshot import Target
+
+TOO_MANY = 429
+"""Our own: a limit is reached, and the caller may come again. A provider's 429 is none of its business."""
 
 UNHEALTHY = frozenset(
     {
@@ -44,16 +45,18 @@ UNHEALTHY = frozenset(
 class Bookkeeper:
     """Holds what calls leave behind: breakers, spend, where conversations are, and where records go."""
 
-    def __init__(self, *, sidecar: str, clock: Clock, sink: RecordSink, observers: tuple[CallObserver, ...]) -> None:
+    def __init__(
+        self, *, sidecar: str, clock: Clock, sink: RecordSink, observers: tuple[CallObserver, ...], limits: Limits
+    ) -> None:
         self.health = Health()
         self.conversations = Conversations()
-        self.spend = SpendBook()
         self.is_closing = False
         """A call that is cancelled from now on was ended by us and not left by its caller."""
         self._sidecar = sidecar
         self._clock = clock
         self._sink = sink
         self._observers = observers
+        self._limits = limits
 
     def is_resting(self, target: Target) -> bool:
         return target.key in self.health.resting(self._clock.monotonic())
@@ -94,8 +97,9 @@ class Bookkeeper:
             assert error.retry_after_seconds is not None
             self.health.throttle(attempt.target.key, error.retry_after_seconds, self._clock.monotonic())
 
-    def drop(self, attempt: Attempt) -> None:
-        """An attempt of a free call is over; its target's breaker learns nothing from it."""
+    def drop(self, call: Call, attempt: Attempt) -> None:
+        """A free call is over; its target's breaker learns nothing from it."""
+        self._limits.release(call.inbound.id)
         self.health.left(attempt.target.key, is_probe=attempt.is_probe)
         attempt.is_probe = False
 
@@ -103,13 +107,15 @@ class Bookkeeper:
         """Another attempt of a hedged call was faster: this one is dropped, and its provider may bill it."""
         self._note(call, attempt, Outcome(HEDGE_LOST, 0, estimated_usage(call, attempt.target), True), None)
 
-    def note_departure(self, call: Call, attempt: Attempt) -> None:
-        """Cancelled before an answer: its provider may bill what was asked, so the estimate is booked."""
-        self.end(call, attempt, self.cut_short(estimated_usage(call, attempt.target)), None)
-
-    def note_departure_between(self, call: Call, planned: Planned) -> None:
-        """Cancelled while no attempt was under way."""
-        self._book(call, planned.target, self.cut_short())
+    def note_departure(self, call: Call) -> None:
+        """Cancelled before an answer. Who was asked may bill it: booked at the estimate, as the newest attempt's."""
+        if not call.under_way:
+            self._book(call, call.chosen, self.cut_short())
+            return
+        *others, newest = call.under_way
+        for attempt in others:
+            self.note_loss(call, attempt)
+        self.end(call, newest, self.cut_short(estimated_usage(call, newest.target)), None)
 
     def _note(self, call: Call, attempt: Attempt, outcome: Outcome, upstream_status: int | None) -> None:
         target, now = attempt.target, self._clock.monotonic()
@@ -146,14 +152,21 @@ class Bookkeeper:
         """Book a call that gets no answer; the error for the edge to raise."""
         self._book(call, planned.target if planned else None, Outcome(code_of(error), status_of(error)))
         headers = headers_of(call, planned, len(call.attempts))
-        headers["x-should-retry"] = "false"
+        if isinstance(error, LimitReached):
+            headers |= error.headers
+        elif status_of(error) != TOO_MANY:
+            headers["x-should-retry"] = "false"
         return CallFailed(error, headers)
 
     def _book(self, call: Call, target: Target | None, outcome: Outcome) -> CallRecord:
         seconds = self._clock.monotonic() - call.inbound.started
         record = final_record(call, self._sidecar, target, outcome, seconds)
+        call.is_booked = True
         self._sink.book(record)
-        self.spend.add(record.use_case, call.day, (record.cost_usd or Decimal(0)) + record.wasted_usd)
+        self._limits.settle_money(record)
+        tokens = 0 if record.usage is None else record.usage.input_tokens + record.usage.output_tokens
+        self._limits.settle(call.inbound.id, tokens)
+        self._limits.settle(call.hedge_id, tokens)
         for observer in self._observers:
             observer.observe(record)
         return record
@@ -171,6 +184,7 @@ def headers_of(call: Call, planned: Planned | None, attempts: int) -> dict[str, 
     if planned is not None:
         headers["x-pointsman-model"] = planned.target.model
         headers["x-pointsman-provider"] = planned.target.provider
+    headers |= call.limit_headers
     if call.dropped:
         headers["x-pointsman-dropped"] = ", ".join(call.dropped)
     return headers

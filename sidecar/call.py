@@ -9,6 +9,7 @@ from schemas.record import AttemptRecord, Usage
 from sidecar.dialects.base import BODY_ALONE, Dialect, Envelope, InPath, TargetDialect
 from sidecar.errors import GatewayError
 from sidecar.operations import CHAT, Operation
+from sidecar.routing.facts import Facts
 from sidecar.routing.plan import Plan, Planned
 from sidecar.routing.snapshot import Skipped, Snapshot, Target
 
@@ -103,8 +104,8 @@ class Call:
 
     inbound: Inbound
     envelope: Envelope
+    facts: Facts
     plan: Plan
-    agent: str
     at: str
     """When it arrived: RFC 3339, UTC, milliseconds."""
     deadline_seconds: float
@@ -117,9 +118,21 @@ class Call:
     """Targets of the plan that were passed over when their turn came."""
     started: int = 0
     """Attempts so far."""
+    chosen: Target | None = None
+    """The target that was last decided for."""
+    tokens_reserved: int = 0
+    """Input and expected output: what limits are asked for."""
+    limit_headers: Mapping[str, str] = field(default_factory=dict)
+    """Where the limits of its use case and caller stand, for the answer."""
+    is_booked: bool = False
     dropped: tuple[str, ...] = ()
     reason: str = ""
     """Why the target that answers, or the last one tried, was chosen."""
+
+    @property
+    def hedge_id(self) -> str:
+        """What limits know a second attempt by that runs beside the first."""
+        return f"{self.inbound.id}.hedge"
 
     @property
     def deadline(self) -> float:
@@ -133,6 +146,7 @@ class Call:
 
     def choose(self, planned: Planned) -> None:
         """Why this target is tried: the plan's word, or what made the choice before it fall away."""
+        self.chosen = planned.target
         if self.attempts:
             self.reason = self.attempts[-1].outcome
         elif planned.reason == "fallback" and self.plan.skipped:

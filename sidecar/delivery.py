@@ -7,6 +7,7 @@ from sidecar.bookkeeping import Bookkeeper, headers_of
 from sidecar.call import Attempt, Call, Outcome, PlainReply, StreamReply
 from sidecar.dialects.resumable import Resumable
 from sidecar.errors import UpstreamError
+from sidecar.limiter.limits import Limits
 from sidecar.ports import Clock, UpstreamAnswer
 from sidecar.resuming import Resuming
 from sidecar.routing.owners import Owners
@@ -16,11 +17,12 @@ from sidecar.streaming import Resume, Stream
 class Delivery:
     """Hands over what was won."""
 
-    def __init__(self, clock: Clock, books: Bookkeeper, owners: Owners, attempts: Attempts) -> None:
+    def __init__(self, clock: Clock, books: Bookkeeper, owners: Owners, attempts: Attempts, limits: Limits) -> None:
         self._clock = clock
         self._books = books
         self._owners = owners
         self._attempts = attempts
+        self._limits = limits
 
     def deliver(self, call: Call, attempt: Attempt, won: Won) -> PlainReply | StreamReply:
         self._books.commit(attempt)
@@ -56,7 +58,7 @@ class Delivery:
         )
 
     def _resume(self, call: Call, account: "_Account", tap: Resumable) -> Resume:
-        resuming = Resuming(call, tap, self._books, self._attempts)
+        resuming = Resuming(call, tap, self._books, self._attempts, self._limits)
 
         async def resume(error: UpstreamError, events_seen: int) -> tuple[UpstreamAnswer, bytes] | None:
             usage = account.usage_so_far(events_seen)

@@ -28,7 +28,7 @@ class Race:
         self._running: dict[asyncio.Task[Won], Attempt] = {}
 
     async def run(
-        self, first: Attempt, after_seconds: float, start_second: Callable[[], Attempt | None]
+        self, first: Attempt, after_seconds: float, start_second: Callable[[], Coroutine[None, None, Attempt | None]]
     ) -> tuple[Attempt, Won]:
         """The attempt that answers, with what it has in hand; every other one has ended and is noted.
 
@@ -41,7 +41,7 @@ class Race:
         """
         self._enter(first)
         try:
-            if not await self._first_content(after_seconds) and (second := start_second()) is not None:
+            if not await self._first_content(after_seconds) and (second := await start_second()) is not None:
                 self._enter(second)
             return await self._winner()
         except asyncio.CancelledError:
@@ -88,15 +88,11 @@ class Race:
                 self._books.note_loss(self._call, attempt)
 
     async def _end_all(self) -> None:
-        """The caller left: the newest attempt stands for the call in its record."""
-        attempts = list(self._running.items())
+        """The caller left; its books are another's."""
+        tasks = list(self._running)
         self._running.clear()
-        for place, (task, attempt) in enumerate(attempts):
+        for task in tasks:
             await _ended(task)
-            if place < len(attempts) - 1:
-                self._books.note_loss(self._call, attempt)
-            else:
-                self._books.note_departure(self._call, attempt)
 
 
 async def _ended(task: "asyncio.Task[Won]") -> BaseException | None:

@@ -4,7 +4,9 @@ from collections.abc import Mapping
 
 from sidecar.call import Call
 from sidecar.errors import CannotCarry, ChainSpent, GatewayError, Rejected, UpstreamError
-from sidecar.routing.plan import Plan
+
+LIMIT = "limit."
+"""How the reasons of targets begin whose provider or model is at a limit."""
 
 
 def status_of(error: GatewayError) -> int:
@@ -29,17 +31,21 @@ def chain_spent(call: Call, last: GatewayError) -> GatewayError:
     )
 
 
-def nobody_fits(plan: Plan, rest_seconds: float | None) -> GatewayError:
-    """What a caller reads when the plan is empty before anyone was asked.
+def nobody_fits(call: Call, rest_seconds: float | None) -> GatewayError:
+    """What a caller reads when nobody was asked.
 
     `rest_seconds`: until the first of the targets that rest may be tried again.
     """
-    reasons = ", ".join(f"{item.model}@{item.provider}: {item.reason}" for item in plan.skipped)
-    message = f'no model of use case "{plan.use_case.name}" can take this call ({reasons})'
-    resting = next((item.reason for item in plan.skipped if item.reason in ("breaker_open", "down")), None)
+    skipped = (*call.plan.skipped, *call.skipped)
+    reasons = ", ".join(f"{item.model}@{item.provider}: {item.reason}" for item in skipped)
+    message = f'no model of use case "{call.plan.use_case.name}" can take this call ({reasons})'
+    limit = next((item.reason for item in skipped if item.reason.startswith(LIMIT)), None)
+    if limit is not None:
+        return ChainSpent(message, status=429, code=limit, retry_after_seconds=rest_seconds or 1.0)
+    resting = next((item.reason for item in skipped if item.reason in ("breaker_open", "throttled", "down")), None)
     if resting is not None:
         return ChainSpent(message, status=503, code=resting, retry_after_seconds=rest_seconds)
-    return ChainSpent(message, status=422, code=plan.skipped[0].reason if plan.skipped else "no_target")
+    return ChainSpent(message, status=422, code=skipped[0].reason if skipped else "no_target")
 
 
 def error_headers(error: GatewayError) -> Mapping[str, str]:

@@ -17,6 +17,7 @@ from sidecar.canonical.request import ChatRequest, Message, Text
 from sidecar.dialects.fitting import fitted
 from sidecar.dialects.resumable import Resumable
 from sidecar.errors import CannotCarry, DeadlineExceeded, UpstreamError
+from sidecar.limiter.limits import Limits
 from sidecar.routing.plan import Planned
 
 RESUME = "resume"
@@ -25,11 +26,12 @@ RESUME = "resume"
 class Resuming:
     """Of one call's stream."""
 
-    def __init__(self, call: Call, tap: Resumable, books: Bookkeeper, attempts: Attempts) -> None:
+    def __init__(self, call: Call, tap: Resumable, books: Bookkeeper, attempts: Attempts, limits: Limits) -> None:
         self._call = call
         self._tap = tap
         self._books = books
         self._attempts = attempts
+        self._limits = limits
 
     async def go_on(self, broken: Attempt, error: UpstreamError) -> tuple[Attempt, WonStream] | None:
         """The attempt that goes on, with its first content in hand; None where none does. `broken` is not noted."""
@@ -41,6 +43,8 @@ class Resuming:
         for planned in self._candidates(broken):
             if call.started >= call.plan.use_case.retry.max_attempts:
                 return None
+            if await self._limits.take(call.inbound.id, planned.target, call.tokens_reserved) is not None:
+                continue
             attempt = self._books.start(call, planned)
             try:
                 return attempt, await self._ask(attempt, request)
@@ -61,7 +65,7 @@ class Resuming:
     async def _ask(self, attempt: Attempt, request: ChatRequest) -> WonStream:
         target, call = attempt.target, self._call
         spoken = call.inbound.dialect_at(target)
-        encoded = spoken.encode_request(request, target.name, target.max_output_tokens)
+        encoded = spoken.encode_request(request, target.traits)
         encoded = fitted(encoded, target.endpoint.fields)
         attempt.dropped = encoded.dropped
         self._tap.continue_with(spoken.new_decoder(), price_at(call, attempt))

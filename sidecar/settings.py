@@ -183,6 +183,8 @@ def _redis_url(text: str | None) -> str | None:
     ):
         shown = f"{parts.scheme}://…" if parts.scheme else "--redis-url"
         raise ValueError(f"{shown} is not the URL of a Redis; write it as redis://host:6379/0, rediss://… or unix:///…")
+    if find_spec("redis") is None:
+        raise ValueError("--redis-url needs what the extra `redis` brings: pip install 'pointsman[redis]'")
     return text
 
 

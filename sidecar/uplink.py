@@ -10,6 +10,7 @@ import msgspec
 
 from schemas.bundle import MAX_BUNDLE_BYTES, SignedPointer
 from schemas.record import UsageReceipt
+from schemas.spend import FleetSpend
 from schemas.status import SidecarStatus
 from sidecar.sse import EventTooLong, SseDecoder
 
@@ -105,6 +106,15 @@ class Uplink:
             return msgspec.json.decode(answer, type=UsageReceipt)
         except _UNREADABLE as error:
             raise UplinkFailed(f"{self.url}/v1/usage answered with no receipt: {error}") from error
+
+    async def spend(self) -> FleetSpend:
+        """What the fleet has spent, by the controller's books."""
+        try:
+            async with self._session.get(f"{self.url}/v1/spend", headers=self._headers()) as response:
+                await _expect_ok(response)
+                return msgspec.json.decode(await response.read(), type=FleetSpend)
+        except (aiohttp.ClientError, OSError, *_UNREADABLE) as error:
+            raise UplinkFailed(f"asking {self.url} what was spent: {_plainly(error)}") from error
 
     async def _post(self, path: str, body: bytes) -> bytes:
         try:

@@ -11,10 +11,12 @@ from typing import Any
 import msgspec
 
 import sidecar.dialects
+from sidecar.canonical.model import ModelTraits
 from sidecar.canonical.request import (
     AnyPart,
     Audio,
     ChatRequest,
+    Citation,
     File,
     Image,
     Message,
@@ -23,18 +25,23 @@ from sidecar.canonical.request import (
     ReasoningRequest,
     RedactedReasoning,
     Refusal,
+    ServerCall,
     Text,
+    TokenLogprob,
     Tool,
     ToolCall,
     ToolChoice,
     ToolResult,
 )
-from sidecar.dialects.base import Dialect, InPath, TargetDialect
+from sidecar.canonical.response import ChatResponse, Choice
+from sidecar.canonical.server_tools import CodeExecution, Location, WebSearch
+from sidecar.dialects.base import ChatDialect, Dialect, InPath, TargetDialect
 from sidecar.dialects.registry import DIALECTS, TARGETS
 from sidecar.errors import CallerError, CannotCarry
 
 PAGE = Path(sidecar.dialects.__file__).with_name("CARRIES.md")
 TARGET = "the-target"
+TRAITS = ModelTraits(TARGET, 64_000, server_tools=frozenset({"web_search", "code_execution"}))
 BASE = ChatRequest(model=TARGET, messages=(Message("user", (Text(text="Hello"),)),), max_output_tokens=100)
 
 Feature = Callable[[ChatRequest], ChatRequest]
@@ -89,7 +96,8 @@ FEATURES: Mapping[str, Feature] = {
     ),
     "image, inline": asked(Image(data="aGk=", media_type="image/png")),
     "image, URL": asked(Image(url="https://example.com/a.png")),
-    "image detail": asked(Image(url="https://example.com/a.png", detail="low")),
+    "image in S3": asked(Image(url="s3://bucket/a.png")),
+    "image detail": asked(Image(data="aGk=", media_type="image/png", detail="low")),
     "PDF, inline": asked(File(data="aGk=", media_type="application/pdf", name="a.pdf")),
     "PDF, URL": asked(File(url="https://example.com/a.pdf", media_type="application/pdf")),
     "file that a provider keeps": asked(File(file_id="file-1")),
@@ -109,6 +117,17 @@ FEATURES: Mapping[str, Feature] = {
     "earlier reasoning, unsigned": said(Reasoning(text="Hm."), Text(text="Yes.")),
     "earlier reasoning, redacted": said(RedactedReasoning(data="c2VjcmV0"), Text(text="Yes.")),
     "earlier refusal": said(Refusal(text="No.")),
+    "web search": field(server_tools=(WebSearch(),)),
+    "web search: domains": field(server_tools=(WebSearch(allowed_domains=("example.com",)),)),
+    "web search: where the user is": field(server_tools=(WebSearch(location=Location(country="CH")),)),
+    "web search: at most so many": field(server_tools=(WebSearch(max_uses=3),)),
+    "code execution": field(server_tools=(CodeExecution(),)),
+    "web search beside tools": with_tool(server_tools=(WebSearch(),)),
+    "earlier web search": said(ServerCall(id="srvtoolu_1", tool="web_search", input="news"), Text(text="Yes.")),
+    "earlier code that ran": said(
+        ServerCall(id="srvtoolu_1", tool="code_execution", input="print(1)", output="1"), Text(text="Yes.")
+    ),
+    "earlier citation": said(Text(text="Yes.", citations=(Citation(url="https://example.com"),))),
     "JSON mode": field(output=OutputFormat(mode="json")),
     "JSON schema output": field(output=OutputFormat(mode="json_schema", schema=SCHEMA, name="place", strict=True)),
     "reasoning effort": field(reasoning=ReasoningRequest(effort="low")),
@@ -131,9 +150,44 @@ FEATURES: Mapping[str, Feature] = {
 }  # fmt: skip
 
 
+ANSWERS: Mapping[str, AnyPart] = {
+    "text": Text(text="Yes."),
+    "refusal": Refusal(text="No."),
+    "tool call": CALL,
+    "reasoning, signed": Reasoning(text="Hm.", signature="c2ln"),
+    "reasoning, redacted": RedactedReasoning(data="c2VjcmV0"),
+    "citation of a stretch": Text(
+        text="Yes.", citations=(Citation(url="https://example.com", title="A", start=0, end=2),)
+    ),
+    "how likely each token was": Text(
+        text="Yes", logprobs=(TokenLogprob(token="Yes", logprob=-0.1, utf8=(89, 101, 115)),)
+    ),
+    "web search, and what it found": ServerCall(
+        id="srvtoolu_1", tool="web_search", input="news", sources=(Citation(url="https://example.com", title="A"),)
+    ),
+    "code that ran, and what it printed": ServerCall(id="srvtoolu_1", tool="code_execution", input="1", output="1"),
+}
+
+
+def told(dialect: ChatDialect, part: AnyPart) -> str:
+    parts = (part,) if isinstance(part, Text) else (part, Text(text="So."))
+    choice = Choice(parts=parts, finish="stop")
+    sent = ChatResponse(id="i", model="m", choices=(choice,), usage=None)
+    read = dialect.decode_response(dialect.encode_response(sent)).choices[0].parts
+    if part in read:
+        return "told"
+    kept = [each for each in read if type(each) is type(part)]
+    if isinstance(part, Text) and (part.citations or part.logprobs):
+        names = [name for name in ("citations", "logprobs") if getattr(part, name)]
+        kept = [each for each in kept if any(getattr(each, name) for name in names)]
+    if isinstance(part, Refusal):
+        kept = [each for each in read if isinstance(each, Text) and part.text in each.text]
+    return "as near as can be" if kept else "left out"
+
+
 def verdict(dialect: TargetDialect, feature: Feature) -> str:
     try:
-        encoded = dialect.encode_request(feature(BASE), TARGET, 64_000)
+        encoded = dialect.encode_request(feature(BASE), TRAITS)
     except CannotCarry:
         return "**refused**"
     if encoded.dropped:
@@ -148,7 +202,7 @@ def verdict(dialect: TargetDialect, feature: Feature) -> str:
 
 
 def decoded(dialect: Dialect, request: ChatRequest) -> ChatRequest:
-    encoded = dialect.encode_request(request, TARGET, 64_000)
+    encoded = dialect.encode_request(request, TRAITS)
     return dialect.decode_request(dialect.open(encoded.body, InPath(model=TARGET)))
 
 
@@ -173,6 +227,16 @@ def page() -> str:
             f"| in a request | {' | '.join(names)} |",
             f"|---|{'---|' * len(names)}",
             *rows,
+            "",
+            "For an answer that crosses dialects, by the dialect of the caller. What is left out only its own vendor",
+            "can read, or it stands beside the text; the text itself is always told.",
+            "",
+            f"| in an answer | {' | '.join(DIALECTS)} |",
+            f"|---|{'---|' * len(DIALECTS)}",
+            *(
+                f"| {title} | {' | '.join(told(dialect, part) for dialect in DIALECTS.values())} |"
+                for title, part in ANSWERS.items()
+            ),
             "",
         )
     )

@@ -17,6 +17,7 @@ import pytest
 
 from schemas.record import Usage
 from sidecar.canonical.events import AnyEvent, Ended, Failed, UsageReported, collect
+from sidecar.canonical.model import ModelTraits
 from sidecar.dialects.base import Dialect, Envelope, InPath, TargetDialect
 from sidecar.dialects.registry import DIALECTS, TARGETS
 from sidecar.errors import GatewayError, UpstreamError, code_of
@@ -26,7 +27,7 @@ GOLDEN = Path(__file__).parent / "golden"
 UPDATE = "UPDATE_GOLDEN" in os.environ
 
 TARGET = "the-target"
-MAX_OUTPUT_TOKENS = 64_000
+TRAITS = ModelTraits(TARGET, 64_000, server_tools=frozenset({"web_search", "code_execution"}))
 IN_PATH = "a-use-case"
 INPUT_ESTIMATE = 1_000
 REQUEST_ID = "req_golden"
@@ -108,6 +109,15 @@ def test_request_passes_on_with_nothing_changed_but_the_model(path: Path, dialec
 
 
 @pytest.mark.parametrize(("path", "dialect"), cases("requests", ".json"))
+def test_request_in_the_canonical_form(path: Path, dialect: Dialect) -> None:
+    try:
+        request = dialect.decode_request(opened(dialect, path))
+    except GatewayError as error:
+        return expect(beside(path, "canonical.json"), refusal(error))
+    return expect(beside(path, "canonical.json"), tagged(request))
+
+
+@pytest.mark.parametrize(("path", "dialect"), cases("requests", ".json"))
 def test_request_in_another_dialect(path: Path, dialect: Dialect) -> None:
     for other in targets_but(dialect):
         expect(beside(path, f"to_{other.name}.json"), request_to(other, dialect, path))
@@ -116,7 +126,7 @@ def test_request_in_another_dialect(path: Path, dialect: Dialect) -> None:
 def request_to(other: TargetDialect, dialect: Dialect, path: Path) -> dict[str, object]:
     try:
         request = dialect.decode_request(opened(dialect, path))
-        encoded = other.encode_request(request, TARGET, MAX_OUTPUT_TOKENS)
+        encoded = other.encode_request(request, TRAITS)
     except GatewayError as error:
         return refusal(error)
     if isinstance(other, Dialect):
@@ -151,6 +161,11 @@ def test_usage_of_an_answer(path: Path, dialect: TargetDialect) -> None:
 def usage_of(dialect: TargetDialect, body: bytes) -> Usage | None:
     """As the books get it: from an answer that passes through, or from one that is translated."""
     return (dialect.read_answer(body) if isinstance(dialect, Dialect) else dialect.decode_response(body)).usage
+
+
+@pytest.mark.parametrize(("path", "dialect"), cases("streams", ".sse", ".frames"))
+def test_stream_in_the_canonical_form(path: Path, dialect: TargetDialect) -> None:
+    expect(beside(path, "events.json"), [tagged(event) for event in decode(dialect, wire_of(path))])
 
 
 @pytest.mark.parametrize(("path", "dialect"), cases("streams", ".sse", ".frames"))
@@ -240,6 +255,23 @@ def outcome(events: Sequence[AnyEvent]) -> tuple[str, Usage | None]:
             return "ok", usage
         case other:
             raise AssertionError(f"the stream ends with {other}")
+
+
+def tagged(value: object) -> object:
+    """JSON of a canonical value: of each struct its name, and the fields that do not have their defaults."""
+    if isinstance(value, msgspec.Struct):
+        fields = msgspec.structs.fields(value)
+        kept = {
+            field.name: getattr(value, field.name) for field in fields if getattr(value, field.name) != field.default
+        }
+        return {"is": type(value).__name__} | {name: tagged(each) for name, each in kept.items()}
+    if isinstance(value, GatewayError):
+        return {"is": type(value).__name__, "message": value.message}
+    if isinstance(value, tuple | list):
+        return [tagged(each) for each in value]
+    if isinstance(value, dict):
+        return {name: tagged(each) for name, each in value.items()}
+    return value
 
 
 def built(usage: Usage | None) -> object:

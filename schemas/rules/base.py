@@ -16,9 +16,9 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
-from schemas.bundle import Capability, DialectName, WhenAway
+from schemas.bundle import Capability, DialectName, Effort, Knob, ServerToolName, WhenAway
 
-__all__ = ["Capability", "DialectName", "WhenAway"]
+__all__ = ["Capability", "DialectName", "Effort", "Knob", "ServerToolName", "WhenAway"]
 
 
 class Rules(BaseModel):

@@ -4,7 +4,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from schemas.rules.base import Capability, Count, Limits, Name, Rules, Text
+from schemas.rules.base import Capability, Count, Effort, Knob, Limits, Name, Rules, ServerToolName, Text
 from schemas.rules.price import Price, Times
 
 
@@ -36,6 +36,15 @@ class Model(Rules):
     """The longest answer, in tokens."""
     capabilities: tuple[Capability, ...] = ()
     """What the model can do. A request that needs more is sent elsewhere."""
+    refuses: tuple[Knob, ...] = ()
+    """Parameters that the model answers with an error. A request in another dialect than the provider's loses them, and
+    `x-pointsman-dropped` names them; in the provider's own dialect the caller's word stands."""
+    efforts: tuple[Effort, ...] | None = None
+    """How hard the model can be told to think. A request in another dialect that asks for anything else gets the
+    nearest; where the list is empty, an effort becomes a budget of tokens. Left out: any may be asked."""
+    server_tools: tuple[ServerToolName, ...] = ()
+    """Tools that every provider of the model runs by itself. A request in another dialect that asks for one that is not
+    listed is sent elsewhere."""
     served_by: Annotated[tuple[ServedBy, ...], Field(min_length=1)]
     """Providers in order of preference."""
     prices: tuple[Price, ...] = ()

@@ -100,7 +100,7 @@ def _record(
         outcome=outcome.word,
         bundle=inbound.snapshot.digest,
         revision=inbound.snapshot.revision,
-        agent=call.agent,
+        agent=call.facts.agent,
         caller=inbound.caller.name if inbound.caller else "",
         stream=call.envelope.stream,
         status=outcome.status,

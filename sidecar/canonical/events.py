@@ -9,7 +9,17 @@ from collections.abc import Iterable
 import msgspec
 
 from schemas.record import Usage
-from sidecar.canonical.request import AnyPart, Reasoning, RedactedReasoning, Refusal, Text, ToolCall
+from sidecar.canonical.request import (
+    AnyPart,
+    Citation,
+    Reasoning,
+    RedactedReasoning,
+    Refusal,
+    ServerCall,
+    Text,
+    TokenLogprob,
+    ToolCall,
+)
 from sidecar.canonical.response import ChatResponse, Choice, FinishReason
 from sidecar.errors import UpstreamError
 
@@ -26,6 +36,14 @@ class Started(Event, frozen=True):
 
 class TextDelta(Event, frozen=True):
     text: str
+    choice: int = 0
+    logprobs: tuple[TokenLogprob, ...] = ()
+
+
+class Cited(Event, frozen=True):
+    """Belongs to the text that grows, or to the last one."""
+
+    citation: Citation
     choice: int = 0
 
 
@@ -68,6 +86,13 @@ class ToolArgumentsDelta(Event, frozen=True):
     choice: int = 0
 
 
+class ServerCalled(Event, frozen=True):
+    """A whole part of its own."""
+
+    call: ServerCall
+    choice: int = 0
+
+
 class PartEnded(Event, frozen=True):
     """The current part is whole: a delta of the same kind that follows opens a new one."""
 
@@ -95,12 +120,14 @@ class Failed(Event, frozen=True):
 AnyEvent = (
     Started
     | TextDelta
+    | Cited
     | ReasoningDelta
     | ReasoningSigned
     | ReasoningRedacted
     | RefusalDelta
     | ToolCallStarted
     | ToolArgumentsDelta
+    | ServerCalled
     | PartEnded
     | Finished
     | UsageReported
@@ -115,6 +142,7 @@ CONTENT_EVENTS = (
     RefusalDelta,
     ToolCallStarted,
     ToolArgumentsDelta,
+    ServerCalled,
     Finished,
 )
 """The first of these commits a call to its target: until then another target may answer instead."""
@@ -160,6 +188,8 @@ class _Growing:
         self._parts: list[AnyPart | None] = []
         self._open: type[TextDelta] | type[ReasoningDelta] | type[RefusalDelta] | None = None
         self._pieces: list[str] = []
+        self._citations: list[Citation] = []
+        self._logprobs: list[TokenLogprob] = []
         self._calls: dict[int, tuple[int, ToolCallStarted, list[str]]] = {}
         self._finish: Finished | None = None
 
@@ -170,6 +200,10 @@ class _Growing:
                     self._close()
                     self._open = type(event)
                 self._pieces.append(event.text)
+                if isinstance(event, TextDelta):
+                    self._logprobs += event.logprobs
+            case Cited():
+                self._cite(event.citation)
             case ReasoningSigned():
                 if self._open is not ReasoningDelta:
                     self._close()  # thinking that the provider leaves out has a signature and no text
@@ -183,6 +217,9 @@ class _Growing:
                 self._parts.append(None)
             case ToolArgumentsDelta():
                 self._calls[event.index][2].append(event.fragment)
+            case ServerCalled():
+                self._close()
+                self._parts.append(event.call)
             case PartEnded():
                 self._close()
             case Finished():
@@ -190,15 +227,25 @@ class _Growing:
             case _:
                 raise ValueError(f"{type(event).__name__} belongs to no choice")
 
+    def _cite(self, citation: Citation) -> None:
+        if self._open is TextDelta:
+            self._citations.append(citation)
+            return
+        for place in range(len(self._parts) - 1, -1, -1):
+            part = self._parts[place]
+            if isinstance(part, Text):
+                self._parts[place] = msgspec.structs.replace(part, citations=(*part.citations, citation))
+                return
+
     def _close(self, signature: str | None = None) -> None:
         text = "".join(self._pieces)
         if self._open is TextDelta:
-            self._parts.append(Text(text=text))
+            self._parts.append(Text(text=text, citations=tuple(self._citations), logprobs=tuple(self._logprobs)))
         elif self._open is RefusalDelta:
             self._parts.append(Refusal(text=text))
         elif self._open is ReasoningDelta or signature is not None:
             self._parts.append(Reasoning(text=text, signature=signature))
-        self._open, self._pieces = None, []
+        self._open, self._pieces, self._citations, self._logprobs = None, [], [], []
 
     def done(self) -> Choice:
         self._close()

@@ -5,10 +5,11 @@ from typing import Literal
 
 import msgspec
 
+from schemas.bundle import Effort, ServerToolName
+from sidecar.canonical.server_tools import ServerTool
+
 Role = Literal["system", "developer", "user", "assistant", "tool"]
 """`tool` messages hold `ToolResult` parts only, and those stand nowhere else."""
-
-Effort = Literal["none", "minimal", "low", "medium", "high", "xhigh", "max"]
 
 
 class Part(msgspec.Struct, frozen=True, gc=False, kw_only=True):
@@ -16,8 +17,30 @@ class Part(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """A prompt-cache mark ends here: `5m`, `1h`; None where there is no mark. A knob, not content."""
 
 
+class Citation(msgspec.Struct, frozen=True, gc=False, kw_only=True):
+    """A web page that an answer rests on."""
+
+    url: str
+    title: str = ""
+    start: int | None = None
+    """Where in its text part it is cited, in characters; None: the whole part rests on it."""
+    end: int | None = None
+    """Exclusive."""
+
+
+class TokenLogprob(msgspec.Struct, frozen=True, gc=False, kw_only=True):
+    token: str
+    logprob: float
+    utf8: tuple[int, ...] | None = None
+    """Its bytes: a token may be less than a whole character."""
+    top: tuple["TokenLogprob", ...] = ()
+    """The likeliest tokens at this place, where they were asked for."""
+
+
 class Text(Part, frozen=True):
     text: str
+    citations: tuple[Citation, ...] = ()
+    logprobs: tuple[TokenLogprob, ...] = ()
 
 
 class Image(Part, frozen=True):
@@ -65,6 +88,21 @@ class ToolResult(Part, frozen=True):
     is_error: bool = False
 
 
+class ServerCall(Part, frozen=True):
+    """What a provider's own tool was asked while the model answered, and what it gave."""
+
+    id: str
+    """Bare where Anthropic gave it, else marked with whose it is (`dialects/signatures.py`)."""
+    tool: ServerToolName
+    input: str
+    """What was searched for, or the code that ran."""
+    output: str | None = None
+    """What the code printed; None where nobody says."""
+    is_error: bool = False
+    sources: tuple[Citation, ...] = ()
+    """Pages that a search found."""
+
+
 class Reasoning(Part, frozen=True):
     """What the model thought. `signature` must come back unchanged for a conversation to go on."""
 
@@ -80,7 +118,7 @@ class Refusal(Part, frozen=True):
     text: str
 
 
-AnyPart = Text | Image | File | Audio | ToolCall | ToolResult | Reasoning | RedactedReasoning | Refusal
+AnyPart = Text | Image | File | Audio | ToolCall | ToolResult | ServerCall | Reasoning | RedactedReasoning | Refusal
 
 
 class Message(msgspec.Struct, frozen=True, gc=False):
@@ -129,6 +167,7 @@ class ChatRequest(msgspec.Struct, frozen=True, kw_only=True):
     """As the caller named it."""
     messages: tuple[Message, ...]
     tools: tuple[Tool, ...] = ()
+    server_tools: tuple[ServerTool, ...] = ()
     tool_choice: ToolChoice | None = None
     parallel_tool_calls: bool | None = None
     output: OutputFormat | None = None

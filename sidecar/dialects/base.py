@@ -12,6 +12,7 @@ import msgspec
 from schemas.bundle import Capability, DialectName
 from schemas.record import Usage
 from sidecar.canonical.events import AnyEvent
+from sidecar.canonical.model import ModelTraits
 from sidecar.canonical.request import ChatRequest
 from sidecar.canonical.response import ChatResponse
 from sidecar.dialects.estimate import TextCount, estimate_text_tokens
@@ -156,9 +157,8 @@ class TargetDialect(Generic[Q, A]):
 
     name: DialectName
 
-    encode_request: Callable[[Q, str, int], Encoded]
-    """Request, the target's name of the model, the model's largest output in tokens (for a dialect that must name one).
-    Raises CannotCarry."""
+    encode_request: Callable[[Q, ModelTraits], Encoded]
+    """Raises CannotCarry."""
     decode_response: Callable[[bytes], A]
     """Id and model are empty where the answer names none. Raises MalformedAnswer."""
     new_decoder: Callable[[], StreamDecoder]
@@ -217,7 +217,7 @@ def beside_chat(
     open: Opener,
     forward: Callable[[Envelope, str], bytes],
     decode_request: Callable[[Envelope], Q],
-    encode_request: Callable[[Q, str, int], Encoded],
+    encode_request: Callable[[Q, ModelTraits], Encoded],
     read_answer: Callable[[bytes], PlainAnswer],
     decode_response: Callable[[bytes], A],
     encode_response: Callable[[A], bytes],

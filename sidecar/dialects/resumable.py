@@ -6,6 +6,8 @@ Always translates, also between two of one dialect, since what follows must be w
 from collections.abc import Callable
 from decimal import Decimal
 
+import msgspec
+
 from schemas.record import Usage
 from sidecar.canonical.events import (
     CONTENT_EVENTS,
@@ -71,5 +73,5 @@ class Resumable(Translator):
         if isinstance(event, TextDelta) and self._gap:
             repeated = len(event.text) - len(event.text.removeprefix(self._gap))
             self._gap = ""
-            return TextDelta(event.text[repeated:], event.choice) if repeated < len(event.text) else None
+            return msgspec.structs.replace(event, text=event.text[repeated:]) if repeated < len(event.text) else None
         return event

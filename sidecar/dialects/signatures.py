@@ -18,3 +18,8 @@ def responses_item(signature: str) -> tuple[str, str] | None:
         return None
     item_id, _, encrypted = signature.removeprefix(RESPONSES_MARK).partition(":")
     return item_id, encrypted
+
+
+GEMINI_MARK = "gemini:"
+FOREIGN_MARKS = (RESPONSES_MARK, GEMINI_MARK)
+"""What the id of a call of a provider's own tool begins with, where that provider is not Anthropic."""

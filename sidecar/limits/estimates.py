@@ -1,28 +1,56 @@
 """What a call will use, guessed before it is made: reserved first, settled with what it really used."""
 
+from bisect import bisect_left, insort
+from collections import deque
 from collections.abc import Iterable
 from decimal import Decimal
 
 from sidecar.routing.plan import ASSUMED_OUTPUT_TOKENS, estimate_usd
 from sidecar.routing.snapshot import Target
 
-STEP_UP, STEP_DOWN = 1.095, 0.995
-"""Nineteen answers shorter for each one longer keep the value where it is: the 95th percentile."""
+REMEMBERED = 128
+"""Answers of a use case that its expectation rests on: enough for a 95th percentile, few enough to follow a change."""
+FEW = 20
+"""Fewer do not show how long the longest of 20 is."""
+
+
+class _Answers:
+    """The newest lengths, also in order."""
+
+    __slots__ = ("by_length", "newest")
+
+    def __init__(self) -> None:
+        self.newest: deque[int] = deque()
+        self.by_length: list[int] = []
+
+    def add(self, length: int) -> None:
+        if len(self.newest) == REMEMBERED:
+            del self.by_length[bisect_left(self.by_length, self.newest.popleft())]
+        self.newest.append(length)
+        insort(self.by_length, length)
+
+    def expected(self) -> int:
+        if len(self.by_length) < FEW:
+            return 2 * self.by_length[-1]
+        return self.by_length[len(self.by_length) * 19 // 20]
 
 
 class OutputLengths:
     """The length that 19 of 20 answers of a use case stay under, learned as they end."""
 
     def __init__(self) -> None:
-        self._tokens: dict[str, float] = {}
+        self._answers: dict[str, _Answers] = {}
 
     def expect(self, use_case: str, max_output_tokens: int | None) -> int:
-        expected = int(self._tokens.get(use_case, ASSUMED_OUTPUT_TOKENS))
+        known = self._answers.get(use_case)
+        expected = ASSUMED_OUTPUT_TOKENS if known is None else max(1, known.expected())
         return expected if max_output_tokens is None else min(expected, max_output_tokens)
 
     def learn(self, use_case: str, output_tokens: int) -> None:
-        known = self._tokens.get(use_case, float(ASSUMED_OUTPUT_TOKENS))
-        self._tokens[use_case] = max(1.0, known * (STEP_UP if output_tokens > known else STEP_DOWN))
+        known = self._answers.get(use_case)
+        if known is None:
+            known = self._answers[use_case] = _Answers()
+        known.add(output_tokens)
 
 
 def reserve_usd(targets: Iterable[Target], input_tokens: int, output_tokens: int | None, day: str) -> Decimal:

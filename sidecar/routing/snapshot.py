@@ -25,6 +25,7 @@ from schemas.bundle import (
 )
 from schemas.bundle import UseCase as UseCaseDocument
 from sidecar.accounting.pricing import Tariff, tariff_of
+from sidecar.canonical.model import ModelTraits
 from sidecar.routing.fallback import Step
 from sidecar.routing.matching import Condition, compile_when, glob
 
@@ -43,12 +44,19 @@ class Target:
     capabilities: frozenset[Capability]
     context_window: int
     max_output_tokens: int
+    traits: ModelTraits
+    """What a request that is translated must heed."""
     tariffs: tuple[Tariff, ...]
     """Prices by day, newest first."""
     limits: Limits | None
     """Of the model, at all of its providers together; the provider's own stand at `endpoint`."""
     key: str
     """`model@provider`: stable over reloads; breakers and estimators live under it."""
+
+    @property
+    def is_limited(self) -> bool:
+        """Its provider or its model has a limit."""
+        return self.limits is not None or self.endpoint.limits is not None
 
     def price_on(self, day: str) -> Tariff | None:
         """The price in force on an ISO day; None when none is known."""
@@ -133,6 +141,8 @@ class UseCase:
     limits: Limits | None
     headers_watched: frozenset[str]
     """Header names that some rule looks at."""
+    limited_targets: tuple[Target, ...]
+    """Targets of any of its chains whose provider or model has a limit."""
     follows_conversations: bool
     """It matters which conversation a call belongs to."""
 
@@ -194,6 +204,13 @@ def _target(bundle: Bundle, model: str, door: int) -> Target:
         capabilities=frozenset(entry.capabilities),
         context_window=entry.context_window,
         max_output_tokens=entry.max_output_tokens,
+        traits=ModelTraits(
+            name=served.name,
+            max_output_tokens=entry.max_output_tokens,
+            refuses=frozenset(entry.refuses),
+            efforts=entry.efforts,
+            server_tools=frozenset(entry.server_tools),
+        ),
         tariffs=tuple(tariff_of(price) for price in served.prices),
         limits=entry.limits,
         key=f"{model}@{served.provider}",
@@ -207,6 +224,7 @@ def _use_case(name: str, document: UseCaseDocument, targets: Mapping[str, tuple[
     ceiling = document.ceiling
     main = chain(document.chain, document.split, document.canary)
     rules = tuple(Rule(compile_when(rule.when), chain(rule.chain, rule.split)) for rule in document.rules)
+    cheaper = chain(ceiling.then) if ceiling is not None and ceiling.then else None
     return UseCase(
         name=name,
         owner=document.owner,
@@ -218,7 +236,7 @@ def _use_case(name: str, document: UseCaseDocument, targets: Mapping[str, tuple[
             per_request=ceiling.per_request,
             per_day=ceiling.per_day,
             per_month=ceiling.per_month,
-            then=chain(ceiling.then) if ceiling.then else None,
+            then=cheaper,
             hard=ceiling.hard,
             on_store_error=ceiling.on_store_error,
         ),
@@ -232,8 +250,19 @@ def _use_case(name: str, document: UseCaseDocument, targets: Mapping[str, tuple[
         resume=document.resume,
         limits=document.limits,
         headers_watched=frozenset(header.lower() for rule in document.rules for header in rule.when.header),
+        limited_targets=_limited((main, *(rule.chain for rule in rules), *([] if cheaper is None else [cheaper]))),
         follows_conversations=document.sticky or any(made.arms for made in (main, *(rule.chain for rule in rules))),
     )
+
+
+def _limited(chains: Iterable[Chain]) -> tuple[Target, ...]:
+    known = (
+        target
+        for made in chains
+        for targets in (made.targets, *(arm.targets for arm in made.arms))
+        for target in targets
+    )
+    return tuple(dict.fromkeys(target for target in known if target.is_limited))
 
 
 def _chain(

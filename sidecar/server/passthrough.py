@@ -99,7 +99,7 @@ class PassThrough:
             CallerError: refused before any use case was known.
             CallFailed: no target, or it failed before it answered. Its record is booked.
         """
-        call = self._pipeline.accept(inbound)
+        call = await self._pipeline.accept(inbound)
         planned = call.plan.steps[0]
         call.choose(planned)
         attempt = self._books.start(call, planned)
@@ -135,7 +135,7 @@ class PassThrough:
         if passed.is_billed:
             self._books.end(call, attempt, outcome, status)
         else:
-            self._books.drop(attempt)
+            self._books.drop(call, attempt)
 
     async def _ask(self, call: Call, planned: Planned, request: web.Request, form: FormField | None) -> UpstreamAnswer:
         inbound, target = call.inbound, planned.target

@@ -2,8 +2,12 @@
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
+import msgspec
+
+from schemas.record import CallRecord
+from sidecar.limiter.limits import Limits
 from sidecar.ports import Clock
 from sidecar.spool.spool import Spool
 from sidecar.uplink import Uplink, UplinkFailed, UplinkRefused
@@ -16,10 +20,11 @@ log = logging.getLogger("pointsman.spool")
 
 
 class Shipper:
-    def __init__(self, spool: Spool, uplink: Uplink, clock: Clock) -> None:
+    def __init__(self, spool: Spool, uplink: Uplink, clock: Clock, limits: Limits) -> None:
         self._spool = spool
         self._uplink = uplink
         self._clock = clock
+        self._limits = limits
 
     async def run(self) -> None:
         failures = 0
@@ -57,7 +62,7 @@ class Shipper:
         That one is set aside, or it would hold back every record after it.
         """
         try:
-            await self._uplink.ship(records)
+            receipt = await self._uplink.ship(records)
         except UplinkRefused as error:
             if len(records) == 1:
                 self._spool.set_aside(records[0], str(error))
@@ -65,3 +70,20 @@ class Shipper:
             middle = len(records) // 2
             await self._hand_over(records[:middle])
             await self._hand_over(records[middle:])
+            return
+        # What is booked is in the report that came with the receipt, and no longer this sidecar's own to add.
+        self._limits.shipped(list(records_of(records)))
+        if receipt.spend is not None:
+            self._limits.fleet(receipt.spend, self._clock.monotonic())
+
+
+def records_of(lines: Iterable[bytes]) -> Iterator[CallRecord]:
+    """Lines of the spool that an older version wrote, and that are no records any more, count for nothing."""
+    for line in lines:
+        try:
+            yield _RECORD.decode(line)
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            log.warning("spool.unreadable_record error=%s", error)
+
+
+_RECORD = msgspec.json.Decoder(CallRecord)

@@ -169,12 +169,21 @@ class Spool:
         os.close(self._fd)
         os.close(self._lock)
 
-    def unshipped(self) -> tuple[list[bytes], Cursor]:
+    def every_unshipped(self) -> Iterator[bytes]:
+        """All final records that nobody has acknowledged, in order, each as its JSON."""
+        records, cursor = self.unshipped()
+        while records:
+            yield from records
+            records, cursor = self.unshipped(cursor)
+
+    def unshipped(self, after: Cursor | None = None) -> tuple[list[bytes], Cursor]:
         """The next final records in order, each as its JSON, and the cursor behind them.
+
+        `after`: in place of what was acknowledged last.
 
         May run in a thread beside the other methods: it changes nothing, and a segment may go while it looks.
         """
-        cursor = start = self.cursor
+        cursor = start = after or self.cursor
         for segment in [number for number in self._segments() if number >= start.segment]:
             if segment > cursor.segment:
                 cursor = Cursor(segment, 0)

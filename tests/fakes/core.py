@@ -9,6 +9,7 @@ from schemas.bundle import Caller, DialectName
 from sidecar.call import Inbound, PlainReply, StreamReply
 from sidecar.dialects.registry import DIALECTS
 from sidecar.errors import UpstreamError
+from sidecar.limiter.limits import Limits
 from sidecar.pipeline import Pipeline
 from sidecar.routing.snapshot import Snapshot
 from sidecar.telemetry.recent import RecentCalls
@@ -45,6 +46,7 @@ class Core:
             upstream=self.upstream,
             sink=self.sink,
             observers=(self.sink, self.recent),
+            limits=Limits(clock=self.clock, observer=self.sink),
         )
         self._ids = itertools.count(1)
 

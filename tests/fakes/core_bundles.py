@@ -33,12 +33,12 @@ def model(
     window: int = 200_000,
     capabilities: tuple[Capability, ...] = ANYTHING,
     prices: tuple[Price, ...] = (price(),),
+    **more: Any,
 ) -> Model:
     """Each provider calls the model `<provider>-name`."""
     doors = tuple(Served(provider=name, name=f"{name}-name", prices=prices) for name in providers)
-    return Model(
-        vendor=vendor, context_window=window, max_output_tokens=4096, capabilities=capabilities, served_by=doors
-    )
+    options: dict[str, Any] = {"context_window": window, "max_output_tokens": 4096, "capabilities": capabilities} | more
+    return Model(vendor=vendor, served_by=doors, **options)
 
 
 def provider(base_url: str = "http://127.0.0.1:9", dialect: DialectName = "openai", **more: Any) -> Provider:

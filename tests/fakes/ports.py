@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Literal, TypeVar
 
 from schemas.record import CallRecord
+from sidecar.ports import Verdict
 from sidecar.routing.snapshot import Target
 
 Result = TypeVar("Result")
@@ -209,12 +210,14 @@ class ScriptedUpstream:
 
 
 class KeepingSink:
-    """A `RecordSink` and a `CallObserver`."""
+    """A `RecordSink`, a `CallObserver` and a `LimitObserver`."""
 
     def __init__(self) -> None:
         self.begun: list[CallRecord] = []
         self.booked: list[CallRecord] = []
         self.observed: list[CallRecord] = []
+        self.limits: Counter[tuple[str, str]] = Counter()
+        """Decisions of limits, by rule and verdict."""
 
     def begin(self, record: CallRecord) -> None:
         self.begun.append(record)
@@ -224,6 +227,9 @@ class KeepingSink:
 
     def observe(self, record: CallRecord) -> None:
         self.observed.append(record)
+
+    def limited(self, rule: str, verdict: Verdict) -> None:
+        self.limits[rule, verdict] += 1
 
     @property
     def only(self) -> CallRecord:

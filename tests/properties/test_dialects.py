@@ -3,7 +3,7 @@ and back, plain and streamed agree, and nothing that a peer sends raises what is
 """
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from decimal import Decimal
 from itertools import pairwise
@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from schemas.record import Usage
 from sidecar.canonical.events import (
     AnyEvent,
+    Cited,
     Ended,
     Failed,
     Finished,
@@ -24,6 +25,7 @@ from sidecar.canonical.events import (
     ReasoningDelta,
     ReasoningRedacted,
     ReasoningSigned,
+    ServerCalled,
     Started,
     TextDelta,
     ToolArgumentsDelta,
@@ -31,9 +33,11 @@ from sidecar.canonical.events import (
     UsageReported,
     collect,
 )
+from sidecar.canonical.model import ModelTraits
 from sidecar.canonical.request import (
     AnyPart,
     ChatRequest,
+    Citation,
     File,
     Image,
     Message,
@@ -41,13 +45,16 @@ from sidecar.canonical.request import (
     Reasoning,
     ReasoningRequest,
     RedactedReasoning,
+    ServerCall,
     Text,
+    TokenLogprob,
     Tool,
     ToolCall,
     ToolChoice,
     ToolResult,
 )
 from sidecar.canonical.response import ChatResponse, Choice, FinishReason
+from sidecar.canonical.server_tools import CodeExecution, Location, WebSearch
 from sidecar.dialects.base import Dialect, InPath
 from sidecar.dialects.registry import DIALECTS
 from sidecar.dialects.signatures import mark_responses
@@ -148,6 +155,21 @@ LINKED = st.builds(Image, url=st.just("https://example.com/ant.jpg"))
 CALL = st.builds(ToolCall, id=NAME, name=NAME, arguments=ARGUMENTS)
 
 
+DOMAINS = st.lists(st.sampled_from(["example.com", "example.org"]), max_size=2, unique=True).map(tuple)
+LOCATIONS = st.none() | st.builds(Location, city=st.none() | TEXT, country=st.none() | st.just("CH"))
+SIZES = st.sampled_from([None, "low", "medium", "high"])
+SERVER_TOOLS: Mapping[str, st.SearchStrategy[WebSearch | CodeExecution]] = {
+    "openai": st.builds(WebSearch, location=LOCATIONS, context_size=SIZES),
+    "openai-responses": st.builds(WebSearch, location=LOCATIONS, context_size=SIZES, allowed_domains=DOMAINS)
+    | st.just(CodeExecution()),
+    "anthropic": st.builds(WebSearch, location=LOCATIONS, allowed_domains=DOMAINS, max_uses=st.none() | st.just(3))
+    | st.builds(WebSearch, blocked_domains=DOMAINS)
+    | st.just(CodeExecution()),
+    "gemini": st.just(WebSearch()) | st.just(CodeExecution()),
+}
+"""What each dialect has a place for of the tools that a provider runs by itself."""
+
+
 @st.composite
 def requests(draw: st.DrawFn, dialect: str) -> ChatRequest:
     """A request of what the dialect has a place for, in the form that decoding gives."""
@@ -203,6 +225,7 @@ def requests(draw: st.DrawFn, dialect: str) -> ChatRequest:
             )
         )
     )
+    own = draw(st.lists(SERVER_TOOLS[dialect], max_size=1)) if not (is_gemini and tools) else []
     choices = st.sampled_from([ToolChoice("auto"), ToolChoice("required"), ToolChoice("none")])
     choice = draw(st.none() | choices | st.builds(ToolChoice, st.just("one"), NAME)) if tools else None
     temperature = draw(st.none() | st.floats(0, 1))
@@ -233,19 +256,25 @@ def requests(draw: st.DrawFn, dialect: str) -> ChatRequest:
         model=draw(NAME),
         messages=tuple(messages),
         tools=tools,
+        server_tools=tuple(own),
         tool_choice=choice,
         parallel_tool_calls=draw(st.none() | st.booleans()) if has_parallel else None,
         output=draw(st.none() | st.builds(OutputFormat, mode=st.just("json_schema"), schema=SCHEMAS, name=label)),
         reasoning=reasoning,
         stream=draw(st.booleans()),
-        max_output_tokens=draw(st.integers(1, 8_000)),
+        max_output_tokens=draw(st.integers(1 + ((reasoning and reasoning.budget_tokens) or 0), 8_000)),
         temperature=temperature,
         top_k=draw(st.none() | st.integers(1, 50)) if is_gemini or (is_anthropic and reasoning is None) else None,
         stop=() if is_responses else tuple(draw(st.lists(NAME, max_size=2))),
         user=None if is_gemini else draw(st.none() | NAME),
         service_tier=draw(st.sampled_from([None, *tiers.get(dialect, [])])),
+        logprobs=None if is_anthropic else draw(st.none() | st.integers(0, 5)),
         seed=None if is_anthropic or is_responses else draw(st.none() | st.integers(0, 99)),
     )
+
+
+def traits(request: ChatRequest) -> ModelTraits:
+    return ModelTraits(request.model, 8_000, server_tools=frozenset({"web_search", "code_execution"}))
 
 
 @pytest.mark.parametrize("name", DIALECTS)
@@ -254,7 +283,7 @@ def requests(draw: st.DrawFn, dialect: str) -> ChatRequest:
 def test_a_request_comes_back_as_it_went_out(name: str, data: st.DataObject) -> None:
     dialect = DIALECTS[name]  # type: ignore[index]
     request = data.draw(requests(name))
-    encoded = dialect.encode_request(request, request.model, 8_000)
+    encoded = dialect.encode_request(request, traits(request))
     assert encoded.dropped == ()
     assert dialect.decode_request(dialect.open(encoded.body, InPath(request.model, request.stream))) == request
 
@@ -266,7 +295,7 @@ def test_a_request_passes_on_with_its_own_bytes(name: str, data: st.DataObject) 
     """Also where a message or a tool has a field called `model` as well."""
     dialect = DIALECTS[name]  # type: ignore[index]
     request = data.draw(requests(name))
-    body = dialect.encode_request(request, request.model, 8_000).body
+    body = dialect.encode_request(request, traits(request)).body
     sent = json.loads(body) | {"other": {"model": request.model}}
     spaced = json.dumps(sent, indent=data.draw(st.none() | st.integers(0, 2))).encode()
     envelope = dialect.open(spaced, InPath(request.model, request.stream))
@@ -284,12 +313,38 @@ USAGE = st.builds(
 )
 
 
+PAGES = st.builds(Citation, url=st.just("https://example.com/") | NAME.map("https://example.com/{}".format))
+CALLS_OF_OWN_TOOLS = st.builds(
+    ServerCall, id=NAME, tool=st.just("web_search"), input=NAME, sources=st.lists(PAGES, max_size=2).map(tuple)
+) | st.builds(ServerCall, id=NAME, tool=st.just("code_execution"), input=TEXT, output=TEXT, is_error=st.booleans())
+LOGPROBS = st.lists(
+    st.builds(
+        TokenLogprob,
+        token=TEXT,
+        logprob=st.floats(-9, 0),
+        top=st.lists(st.builds(TokenLogprob, token=TEXT, logprob=st.floats(-9, 0)), max_size=2).map(tuple),
+    ),
+    max_size=2,
+).map(tuple)
+
+
+@st.composite
+def cited_texts(draw: st.DrawFn) -> Text:
+    text = draw(TEXT)
+    stretch = st.lists(st.integers(0, len(text)), min_size=2, max_size=2).map(sorted)
+    edges = draw(st.lists(stretch, max_size=2))
+    citations = [Citation(url="https://example.com/a", title="A", start=start, end=end) for start, end in edges]
+    whole = draw(st.lists(st.just(Citation(url="https://example.com/b")), max_size=1))
+    return Text(text=text, citations=(*citations, *whole), logprobs=draw(LOGPROBS))
+
+
 @st.composite
 def responses(draw: st.DrawFn) -> ChatResponse:
     calls = draw(st.lists(CALL, max_size=3))
     parts: list[AnyPart] = [
         *draw(st.lists(st.builds(Reasoning, text=TEXT, signature=TEXT), max_size=1)),
-        *draw(st.lists(st.builds(Text, text=TEXT), max_size=1)),
+        *draw(st.lists(CALLS_OF_OWN_TOOLS, max_size=2, unique_by=lambda call: call.id)),
+        *draw(st.lists(cited_texts(), max_size=1)),
         *calls,
     ]
     finishes: list[FinishReason] = ["tool_calls"] if calls else ["stop", "length"]
@@ -302,8 +357,12 @@ def events_of(response: ChatResponse, pieces: int) -> list[AnyEvent]:
     calls = 0
     for part in response.choices[0].parts:
         match part:
-            case Text(text=text):
-                events += [TextDelta(piece) for piece in split(text, pieces)]
+            case Text(text=text, citations=citations, logprobs=logprobs):
+                first, *rest = split(text, pieces)
+                events += [TextDelta(first, logprobs=logprobs), *(TextDelta(piece) for piece in rest)]
+                events += map(Cited, citations)
+            case ServerCall():
+                events.append(ServerCalled(part))
             case Reasoning(text=text, signature=signature):
                 events += [ReasoningDelta(piece) for piece in split(text, pieces)]
                 events.append(ReasoningSigned(signature or ""))
@@ -338,13 +397,16 @@ def event_orders(draw: st.DrawFn) -> list[AnyEvent]:
     events: list[AnyEvent] = [Started("id", "model")]
     calls = 0
     for _ in range(draw(st.integers(0, 5))):
-        match draw(st.sampled_from(["text", "thought", "sealed", "calls"])):
+        match draw(st.sampled_from(["text", "thought", "sealed", "own", "calls"])):
             case "text":
                 events += [TextDelta(piece) for piece in draw(st.lists(TEXT, min_size=1, max_size=3))]
                 events += draw(st.lists(st.just(PartEnded()), max_size=1))
             case "thought":
                 events += [ReasoningDelta(piece) for piece in draw(st.lists(TEXT, max_size=3))]
                 events.append(ReasoningSigned(draw(TEXT)))
+            case "own":
+                call = draw(CALLS_OF_OWN_TOOLS)
+                events.append(ServerCalled(msgspec.structs.replace(call, id=f"own_{len(events)}", is_error=False)))
             case "sealed":
                 events.append(ReasoningRedacted(draw(TEXT)))
             case _:
@@ -413,7 +475,12 @@ WIRE_WORDS = st.sampled_from(
         "file_data", "fileUri", "thought", "thoughtSignature", "generationConfig", "thinkingConfig", "toolConfig",
         "functionDeclarations", "parameters", "candidates", "finishReason", "STOP", "usageMetadata", "promptFeedback",
         "blockReason", "thinkingBudget", "systemInstruction",
-        "input_text", "output_text",
+        "input_text", "output_text", "server_tool_use", "web_search_tool_result", "tool_use_id", "citations",
+        "web_search",
+        "annotations", "url_citation", "logprobs", "token", "web_search_call", "code_interpreter_call", "action",
+        "executableCode", "codeExecutionResult", "code", "groundingMetadata", "groundingChunks", "groundingSupports",
+        "segment", "logprobsResult", "chosenCandidates", "googleSearch", "web_search_options", "code_interpreter",
+        "container", "bash_code_execution_tool_result", "response.output_text.annotation.added", "annotation",
         "output", "summary", "encrypted_content", "reasoning", "function_call", "function_call_output", "call_id",
         "item", "response", "status", "error", "response.output_item.added", "response.output_item.done",
         "response.completed", "response.output_text.delta", "response.function_call_arguments.delta", "output_index",

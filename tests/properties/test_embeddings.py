@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from schemas.record import Usage
 from sidecar.canonical.embeddings import EmbeddingsRequest, EmbeddingsResponse
+from sidecar.canonical.model import ModelTraits
 from sidecar.dialects.base import InPath
 from sidecar.dialects.embeddings import GEMINI_BATCH, GEMINI_ONE, OPENAI_EMBEDDINGS, EmbeddingsDialect, complete
 from sidecar.errors import CannotCarry, MalformedAnswer, MalformedRequest
@@ -44,7 +45,7 @@ def vectors(numbers: st.SearchStrategy[float]) -> st.SearchStrategy[tuple[tuple[
 
 @given(st.builds(EmbeddingsRequest, inputs=texts | tokens, dimensions=sizes, user=st.none() | st.text(max_size=3)))
 def test_a_request_comes_back_from_openais_dialect(request: EmbeddingsRequest) -> None:
-    encoded = OPENAI_EMBEDDINGS.encode_request(request, "m", 0)
+    encoded = OPENAI_EMBEDDINGS.encode_request(request, ModelTraits("m", 0))
     assert OPENAI_EMBEDDINGS.decode_request(OPENAI_EMBEDDINGS.open(encoded.body)) == request
 
 
@@ -54,7 +55,7 @@ def test_a_request_comes_back_from_geminis_dialect(
 ) -> None:
     said = st.lists(st.none() | st.just("RETRIEVAL_QUERY"), min_size=len(inputs), max_size=len(inputs)).map(tuple)
     request = EmbeddingsRequest(inputs=inputs, dimensions=size, tasks=data.draw(said), titles=data.draw(said))
-    encoded = GEMINI_BATCH.encode_request(request, "m", 0)
+    encoded = GEMINI_BATCH.encode_request(request, ModelTraits("m", 0))
     assert GEMINI_BATCH.decode_request(GEMINI_BATCH.open(encoded.body, HERE)) == request
 
 
@@ -91,7 +92,7 @@ def test_any_json_is_a_request_or_refused(dialect: EmbeddingsDialect, body: dict
             complete(EmbeddingsResponse(vectors=()), envelope, 0)
             request = dialect.decode_request(envelope)
             for other in ALL:
-                msgspec.json.decode(other.encode_request(request, "t", 0).body)
+                msgspec.json.decode(other.encode_request(request, ModelTraits("t", 0)).body)
         except (MalformedRequest, CannotCarry):
             continue
 

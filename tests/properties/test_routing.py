@@ -10,8 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from schemas.bundle import BundleRefused, Ceiling, Hours, Requirements, Rule, Share, TokenRange, When
-from sidecar.accounting.spend import SpendBook
 from sidecar.errors import CannotCarry, UpstreamError
+from sidecar.limits.fleet import FleetSize
+from sidecar.limits.money import MoneyBook
 from sidecar.routing.facts import Facts
 from sidecar.routing.fallback import AFTER, Step, step_after
 from sidecar.routing.lots import draw
@@ -238,14 +239,14 @@ def test_there_is_always_a_next_step_and_never_a_second_answer(
 @given(st.lists(st.tuples(st.integers(0, 70), st.integers(0, 2), st.integers(1, 5)), max_size=30))
 def test_spend_is_that_of_the_day_and_the_month(arrivals: Sequence[tuple[int, int, int]]) -> None:
     """Days pass; a call may end up to two days after it came."""
-    book, latest = SpendBook(), date(2026, 1, 15)
+    book, latest = MoneyBook(FleetSize(), has_controller=False), date(2026, 1, 15)
     booked: list[tuple[date, int]] = []
     for ahead, late, amount in sorted(arrivals):
         latest = max(latest, date(2026, 1, 15) + timedelta(days=ahead))
         day = latest - timedelta(days=late)
-        book.of("chat", latest.isoformat())
-        book.add("chat", day.isoformat(), Decimal(amount))
+        book.spend("chat", latest.isoformat())
+        book.add(day.isoformat(), "chat", "", Decimal(amount))
         booked.append((day, amount))
-    spent = book.of("chat", latest.isoformat())
+    spent = book.spend("chat", latest.isoformat())
     assert spent.per_day == sum(amount for day, amount in booked if day == latest)
     assert spent.per_month == sum(amount for day, amount in booked if day.strftime("%Y%m") == latest.strftime("%Y%m"))

@@ -3,21 +3,30 @@
 """
 
 import base64
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import TypeVar
 
 import msgspec
 
 from sidecar.canonical.request import (
     AnyPart,
+    Citation,
     File,
     Image,
     Reasoning,
     RedactedReasoning,
     Refusal,
+    ServerCall,
     Text,
     ToolCall,
     ToolResult,
+)
+from sidecar.dialects.anthropic.server_tools import (
+    CALLED,
+    RESULTS,
+    decode_citations,
+    decode_input,
+    decode_result,
 )
 from sidecar.dialects.signatures import responses_item
 from sidecar.errors import CannotCarry
@@ -120,6 +129,20 @@ class ToolResultBlock(Block, frozen=True, tag="tool_result"):
     toolset_name: str | None = None
 
 
+class _ServerToolUse(msgspec.Struct, frozen=True):
+    id: str
+    name: str
+    input: msgspec.Raw
+
+
+class _ServerResult(msgspec.Struct, frozen=True):
+    """Of any of Anthropic's own tools."""
+
+    type: str
+    tool_use_id: str
+    content: msgspec.Raw
+
+
 class ThinkingBlock(Block, frozen=True, tag="thinking"):
     thinking: str
     signature: str | msgspec.UnsetType = msgspec.UNSET
@@ -168,7 +191,23 @@ def decode_content(raw: msgspec.Raw, where: str, lost: list[str]) -> tuple[AnyPa
         return (Text(text=text),) if text else ()
     blocks = parse(_BLOCKS, raw, where)
     parts = [decode_block(block, f"{where}[{place}]", lost) for place, block in enumerate(blocks)]
-    return tuple(part for part in parts if not (isinstance(part, Text) and not part.text))
+    return tuple(_paired(part for part in parts if not (isinstance(part, Text) and not part.text)))
+
+
+def _paired(parts: Iterable[AnyPart]) -> list[AnyPart]:
+    """What one of Anthropic's own tools was asked and what it gave are two blocks, and one part here."""
+    paired: list[AnyPart] = []
+    asked: dict[str, int] = {}
+    for part in parts:
+        at = asked.get(part.id) if isinstance(part, ServerCall) else None
+        if at is not None and isinstance(part, ServerCall):
+            call = paired[at]
+            paired[at] = msgspec.structs.replace(part, input=call.input if isinstance(call, ServerCall) else "")
+            continue
+        if isinstance(part, ServerCall):
+            asked[part.id] = len(paired)
+        paired.append(part)
+    return paired
 
 
 def decode_block(raw: msgspec.Raw, where: str, lost: list[str]) -> AnyPart:
@@ -181,9 +220,12 @@ def decode_block(raw: msgspec.Raw, where: str, lost: list[str]) -> AnyPart:
 
 def _text(raw: msgspec.Raw, where: str, lost: list[str]) -> AnyPart:
     block = parse(_TEXT, raw, where)
+    citations: tuple[Citation, ...] = ()
     if is_given(block.citations) and bytes(block.citations) != b"[]":
-        lost.append("messages.citations")
-    return Text(text=block.text, cache_ttl=_ttl(block))
+        citations = _read(decode_citations, block.citations, f"{where}.citations")
+        if not citations:
+            lost.append("messages.citations")
+    return Text(text=block.text, citations=citations, cache_ttl=_ttl(block))
 
 
 def _image(raw: msgspec.Raw, where: str, lost: list[str]) -> AnyPart:
@@ -238,6 +280,26 @@ def _tool_result(raw: msgspec.Raw, where: str, lost: list[str]) -> AnyPart:
     return ToolResult(call_id=block.tool_use_id, parts=tuple(parts), is_error=block.is_error, cache_ttl=_ttl(block))
 
 
+def _server_tool_use(raw: msgspec.Raw, where: str, lost: list[str]) -> AnyPart:
+    block = parse(_SERVER_TOOL_USE, raw, where)
+    if block.name not in CALLED:
+        raise UnknownBlock(f"server_tool_use ({block.name})")
+    return _read(lambda given: decode_input(block.id, block.name, given), block.input, f"{where}.input")
+
+
+def _server_tool_result(raw: msgspec.Raw, where: str, lost: list[str]) -> AnyPart:
+    block = parse(_SERVER_RESULT, raw, where)
+    call = ServerCall(id=block.tool_use_id, tool=RESULTS[block.type], input="")
+    return _read(lambda given: decode_result(call, given), block.content, f"{where}.content")
+
+
+def _read(reader: Callable[[msgspec.Raw], _T], raw: msgspec.Raw, where: str) -> _T:
+    try:
+        return reader(raw)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise BadBlock(f"{where}: {error}") from error
+
+
 def _thinking(raw: msgspec.Raw, where: str, lost: list[str]) -> AnyPart:
     block = parse(_THINKING, raw, where)
     return Reasoning(text=block.thinking, signature=block.signature or None)
@@ -252,6 +314,8 @@ _IMAGE = msgspec.json.Decoder(ImageBlock)
 _DOCUMENT = msgspec.json.Decoder(DocumentBlock)
 _TOOL_USE = msgspec.json.Decoder(ToolUseBlock)
 _TOOL_RESULT = msgspec.json.Decoder(ToolResultBlock)
+_SERVER_TOOL_USE = msgspec.json.Decoder(_ServerToolUse)
+_SERVER_RESULT = msgspec.json.Decoder(_ServerResult)
 _THINKING = msgspec.json.Decoder(ThinkingBlock)
 _REDACTED = msgspec.json.Decoder(RedactedThinkingBlock)
 
@@ -261,6 +325,8 @@ _READERS: dict[str, Callable[[msgspec.Raw, str, list[str]], AnyPart]] = {
     "document": _document,
     "tool_use": _tool_use,
     "tool_result": _tool_result,
+    "server_tool_use": _server_tool_use,
+    **dict.fromkeys(RESULTS, _server_tool_result),
     "thinking": _thinking,
     "redacted_thinking": _redacted,
 }
@@ -298,6 +364,10 @@ def encode_part(part: AnyPart, dropped: list[str]) -> Block | None:
                 is_error=part.is_error,
                 cache_control=mark,
             )
+        case ServerCall():
+            # What a search found must come back as Anthropic sealed it, and in another dialect the seal is lost.
+            dropped.append("messages.server_tool_calls")
+            return None
         case Reasoning(signature=signature) if signature is None or responses_item(signature) is not None:
             # A thinking block must come back as it was signed; without a signature, or with another vendor's, the API
             # refuses the request.

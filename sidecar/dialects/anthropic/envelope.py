@@ -19,10 +19,11 @@ from sidecar.dialects.anthropic.fields import (
     read_value,
     starts_with,
 )
+from sidecar.dialects.anthropic.server_tools import RESULTS
 from sidecar.dialects.base import BODY_ALONE, Envelope, InPath
 from sidecar.dialects.beginning import beginning
 from sidecar.dialects.estimate import TextCount, estimate_text_tokens, estimate_tokens
-from sidecar.dialects.signatures import RESPONSES_MARK, responses_item
+from sidecar.dialects.signatures import FOREIGN_MARKS, responses_item
 from sidecar.errors import MalformedRequest
 
 
@@ -38,12 +39,16 @@ class _Source(msgspec.Struct, frozen=True):
     type: str = ""
 
 
-class _Thought(msgspec.Struct, frozen=True):
+class _Foreign(msgspec.Struct, frozen=True):
+    """As much of a block as tells whose it is."""
+
     type: str = ""
     signature: object = None
+    id: object = None
+    tool_use_id: object = None
 
 
-_THOUGHT = msgspec.json.Decoder(_Thought)
+_FOREIGN = msgspec.json.Decoder(_Foreign)
 _MESSAGES: msgspec.json.Decoder[Sequence[dict[str, msgspec.Raw]]] = msgspec.json.Decoder(list[dict[str, msgspec.Raw]])
 _BLOCKS: msgspec.json.Decoder[Sequence[msgspec.Raw]] = msgspec.json.Decoder(list[msgspec.Raw])
 _FIELDS = msgspec.json.Decoder(dict[str, msgspec.Raw])
@@ -164,20 +169,29 @@ def beginning_of(envelope: Envelope) -> bytes:
 
 
 _MODEL_FIELD = re.compile(rb'"model"[ \t\r\n]*:[ \t\r\n]*')
-_UNSIGNED_HINT = re.compile(rb'"signature"[ \t\r\n]*:[ \t\r\n]*"(?:"|%b)' % RESPONSES_MARK.encode())
+_MARKS = b"|".join(re.escape(mark.encode()) for mark in FOREIGN_MARKS)
+_FOREIGN_HINT = re.compile(
+    rb'"(?:signature|encrypted_index)"[ \t\r\n]*:[ \t\r\n]*"(?:"|%b)|"(?:tool_use_)?id"[ \t\r\n]*:[ \t\r\n]*"(?:%b)'
+    % (_MARKS, _MARKS)
+)
+"""Stands in what another vendor thought, found or ran, as this sidecar has told it to the caller."""
+
+
+_FOREIGN_WORDS = (b'"signature"', b'"encrypted_index"', *(mark.encode() for mark in FOREIGN_MARKS))
+"""Where none of these stands in a body, nothing is foreign, and the body is not searched."""
 
 
 def forward(envelope: Envelope, model: str) -> bytes:
     """Replaces the name of the model where it stands. Where the body says `"model"` more than once, only reading tells
     which one is the field: then the fields are written anew, each with its own bytes.
 
-    Thinking without a signature of Anthropic's is left out. It comes from an answer of another vendor, which this
-    conversation went to before; Anthropic refuses a request for it.
+    Thinking without a signature of Anthropic's is left out, and so is what another vendor's own tools did. They come
+    from an answer of another vendor, which this conversation went to before; Anthropic refuses a request for them.
     """
     named = msgspec.json.encode(model)
     body = envelope.body
-    if _UNSIGNED_HINT.search(body) is not None:
-        messages = _without_unsigned_thinking(envelope.fields["messages"])
+    if any(word in body for word in _FOREIGN_WORDS) and _FOREIGN_HINT.search(body) is not None:
+        messages = _without_foreign_blocks(envelope.fields["messages"])
         return msgspec.json.encode({**envelope.fields, "model": msgspec.Raw(named), "messages": messages})
     places = list(_MODEL_FIELD.finditer(body))
     old = bytes(envelope.fields["model"])
@@ -187,26 +201,34 @@ def forward(envelope: Envelope, model: str) -> bytes:
     return msgspec.json.encode({**envelope.fields, "model": msgspec.Raw(named)})
 
 
-def _without_unsigned_thinking(raw: msgspec.Raw) -> list[dict[str, object]]:
+def _without_foreign_blocks(raw: msgspec.Raw) -> list[dict[str, object]]:
     messages: list[dict[str, object]] = []
     for fields in read_value("messages", raw, _MESSAGES):
         content = fields.get("content", ABSENT)
         if not starts_with(content, b"["):
             messages.append({**fields})
             continue
-        blocks = [block for block in read_value("messages.content", content, _BLOCKS) if not _is_unsigned(block)]
+        blocks = [own for block in read_value("messages.content", content, _BLOCKS) if (own := _own(block)) is not None]
         if blocks:
             messages.append({**fields, "content": blocks})
     return messages
 
 
-def _is_unsigned(block: msgspec.Raw) -> bool:
-    if _UNSIGNED_HINT.search(block) is None:
-        return False
-    thought = read_value("messages.content", block, _THOUGHT)
-    signature = thought.signature
-    return (
-        thought.type == "thinking"
-        and isinstance(signature, str)
-        and (not signature or responses_item(signature) is not None)
-    )
+def _own(block: msgspec.Raw) -> object | None:
+    """The block, a text without citations of another vendor's, or None."""
+    if _FOREIGN_HINT.search(block) is None:
+        return block
+    foreign = read_value("messages.content", block, _FOREIGN)
+    match foreign.type:
+        case "thinking":
+            signature = foreign.signature
+            is_unsigned = isinstance(signature, str) and (not signature or responses_item(signature) is not None)
+            return None if is_unsigned else block
+        case "text":
+            fields = read_value("messages.content", block, _FIELDS)
+            return {name: value for name, value in fields.items() if name != "citations"}
+        case kind if kind == "server_tool_use" or kind in RESULTS:
+            name = foreign.id if kind == "server_tool_use" else foreign.tool_use_id
+            return None if isinstance(name, str) and name.startswith(FOREIGN_MARKS) else block
+        case _:
+            return block

@@ -2,15 +2,16 @@
 (anthropic SDK, types `message`, `usage`, `stop_reason`).
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from decimal import Decimal
 
 import msgspec
 
 from schemas.record import Usage
-from sidecar.canonical.request import AnyPart, Reasoning, Refusal
+from sidecar.canonical.request import AnyPart, Reasoning, Refusal, ServerCall, Text
 from sidecar.canonical.response import ChatResponse, Choice, FinishReason
-from sidecar.dialects.anthropic.blocks import BadBlock, Block, ThinkingBlock, decode_content, encode_part, parse
+from sidecar.dialects.anthropic.blocks import BadBlock, TextBlock, ThinkingBlock, decode_content, encode_part, parse
+from sidecar.dialects.anthropic.server_tools import encode_citation, encode_server_call
 from sidecar.dialects.base import PlainAnswer
 from sidecar.dialects.cost import encode_cost
 from sidecar.dialects.service_tier import tier_of
@@ -142,7 +143,7 @@ class _AnswerOut(msgspec.Struct, frozen=True, tag_field="type", tag="message"):
     id: str
     role: str
     model: str
-    content: Sequence[Block]
+    content: Sequence[object]
     stop_reason: str | None
     stop_sequence: str | None
     usage: UsageOut
@@ -163,7 +164,6 @@ def read_answer(body: bytes) -> PlainAnswer:
 def decode_response(body: bytes) -> ChatResponse:
     try:
         answer = parse(_ANSWER, body)
-        # Citations stand beside a text and are asked for by a knob: without the knob there are none.
         parts = decode_content(answer.content, "content", [])
     except (BadBlock, CannotCarry) as error:
         raise MalformedAnswer(
@@ -181,7 +181,7 @@ def encode_response(response: ChatResponse) -> bytes:
             id=response.id,
             role="assistant",
             model=response.model,
-            content=[block for part in choice.parts if (block := _encode_answer_part(part)) is not None],
+            content=[block for part in choice.parts for block in _encode_answer_part(part)],
             stop_reason=encode_finish(choice.finish, any(isinstance(part, Refusal) for part in choice.parts)),
             stop_sequence=choice.stop_sequence,
             usage=encode_usage(response.usage),
@@ -189,11 +189,21 @@ def encode_response(response: ChatResponse) -> bytes:
     )
 
 
-def _encode_answer_part(part: AnyPart) -> Block | None:
-    if isinstance(part, Reasoning):
-        # Only a request must prove where its thinking comes from.
-        return ThinkingBlock(thinking=part.text, signature=part.signature or "")
-    return encode_part(part, [])
+def _encode_answer_part(part: AnyPart) -> Iterator[object]:
+    match part:
+        case Reasoning():
+            # Only a request must prove where its thinking comes from.
+            yield ThinkingBlock(thinking=part.text, signature=part.signature or "")
+        case Text(text=text, citations=citations) if text and citations:
+            # Here a citation belongs to a whole block.
+            yield TextBlock(
+                text=text, citations=msgspec.Raw(msgspec.json.encode(list(map(encode_citation, citations))))
+            )
+        case ServerCall():
+            yield from encode_server_call(part)
+        case _:
+            if (block := encode_part(part, [])) is not None:
+                yield block
 
 
 def decode_finish(stop_reason: str) -> FinishReason:

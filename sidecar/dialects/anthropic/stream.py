@@ -3,12 +3,14 @@
 """
 
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from typing import TypeVar
 
 import msgspec
 
 from sidecar.canonical.events import (
     AnyEvent,
+    Cited,
     Ended,
     Failed,
     Finished,
@@ -17,12 +19,15 @@ from sidecar.canonical.events import (
     ReasoningRedacted,
     ReasoningSigned,
     RefusalDelta,
+    ServerCalled,
     Started,
     TextDelta,
     ToolArgumentsDelta,
     ToolCallStarted,
     UsageReported,
 )
+from sidecar.canonical.request import ServerCall
+from sidecar.dialects.anthropic.blocks import ABSENT, is_given
 from sidecar.dialects.anthropic.errors import encode_stream_error
 from sidecar.dialects.anthropic.response import (
     UsageOut,
@@ -31,10 +36,22 @@ from sidecar.dialects.anthropic.response import (
     encode_finish,
     encode_usage,
 )
+from sidecar.dialects.anthropic.server_tools import (
+    CALLED,
+    RESULTS,
+    WebCitation,
+    decode_citation,
+    decode_input,
+    decode_result,
+    encode_citation,
+    encode_server_call,
+)
 from sidecar.dialects.base import PriceOf
 from sidecar.dialects.redact import redact
 from sidecar.errors import GatewayError, MalformedAnswer, StreamCut, StreamFailed
 from sidecar.sse import EventTooLong, SseDecoder
+
+_T = TypeVar("_T")
 
 
 class Message(msgspec.Struct, frozen=True, gc=False):
@@ -51,6 +68,8 @@ class ContentBlock(msgspec.Struct, frozen=True):
     id: str = ""
     name: str = ""
     input: msgspec.Raw = msgspec.Raw(b"{}")
+    tool_use_id: str = ""
+    content: msgspec.Raw = ABSENT
 
 
 class Delta(msgspec.Struct, frozen=True, gc=False):
@@ -61,6 +80,7 @@ class Delta(msgspec.Struct, frozen=True, gc=False):
     partial_json: str = ""
     stop_reason: str | None = None
     stop_sequence: str | None = None
+    citation: msgspec.Raw = ABSENT
 
 
 class StreamError(msgspec.Struct, frozen=True, gc=False):
@@ -119,7 +139,7 @@ def check_beginning(chunk: Chunk) -> None:
 
 
 class _OpenBlock:
-    __slots__ = ("call", "has_arguments", "input", "is_signed", "kind")
+    __slots__ = ("call", "fragments", "has_arguments", "id", "input", "is_signed", "kind", "name")
 
     def __init__(self, block: ContentBlock, call: int) -> None:
         self.kind = block.type
@@ -127,6 +147,10 @@ class _OpenBlock:
         self.input = bytes(block.input).decode()
         self.has_arguments = False
         self.is_signed = False
+        self.id = block.id
+        self.name = block.name
+        self.fragments: list[str] = []
+        """Of what one of Anthropic's own tools is asked: a caller sees it when it has an answer."""
 
 
 class AnthropicDecoder:
@@ -137,6 +161,8 @@ class AnthropicDecoder:
         self._usage = WireUsage()
         self._blocks: dict[int, _OpenBlock] = {}
         self._calls = 0
+        self._asked: dict[str, ServerCall] = {}
+        """Calls of Anthropic's own tools that have no result yet, by id."""
         self._bytes_seen = False
         self._started = False
         self._finished = False
@@ -233,14 +259,23 @@ class AnthropicDecoder:
                 self._calls += 1
             case "redacted_thinking":
                 events.append(ReasoningRedacted(block.data))
-            case _:
-                raise MalformedAnswer(f"the provider's stream holds a content block of type {block.type!r}")
+            case "server_tool_use" if block.name in CALLED:
+                pass  # it is asked when its block ends
+            case kind if kind in RESULTS:
+                call = self._asked.pop(block.tool_use_id, None)
+                call = call or ServerCall(id=block.tool_use_id, tool=RESULTS[kind], input="")
+                events.append(ServerCalled(_read(lambda: decode_result(call, block.content))))
+            case kind:
+                raise MalformedAnswer(f"the provider's stream holds a content block of type {kind!r}")
 
     def _on_delta(self, index: int, delta: Delta, events: list[AnyEvent]) -> None:
         if delta.text:
             events.append(TextDelta(delta.text))
         elif delta.partial_json:
             block = self._open(index)
+            if block.kind == "server_tool_use":
+                block.fragments.append(delta.partial_json)
+                return
             block.has_arguments = True
             events.append(ToolArgumentsDelta(index=block.call, fragment=delta.partial_json))
         elif delta.thinking:
@@ -248,6 +283,10 @@ class AnthropicDecoder:
         elif delta.signature:
             self._open(index).is_signed = True
             events.append(ReasoningSigned(delta.signature))
+        elif is_given(delta.citation):
+            citation = _read(lambda: decode_citation(_CITATION.decode(delta.citation)))
+            if citation is not None:
+                events.append(Cited(citation))
 
     def _on_block_end(self, index: int, events: list[AnyEvent]) -> None:
         block = self._blocks.pop(index, None)
@@ -256,6 +295,9 @@ class AnthropicDecoder:
         if block.kind == "tool_use" and not block.has_arguments:
             # A call without arguments may come without a delta; its input stands where the block began.
             events.append(ToolArgumentsDelta(index=block.call, fragment=block.input))
+        if block.kind == "server_tool_use":
+            given = "".join(block.fragments) or block.input
+            self._asked[block.id] = _read(lambda: decode_input(block.id, block.name, given.encode()))
         if block.kind == "text" or (block.kind == "thinking" and not block.is_signed):
             events.append(PartEnded())
 
@@ -269,9 +311,20 @@ class AnthropicDecoder:
         delta = chunk.delta
         if delta is not None and delta.stop_reason is not None and not self._finished:
             self._finished = True
+            events += map(ServerCalled, self._asked.values())
             events.append(Finished(decode_finish(delta.stop_reason), delta.stop_sequence))
         if chunk.usage is not None:
             self._report(chunk.usage, events)
+
+
+_CITATION = msgspec.json.Decoder(WebCitation)
+
+
+def _read(reader: Callable[[], _T]) -> _T:
+    try:
+        return reader()
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise MalformedAnswer(f"the provider's stream holds what cannot be read: {error}") from error
 
 
 # Events to bytes
@@ -367,6 +420,11 @@ class AnthropicEncoder:
                 block = _Block(ReasoningRedacted, b'{"type":"redacted_thinking","data":%b}' % _json(data))
                 self._begin(block)
                 self._end(block)
+            case Cited(citation=citation):
+                delta = b'{"type":"citations_delta","citation":%b}' % _json(encode_citation(citation))
+                self._send_or_hold(self._block(TextDelta, _TEXT_HEAD), delta)
+            case ServerCalled(call=call):
+                self._call(call)
             case PartEnded():
                 if self._queue and self._queue[-1].call is None:
                     self._end(self._queue[-1])
@@ -399,6 +457,18 @@ class AnthropicEncoder:
         delta = _MessageDelta(stop, encode_usage(usage, cost))
         self._send(b"message_delta", msgspec.json.encode(delta))
         self._send(b"message_stop", b'{"type":"message_stop"}')
+
+    def _call(self, call: ServerCall) -> None:
+        """Two blocks: what was asked comes as a delta, as a caller's own call does, and the result whole."""
+        use, result = encode_server_call(call)
+        head = b'{"type":"server_tool_use","id":%b,"name":%b,"input":{}}' % (_json(use.id), _json(use.name))
+        asked = _Block(ServerCalled, head)
+        self._begin(asked)
+        self._write(asked, b"input_json_delta", b"partial_json", _json(use.input).decode())
+        self._end(asked)
+        given = _Block(ServerCalled, _json(result))
+        self._begin(given)
+        self._end(given)
 
     def _block(self, kind: type[AnyEvent], head: bytes) -> _Block:
         """The block of this kind that is growing, or a new one."""
@@ -445,7 +515,9 @@ class AnthropicEncoder:
         block.waiting.clear()
 
     def _write(self, block: _Block, kind: bytes, field: bytes, text: str) -> None:
-        delta = b'{"type":"%b","%b":%b}' % (kind, field, _json(text))
+        self._send_or_hold(block, b'{"type":"%b","%b":%b}' % (kind, field, _json(text)))
+
+    def _send_or_hold(self, block: _Block, delta: bytes) -> None:
         if block is self._queue[0]:
             self._send_delta(delta)
         else:

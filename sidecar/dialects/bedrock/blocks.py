@@ -4,7 +4,7 @@ object of one field, which names its kind; a cache mark is a block of its own, a
 
 import base64
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from hashlib import sha256
 
 import msgspec
@@ -17,6 +17,7 @@ from sidecar.canonical.request import (
     Reasoning,
     RedactedReasoning,
     Refusal,
+    ServerCall,
     Text,
     ToolCall,
     ToolResult,
@@ -39,6 +40,9 @@ DOCUMENT_FORMATS = {
     "text/plain": "txt",
     "text/markdown": "md",
 }
+_IMAGE_ENDINGS = {"png": "png", "jpg": "jpeg", "jpeg": "jpeg", "gif": "gif", "webp": "webp"}
+_DOCUMENT_ENDINGS = {ending: ending for ending in DOCUMENT_FORMATS.values()}
+
 AUDIO_FORMATS = frozenset(
     {
         "mp3", "opus", "wav", "aac", "flac", "mp4", "ogg", "mkv", "mka", "x-aac", "m4a", "mpeg", "mpga", "pcm", "webm",
@@ -67,12 +71,17 @@ class CachePoint(Wire, frozen=True):
     """A factory, as a plain default would be omitted."""
 
 
+class S3Location(Wire, frozen=True):
+    uri: str
+
+
 class Source(Wire, frozen=True):
-    """Exactly one of the two."""
+    """Exactly one of the three."""
 
     bytes: str | None = None
     """Base64."""
     text: str | None = None
+    s3_location: S3Location | None = msgspec.field(name="s3Location", default=None)
 
 
 class Media(Wire, frozen=True):
@@ -171,6 +180,9 @@ def encode_part(part: AnyPart, notes: Notes) -> Block | None:
             return Block(tool_use=ToolUse(call_id(id_), tool_name(name), _input(arguments)))
         case ToolResult():
             return _tool_result(part, notes)
+        case ServerCall():
+            notes.dropped.append("messages.server_tool_calls")
+            return None
         case Reasoning() | RedactedReasoning():
             return _reasoning(part, notes)
 
@@ -191,7 +203,7 @@ def _image(part: Image, notes: Notes) -> Block:
     if part.detail not in (None, "auto"):
         notes.dropped.append("messages.image_url.detail")
     if part.data is None:
-        raise CannotCarry("an image that is named by its URL")
+        return Block(image=_in_s3(part.url or "", _IMAGE_ENDINGS, "an image"))
     if part.media_type not in IMAGE_FORMATS:
         raise CannotCarry(f"an image of type {part.media_type}")
     return Block(image=Media(IMAGE_FORMATS[part.media_type], Source(bytes=part.data)))
@@ -201,11 +213,24 @@ def _document(part: File, notes: Notes) -> Block:
     if part.text is not None:
         return Block(document=Document(_document_name(part.name, notes), Source(text=part.text), "txt"))
     if part.data is None:
-        raise CannotCarry("a file that is named by its URL or an id")
+        stored = _in_s3(part.url or "", _DOCUMENT_ENDINGS, "a file")
+        return Block(document=Document(_document_name(part.name, notes), stored.source, stored.format))
     if part.media_type not in DOCUMENT_FORMATS:
         raise CannotCarry(f"a file of type {part.media_type}")
     format_ = DOCUMENT_FORMATS[part.media_type]
     return Block(document=Document(_document_name(part.name, notes), Source(bytes=part.data), format_))
+
+
+def _in_s3(url: str, endings: Mapping[str, str], what: str) -> Media:
+    """Converse fetches from S3 and from nowhere else, and wants to be told what lies there.
+
+    Raises:
+        CannotCarry: any other URL, or an ending that does not tell.
+    """
+    format_ = endings.get(url.rpartition(".")[2].lower())
+    if not url.startswith("s3://") or format_ is None:
+        raise CannotCarry(f"{what} that is named by its URL or an id")
+    return Media(format_, Source(s3_location=S3Location(url)))
 
 
 def _document_name(name: str | None, notes: Notes) -> str:

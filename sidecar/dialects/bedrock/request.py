@@ -9,6 +9,8 @@ from collections.abc import Mapping, Sequence
 
 import msgspec
 
+from schemas.bundle import Knob
+from sidecar.canonical.model import ModelTraits
 from sidecar.canonical.request import (
     ChatRequest,
     Message,
@@ -20,6 +22,7 @@ from sidecar.canonical.request import (
 )
 from sidecar.dialects.base import Encoded
 from sidecar.dialects.bedrock.blocks import Block, CachePoint, Notes, Wire, cache_point, encode_parts, tool_name
+from sidecar.dialects.traits import fit
 from sidecar.errors import CannotCarry
 
 
@@ -115,36 +118,40 @@ MORE_FIELDS = "additionalModelRequestFields"
 
 _EFFORTS = {"minimal": "low", "low": "low", "medium": "medium", "high": "high", "xhigh": "xhigh", "max": "max"}
 _TIERS = {"default": "default", "flex": "flex", "priority": "priority", "standard_only": "default"}
-_KNOBS_WITHOUT_A_PLACE = ("top_k", "seed", "presence_penalty", "frequency_penalty", "logprobs", "user")
+_LACKS: frozenset[Knob] = frozenset(
+    {"top_k", "seed", "presence_penalty", "frequency_penalty", "logprobs", "reasoning_budget", "reasoning_off"}
+)
+"""How to switch thinking off, or to a budget, is each vendor's own word, which nobody gave."""
 
 MAX_METADATA = 16
 _METADATA_KEY = re.compile(r"[a-zA-Z0-9\s:_@$#=/+,\-.]{1,256}")
 _METADATA_VALUE = re.compile(r"[a-zA-Z0-9\s:_@$#=/+,\-.]{0,256}")
 
 
-def encode_request(request: ChatRequest, model: str, max_output_tokens: int) -> Encoded:
+def encode_request(request: ChatRequest, model: ModelTraits) -> Encoded:
     """
     Raises:
         CannotCarry: several choices, media that Converse does not read, or a conversation of a form that it refuses.
     """
     if request.choices != 1:
         raise CannotCarry(f"a wish for {request.choices} choices")
+    if request.server_tools:
+        raise CannotCarry("a tool that the provider runs by itself")
     notes = Notes()
+    request = fit(request, model, _LACKS, notes.dropped)
     turns = [message for message in request.messages if message.role not in ("system", "developer")]
     body = _Body(
         system=_encode_system(request.messages, notes) or (),
         messages=_encode_turns(turns, notes),
-        inference_config=_encode_inference(request, max_output_tokens, notes),
+        inference_config=_encode_inference(request, model.max_output_tokens, notes),
         tool_config=_encode_tools(request, turns, notes),
         output_config=_encode_output(request, notes),
         additional_model_request_fields=_more_fields(request.extra, notes),
         request_metadata=_encode_metadata(request.metadata, notes),
         service_tier=_encode_tier(request.service_tier, notes),
     )
-    # A knob at its neutral value (no penalty) changes nothing by its absence.
-    notes.dropped += [name for name in _KNOBS_WITHOUT_A_PLACE if getattr(request, name) not in (None, 0.0)]
-    if request.logprobs == 0:
-        notes.dropped.append("logprobs")
+    if request.user is not None:
+        notes.dropped.append("user")
     return Encoded(body=msgspec.json.encode(body), dropped=tuple(dict.fromkeys(notes.dropped)))
 
 
@@ -254,9 +261,8 @@ def _encode_output(request: ChatRequest, notes: Notes) -> _OutputConfig | None:
     effort = None
     if reasoning is not None:
         effort = _EFFORTS.get(reasoning.effort or "")
-        # How to switch thinking on, off, or to a budget is each vendor's own word, which nobody gave.
-        if effort is None or reasoning.budget_tokens is not None or reasoning.disabled:
-            notes.dropped.append("thinking")
+        if effort is None:
+            notes.dropped.append("thinking")  # to switch it on is each vendor's own word as well
     config = _OutputConfig(_encode_format(output), effort)
     return None if config == _OutputConfig() else config
 

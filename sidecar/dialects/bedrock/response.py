@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import msgspec
 
 from schemas.record import Usage
-from sidecar.canonical.request import AnyPart, Reasoning, RedactedReasoning, Text, ToolCall
+from sidecar.canonical.request import AnyPart, Citation, Reasoning, RedactedReasoning, Text, ToolCall
 from sidecar.canonical.response import ChatResponse, Choice, FinishReason
 from sidecar.dialects.service_tier import tier_of
 from sidecar.errors import MalformedAnswer
@@ -83,8 +83,28 @@ class _CitedText(Wire, frozen=True):
     text: str = ""
 
 
+class _Web(Wire, frozen=True):
+    url: str | None = None
+
+
+class _Location(Wire, frozen=True):
+    """A union by name: the others point into a document of the request, which no other dialect can name."""
+
+    web: _Web | None = None
+
+
+class WireCitation(Wire, frozen=True):
+    title: str | None = None
+    location: _Location | None = None
+
+    def decoded(self) -> Citation | None:
+        web = None if self.location is None else self.location.web
+        return None if web is None or not web.url else Citation(url=web.url, title=self.title or "")
+
+
 class _Cited(Wire, frozen=True):
     content: Sequence[_CitedText] = ()
+    citations: Sequence[WireCitation] = ()
 
 
 class _Block(Wire, frozen=True):
@@ -150,8 +170,12 @@ def _decode_block(block: _Block) -> AnyPart:
     if block.text is not None:
         return Text(text=block.text)
     if block.citations_content is not None:
-        # Citations are asked for by a knob of a document, which no other dialect sets.
-        return Text(text="".join(piece.text for piece in block.citations_content.content))
+        said = block.citations_content
+        found = (each.decoded() for each in said.citations)
+        return Text(
+            text="".join(piece.text for piece in said.content),
+            citations=tuple(citation for citation in found if citation is not None),
+        )
     if (call := block.tool_use) is not None and call.type is None:
         _INPUT.decode(call.input)
         return ToolCall(id=call.tool_use_id, name=call.name, arguments=bytes(call.input).decode())

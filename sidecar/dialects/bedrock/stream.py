@@ -9,6 +9,7 @@ import msgspec
 
 from sidecar.canonical.events import (
     AnyEvent,
+    Cited,
     Ended,
     Failed,
     Finished,
@@ -24,7 +25,14 @@ from sidecar.canonical.events import (
 )
 from sidecar.dialects.bedrock.errors import stream_exception
 from sidecar.dialects.bedrock.eventstream import BadFrame, Frame, FrameDecoder
-from sidecar.dialects.bedrock.response import ServiceTier, Wire, WireUsage, decode_finish, stop_sequence_of
+from sidecar.dialects.bedrock.response import (
+    ServiceTier,
+    Wire,
+    WireCitation,
+    WireUsage,
+    decode_finish,
+    stop_sequence_of,
+)
 from sidecar.errors import MalformedAnswer, StreamCut, UpstreamError
 
 _T = TypeVar("_T")
@@ -58,7 +66,7 @@ class _Delta(Wire, frozen=True):
     text: str | None = None
     tool_use: _ToolUseDelta | None = None
     reasoning_content: _ReasoningDelta | None = None
-    citation: msgspec.Raw = msgspec.Raw()
+    citation: WireCitation | None = None
     """Stands beside a text that comes as deltas too."""
 
 
@@ -196,8 +204,10 @@ class BedrockDecoder:
                 events.append(ToolArgumentsDelta(block.call, delta.tool_use.input))
         elif delta.reasoning_content is not None:
             _reason(delta.reasoning_content, block, events)
-        elif not bytes(delta.citation):
+        elif delta.citation is None:
             raise MalformedAnswer("the provider's stream has a delta that cannot be carried")
+        elif (citation := delta.citation.decoded()) is not None:
+            events.append(Cited(citation))
 
     def _on_block_stop(self, payload: bytes, events: list[AnyEvent]) -> None:
         self._end(self._blocks.pop(_parse(_BLOCK_STOP, payload).content_block_index, None), events)

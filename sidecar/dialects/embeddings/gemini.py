@@ -10,6 +10,7 @@ import msgspec
 
 from schemas.record import Usage
 from sidecar.canonical.embeddings import EmbeddingsRequest, EmbeddingsResponse
+from sidecar.canonical.model import ModelTraits
 from sidecar.dialects.base import BODY_ALONE, Encoded, Envelope, InPath, PlainAnswer, beside_chat
 from sidecar.dialects.estimate import TextCount, estimate_text_tokens
 from sidecar.dialects.gemini import GEMINI
@@ -120,12 +121,12 @@ def _text(request: Fields) -> str:
     return texts[0]
 
 
-def encode_batch(request: EmbeddingsRequest, model: str, _max_output_tokens: int) -> Encoded:
+def encode_batch(request: EmbeddingsRequest, model: ModelTraits) -> Encoded:
     requests: list[dict[str, object]] = []
     for place, text in enumerate(request.inputs):
         if not isinstance(text, str):
             raise CannotCarry("token ids to embed")
-        one: dict[str, object] = {"model": resource_name(model), "content": {"parts": [{"text": text}]}}
+        one: dict[str, object] = {"model": resource_name(model.name), "content": {"parts": [{"text": text}]}}
         if request.dimensions is not None:
             one["outputDimensionality"] = request.dimensions
         if request.tasks and request.tasks[place] is not None:

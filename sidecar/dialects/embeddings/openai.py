@@ -10,6 +10,7 @@ import msgspec
 
 from schemas.record import Usage
 from sidecar.canonical.embeddings import EmbeddingsRequest, EmbeddingsResponse, Encoding, Input
+from sidecar.canonical.model import ModelTraits
 from sidecar.dialects.base import BODY_ALONE, Encoded, Envelope, InPath, PlainAnswer, beside_chat
 from sidecar.dialects.estimate import TextCount, estimate_text_tokens
 from sidecar.dialects.openai_chat import OPENAI_CHAT
@@ -90,14 +91,14 @@ def decode_request(envelope: Envelope) -> EmbeddingsRequest:
     return EmbeddingsRequest(inputs=_inputs(request.input), dimensions=request.dimensions, user=request.user)
 
 
-def encode_request(request: EmbeddingsRequest, model: str, _max_output_tokens: int) -> Encoded:
+def encode_request(request: EmbeddingsRequest, model: ModelTraits) -> Encoded:
     """A title is a part of what is embedded, and has no place here; a task is a knob.
 
     Asked for in decimal numbers: not every server that calls itself compatible knows base64.
     """
     if any(title is not None for title in request.titles):
         raise CannotCarry("a title beside a text to embed")
-    out: dict[str, object] = {"input": request.inputs, "model": model, "encoding_format": "float"}
+    out: dict[str, object] = {"input": request.inputs, "model": model.name, "encoding_format": "float"}
     if request.dimensions is not None:
         out["dimensions"] = request.dimensions
     if request.user is not None:

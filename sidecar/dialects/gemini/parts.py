@@ -13,22 +13,24 @@ from sidecar.canonical.request import (
     Reasoning,
     RedactedReasoning,
     Refusal,
+    ServerCall,
     Text,
     ToolCall,
     ToolResult,
 )
+from sidecar.dialects.gemini.code import decode_code, encode_code
+from sidecar.dialects.gemini.code import decode_result as decode_code_result
 from sidecar.dialects.gemini.fields import Fields
 from sidecar.dialects.gemini.response import call_part
 from sidecar.dialects.gemini.signatures import SKIP, is_wrapped, unwrap
 from sidecar.errors import CannotCarry, MalformedRequest
 
 _OWN_KINDS = {
-    "executableCode": "code that Gemini ran itself",
-    "codeExecutionResult": "the result of code that Gemini ran itself",
     "toolCall": "a call of one of Google's own tools",
     "toolResponse": "the result of one of Google's own tools",
 }
-_CONTENT = ("text", "inlineData", "fileData", "functionCall", "functionResponse", *_OWN_KINDS)
+_CODE = {"executableCode": decode_code, "codeExecutionResult": decode_code_result}
+_CONTENT = ("text", "inlineData", "fileData", "functionCall", "functionResponse", *_CODE, *_OWN_KINDS)
 _READ = frozenset({*_CONTENT, "thought", "thoughtSignature"})
 
 _AT_GOOGLE = re.compile(r"gs://|https://generativelanguage\.googleapis\.com/|files/")
@@ -75,6 +77,12 @@ def decode_part(part: Fields, lost: list[str]) -> AnyPart | None:
         return None if is_empty else thought
     if signature not in (None, SKIP) and not is_wrapped(signature):
         lost.append("contents.parts.thoughtSignature")
+    for name, decode in _CODE.items():
+        if (raw := part.raw(name)) is not None:
+            try:
+                return decode(raw)
+            except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+                raise MalformedRequest(f"`{part.where}.{name}` cannot be read: {error}") from error
     if (inline := part.fields("inlineData")) is not None:
         return _inline(inline)
     if (linked := part.fields("fileData")) is not None:
@@ -161,6 +169,10 @@ def encode_parts(parts: Sequence[AnyPart], names: dict[str, str], dropped: list[
                 calls += 1
             case ToolResult():
                 made.append(_encode_result(part, names, dropped))
+            case ServerCall() if part.tool == "code_execution":
+                made += encode_code(part, with_id=False)
+            case ServerCall():
+                dropped.append("messages.server_tool_calls")
             case Reasoning() | RedactedReasoning():
                 # Past thinking is signed for its own vendor, and Gemini's own never comes this way.
                 dropped.append("thinking")

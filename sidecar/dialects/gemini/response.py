@@ -3,16 +3,18 @@ reads both: `ChunkReader` (google-genai, `GenerateContentResponse`, `Candidate`,
 """
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import msgspec
 
 from sidecar.canonical.events import (
     AnyEvent,
+    Cited,
     Finished,
     ReasoningDelta,
     ReasoningRedacted,
     ReasoningSigned,
+    ServerCalled,
     Started,
     TextDelta,
     ToolArgumentsDelta,
@@ -20,13 +22,27 @@ from sidecar.canonical.events import (
     UsageReported,
     collect,
 )
-from sidecar.canonical.request import AnyPart, Reasoning, RedactedReasoning, Refusal, Text, ToolCall
+from sidecar.canonical.request import (
+    AnyPart,
+    Citation,
+    Reasoning,
+    RedactedReasoning,
+    Refusal,
+    ServerCall,
+    Text,
+    TokenLogprob,
+    ToolCall,
+)
 from sidecar.canonical.response import ChatResponse, FinishReason
 from sidecar.dialects.base import PlainAnswer
+from sidecar.dialects.beside_text import placed
+from sidecar.dialects.gemini.code import decode_code, decode_result, encode_code, gave
 from sidecar.dialects.gemini.errors import Said
+from sidecar.dialects.gemini.grounding import Grounding, Logprobs, encode_grounding, encode_logprobs
 from sidecar.dialects.gemini.signatures import SKIP, unwrap, wrap, wrap_redacted
 from sidecar.dialects.gemini.usage import WireUsage, decode_usage, encode_usage
 from sidecar.dialects.redact import redact
+from sidecar.dialects.signatures import GEMINI_MARK
 from sidecar.errors import CannotCarry, ContentRefused, MalformedAnswer, StreamFailed
 
 ABSENT = msgspec.Raw()
@@ -128,6 +144,8 @@ class WireCandidate(msgspec.Struct, frozen=True, rename="camel"):
     content: WireContent | None = None
     finish_reason: str | None = None
     index: int | None = None
+    grounding_metadata: Grounding | None = None
+    logprobs_result: Logprobs | None = None
 
 
 class WireFeedback(msgspec.Struct, frozen=True, rename="camel"):
@@ -189,6 +207,7 @@ class ChunkReader:
     def __init__(self) -> None:
         self._started = False
         self._calls: dict[int, int] = {}
+        self._said: dict[int, _Said] = {}
         self.finished: set[int] = set()
 
     @property
@@ -219,27 +238,82 @@ class ChunkReader:
         if index in self.finished:
             return
         self._calls.setdefault(index, 0)
+        said = self._said.get(index)
+        if said is None:
+            said = self._said[index] = _Said()
+        if candidate.grounding_metadata is not None:
+            said.grounding = said.grounding.updated(candidate.grounding_metadata)
         parts = None if candidate.content is None else candidate.content.parts
+        said.begin_document()
+        logprobs = () if candidate.logprobs_result is None else candidate.logprobs_result.decoded()
         for part in parts or ():
-            self._part(part, index, answer, out)
+            said.begin_part()
+            before = len(out)
+            self._part(part, index, answer, said, logprobs, out)
+            if len(out) > before and isinstance(out[-1], TextDelta):
+                logprobs = ()
         word = finish_word(candidate)
         if word is not None:
             self.finished.add(index)
+            self._end_text(index, answer, said, out)
             # A reason that was added later than the table ends the turn all the same.
             finish = FINISHES.get(word, "stop")
             calls_made = finish == "stop" and self._calls[index] > 0
             out.append(Finished("tool_calls" if calls_made else finish, choice=index))
 
-    def _part(self, part: WirePart, index: int, answer: str, out: list[AnyEvent]) -> None:
+    def _part(
+        self,
+        part: WirePart,
+        index: int,
+        answer: str,
+        said: "_Said",
+        logprobs: tuple[TokenLogprob, ...],
+        out: list[AnyEvent],
+    ) -> None:
+        if part.text and not part.thought:
+            self._end_code(index, said, out)
+            said.add(part.text)
+            out.append(TextDelta(part.text, index, logprobs))
+            return
+        kind = part.own_kind
+        if kind == "code_execution_result":
+            ran = _read(decode_result, part.code_execution_result)
+            call = said.code or msgspec.structs.replace(ran, id=self._server_id(answer, index, said, ran))
+            said.code = None
+            out.append(ServerCalled(gave(call, ran), index))
+            return
+        self._end_code(index, said, out)
         if part.function_call is not None:
+            said.end_part()
             self._call(part.function_call, index, answer, out)
         elif part.thought:
+            said.end_part()
             _thought(part, index, out)
-        elif part.text is not None:
-            if part.text:
-                out.append(TextDelta(part.text, index))
-        elif part.own_kind is not None:
-            raise MalformedAnswer(f"the provider's answer holds {part.own_kind}, which only Gemini's dialect can carry")
+        elif kind == "executable_code":
+            said.end_part()
+            code = _read(decode_code, part.executable_code)
+            said.code = msgspec.structs.replace(code, id=self._server_id(answer, index, said, code))
+        elif kind is not None:
+            raise MalformedAnswer(f"the provider's answer holds {kind}, which only Gemini's dialect can carry")
+
+    def _server_id(self, answer: str, index: int, said: "_Said", call: ServerCall) -> str:
+        said.server_calls += 1
+        return GEMINI_MARK + (call.id or _call_id(answer, index, said.server_calls, call.tool, call.input))
+
+    def _end_code(self, index: int, said: "_Said", out: list[AnyEvent]) -> None:
+        """Code that ran, and nobody says what it printed."""
+        if said.code is not None:
+            out.append(ServerCalled(said.code, index))
+            said.code = None
+
+    def _end_text(self, index: int, answer: str, said: "_Said", out: list[AnyEvent]) -> None:
+        self._end_code(index, said, out)
+        out += (Cited(citation, index) for citation in said.citations())
+        queries = said.grounding.web_search_queries
+        if queries:
+            search = ServerCall(id="", tool="web_search", input="\n".join(queries), sources=said.grounding.pages())
+            name = self._server_id(answer, index, said, search)
+            out.append(ServerCalled(msgspec.structs.replace(search, id=name), index))
 
     def _call(self, call: WireCall, index: int, answer: str, out: list[AnyEvent]) -> None:
         if not call.name:
@@ -250,6 +324,51 @@ class ChunkReader:
         name = call.id or _call_id(answer, index, count, call.name, arguments)
         out.append(ToolCallStarted(count, name, call.name, index))
         out.append(ToolArgumentsDelta(count, "{}" if arguments == "null" else arguments, index))
+
+
+class _Said:
+    """What a candidate has said so far, which its grounding counts in."""
+
+    __slots__ = ("_begin", "_begins", "_length", "_pieces", "code", "grounding", "server_calls")
+
+    def __init__(self) -> None:
+        self._pieces: list[str] = []
+        self._length = 0
+        """Characters."""
+        self._begin = 0
+        """The character where the last text part begins."""
+        self._begins: list[int] | None = None
+        """The piece where each part of the first document begins; None once another has come."""
+        self.code: ServerCall | None = None
+        self.server_calls = 0
+        self.grounding = Grounding()
+
+    def begin_document(self) -> None:
+        self._begins = None if self._pieces else []
+
+    def begin_part(self) -> None:
+        if self._begins is not None:
+            self._begins.append(len(self._pieces))
+
+    def add(self, text: str) -> None:
+        self._pieces.append(text)
+        self._length += len(text)
+
+    def end_part(self) -> None:
+        self._begin = self._length
+
+    def citations(self) -> list[Citation]:
+        if not self.grounding.grounding_chunks:
+            return []
+        begins = [len("".join(self._pieces[:at]).encode(errors="replace")) for at in self._begins or ()]
+        return self.grounding.citations("".join(self._pieces), begins, self._begin)
+
+
+def _read(reader: Callable[[msgspec.Raw], ServerCall], raw: msgspec.Raw) -> ServerCall:
+    try:
+        return reader(raw)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise MalformedAnswer(f"the provider's answer holds code that cannot be read: {error}") from error
 
 
 def _thought(part: WirePart, index: int, out: list[AnyEvent]) -> None:
@@ -311,6 +430,10 @@ def encode_response(response: ChatResponse) -> bytes:
                 index,
                 list(encode_answer_parts(choice.parts)),
                 encode_finish(choice.finish, any(isinstance(part, Refusal) for part in choice.parts)),
+                grounding=_encode_grounding(choice.parts),
+                logprobs=encode_logprobs(
+                    [each for part in choice.parts if isinstance(part, Text) for each in part.logprobs]
+                ),
             )
             for index, choice in enumerate(response.choices)
         ]
@@ -320,10 +443,32 @@ def encode_response(response: ChatResponse) -> bytes:
     return msgspec.json.encode(body | {"modelVersion": response.model, "responseId": response.id})
 
 
-def candidate(index: int, parts: Sequence[object], finish: str | None = None) -> dict[str, object]:
+def _encode_grounding(parts: Sequence[AnyPart]) -> dict[str, object]:
+    cited: list[tuple[int, str, Citation]] = []
+    place = 0
+    for part in parts:
+        if isinstance(part, Text):
+            cited += ((place, part.text, placed(citation, 0, len(part.text))) for citation in part.citations)
+        place += len(encode_server_call(part)) if isinstance(part, ServerCall) else 1
+    return encode_grounding(cited, (part for part in parts if isinstance(part, ServerCall)))
+
+
+def encode_server_call(call: ServerCall) -> list[dict[str, object]]:
+    """A search is told beside the text, and not among the parts."""
+    return encode_code(call, with_id=True) if call.tool == "code_execution" else []
+
+
+def candidate(
+    index: int,
+    parts: Sequence[object],
+    finish: str | None = None,
+    *,
+    grounding: dict[str, object] | None = None,
+    logprobs: dict[str, object] | None = None,
+) -> dict[str, object]:
     made: dict[str, object] = {"content": {"parts": parts, "role": "model"}}
-    if finish is not None:
-        made["finishReason"] = finish
+    beside = {"finishReason": finish, "groundingMetadata": grounding, "logprobsResult": logprobs}
+    made |= {name: value for name, value in beside.items() if value}
     return made | {"index": index}
 
 
@@ -337,6 +482,8 @@ def encode_answer_parts(parts: Iterable[AnyPart]) -> Iterable[dict[str, object]]
                 yield thought_part(text, signature)
             case RedactedReasoning(data=data):
                 yield redacted_part(data)
+            case ServerCall():
+                yield from encode_server_call(part)
             case ToolCall():
                 yield call_part(part, is_first=calls == 0)
                 calls += 1

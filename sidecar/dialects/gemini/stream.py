@@ -11,6 +11,7 @@ import msgspec
 from schemas.record import Usage
 from sidecar.canonical.events import (
     AnyEvent,
+    Cited,
     Ended,
     Failed,
     Finished,
@@ -19,20 +20,24 @@ from sidecar.canonical.events import (
     ReasoningRedacted,
     ReasoningSigned,
     RefusalDelta,
+    ServerCalled,
     Started,
     TextDelta,
     ToolArgumentsDelta,
     ToolCallStarted,
     UsageReported,
 )
-from sidecar.canonical.request import ToolCall
+from sidecar.canonical.request import Citation, ServerCall, ToolCall
 from sidecar.dialects.base import PriceOf
+from sidecar.dialects.beside_text import placed
 from sidecar.dialects.gemini.errors import encode_stream_error
+from sidecar.dialects.gemini.grounding import encode_grounding, encode_logprobs
 from sidecar.dialects.gemini.response import (
     ChunkReader,
     call_part,
     candidate,
     encode_finish,
+    encode_server_call,
     is_object,
     parse_chunk,
     redacted_part,
@@ -118,7 +123,18 @@ class _Call:
 
 
 class _Choice:
-    __slots__ = ("calls", "calls_sent", "finished", "is_refusal", "waiting")
+    __slots__ = (
+        "_begin",
+        "_cited",
+        "_pieces",
+        "_waiting",
+        "calls",
+        "calls_sent",
+        "finished",
+        "is_refusal",
+        "searches",
+        "waiting",
+    )
 
     def __init__(self) -> None:
         self.calls: dict[int, _Call] = {}
@@ -127,6 +143,30 @@ class _Choice:
         self.calls_sent = 0
         self.is_refusal = False
         self.finished: Finished | None = None
+        self.searches: list[ServerCall] = []
+        self._pieces: list[str] = []
+        self._begin = 0
+        """The piece where the text that grows begins."""
+        self._waiting: list[Citation] = []
+        self._cited: list[Citation] = []
+
+    def say(self, text: str) -> None:
+        self._pieces.append(text)
+
+    def cite(self, citation: Citation) -> None:
+        self._waiting.append(citation)
+
+    def end_text(self) -> None:
+        """What the text rests on counts from the beginning of the answer, as a stream has no parts."""
+        if self._waiting:
+            begin, end = (sum(map(len, self._pieces[:at])) for at in (self._begin, None))
+            self._cited += (placed(citation, begin, end) for citation in self._waiting)
+            self._waiting.clear()
+        self._begin = len(self._pieces)
+
+    def grounding(self) -> dict[str, object]:
+        text = "".join(self._pieces) if self._cited else ""
+        return encode_grounding(((0, text, citation) for citation in self._cited), self.searches)
 
 
 class GeminiEncoder:
@@ -151,8 +191,22 @@ class GeminiEncoder:
         match event:
             case TextDelta(text=text) | RefusalDelta(text=text):
                 choice = self._choice(event.choice)
-                choice.is_refusal = choice.is_refusal or isinstance(event, RefusalDelta)
+                choice.say(text)
+                if isinstance(event, RefusalDelta):
+                    choice.is_refusal = True
+                elif event.logprobs:
+                    likely = encode_logprobs(event.logprobs)
+                    return self._document({"candidates": [candidate(event.choice, [{"text": text}], logprobs=likely)]})
                 return self._parts(event.choice, {"text": text})
+            case Cited(citation=citation):
+                self._choice(event.choice).cite(citation)
+                return b""
+            case ServerCalled():
+                choice = self._choice(event.choice)
+                choice.end_text()
+                choice.searches.append(event.call)
+                parts = encode_server_call(event.call)
+                return self._parts(event.choice, *parts) if parts else b""
             case ReasoningDelta(text=text):
                 return self._parts(event.choice, thought_part(text, None))
             case ReasoningSigned(signature=signature):
@@ -161,6 +215,7 @@ class GeminiEncoder:
                 return self._parts(event.choice, redacted_part(data))
             case ToolCallStarted():
                 choice = self._choice(event.choice)
+                choice.end_text()
                 choice.calls[event.index] = call = _Call(event)
                 choice.waiting.append(call)
                 return b""
@@ -170,6 +225,7 @@ class GeminiEncoder:
                 return self._calls(event.choice, choice, all_of_them=False)
             case Finished():
                 choice = self._choice(event.choice)
+                choice.end_text()
                 choice.finished = event
                 return self._calls(event.choice, choice, all_of_them=True)
             case UsageReported(usage=usage):
@@ -183,6 +239,7 @@ class GeminiEncoder:
             case Failed(error=error):
                 return self.encode_failure(error, "")
             case PartEnded():
+                self._choice(event.choice).end_text()
                 return b""  # Gemini has no marks between parts
 
     def _choice(self, index: int) -> _Choice:
@@ -209,7 +266,12 @@ class GeminiEncoder:
             return b""  # without a finish reason the answer is not whole, whatever the provider says
         last: dict[str, object] = {
             "candidates": [
-                candidate(index, [{"text": ""}], encode_finish(choice.finished.finish, choice.is_refusal))
+                candidate(
+                    index,
+                    [{"text": ""}],
+                    encode_finish(choice.finished.finish, choice.is_refusal),
+                    grounding=choice.grounding(),
+                )
                 for index, choice in finished
                 if choice.finished is not None
             ]

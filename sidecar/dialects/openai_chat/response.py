@@ -1,13 +1,32 @@
 """Plain answers: chat completions to canonical and back. What streams share with them stands here too."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import msgspec
 
-from sidecar.canonical.request import AnyPart, Reasoning, RedactedReasoning, Refusal, Text, ToolCall
+from sidecar.canonical.request import (
+    AnyPart,
+    Citation,
+    Reasoning,
+    RedactedReasoning,
+    Refusal,
+    ServerCall,
+    Text,
+    TokenLogprob,
+    ToolCall,
+)
 from sidecar.canonical.response import ChatResponse, Choice, FinishReason
 from sidecar.dialects.base import PlainAnswer
+from sidecar.dialects.beside_text import (
+    UrlCitation,
+    WireLogprob,
+    decode_citations,
+    decode_logprobs,
+    openai_logprobs,
+    placed,
+    url_citation,
+)
 from sidecar.dialects.openai_chat.usage import WireUsage, decode_usage, encode_usage
 from sidecar.dialects.redact import redact
 from sidecar.errors import CannotCarry, MalformedAnswer
@@ -54,8 +73,17 @@ class _ToolCall(msgspec.Struct):
     function: _Function | None = None
 
 
+class Annotation(msgspec.Struct):
+    url_citation: UrlCitation | None = None
+
+
+class Logprobs(msgspec.Struct):
+    content: list[WireLogprob] | None = None
+
+
 class _Message(msgspec.Struct):
     content: str | None = None
+    annotations: list[Annotation] | None = None
     reasoning_content: str | None = None
     """DeepSeek, vLLM, llama.cpp."""
     reasoning: str | None = None
@@ -66,6 +94,7 @@ class _Message(msgspec.Struct):
 
 class _Choice(msgspec.Struct):
     message: _Message
+    logprobs: Logprobs | None = None
     index: int = 0
     finish_reason: str | None = None
 
@@ -140,14 +169,22 @@ def _decode_choice(choice: _Choice) -> Choice:
     finish = decode_finish(choice.finish_reason or "stop")
     if finish is None:
         raise MalformedAnswer(f"the provider broke the answer off: finish reason {choice.finish_reason}")
-    return Choice(parts=tuple(_decode_parts(choice.message)), finish=finish)
+    return Choice(parts=tuple(_decode_parts(choice.message, choice.logprobs)), finish=finish)
 
 
-def _decode_parts(message: _Message) -> Iterable[AnyPart]:
+def decode_annotations(annotations: Iterable[Annotation] | None) -> tuple[Citation, ...]:
+    return decode_citations(each.url_citation for each in annotations or () if each.url_citation is not None)
+
+
+def _decode_parts(message: _Message, logprobs: Logprobs | None) -> Iterable[AnyPart]:
     if reasoning := message.reasoning_content or message.reasoning:
         yield Reasoning(text=reasoning)
     if message.content:
-        yield Text(text=message.content)
+        yield Text(
+            text=message.content,
+            citations=decode_annotations(message.annotations),
+            logprobs=decode_logprobs(logprobs.content) if logprobs is not None else (),
+        )
     if message.refusal:
         yield Refusal(text=message.refusal)
     for index, call in enumerate(message.tool_calls or ()):
@@ -173,7 +210,7 @@ def encode_response(response: ChatResponse) -> bytes:
             {
                 "index": index,
                 "message": _encode_message(choice.parts),
-                "logprobs": None,
+                "logprobs": encode_logprobs([each for text in _texts(choice.parts) for each in text.logprobs]),
                 "finish_reason": encode_finish(choice.finish),
             }
             for index, choice in enumerate(response.choices)
@@ -184,18 +221,38 @@ def encode_response(response: ChatResponse) -> bytes:
     return msgspec.json.encode(body)
 
 
+def _texts(parts: Iterable[AnyPart]) -> list[Text]:
+    return [part for part in parts if isinstance(part, Text)]
+
+
+def encode_logprobs(logprobs: Sequence[TokenLogprob]) -> dict[str, object] | None:
+    return {"content": openai_logprobs(logprobs), "refusal": None} if logprobs else None
+
+
+def encode_annotations(citations: Iterable[Citation], begin: int, end: int) -> list[dict[str, object]]:
+    """Of a text that stands between two places of the message, which joins all of them."""
+    return [
+        {"type": "url_citation", "url_citation": url_citation(placed(citation, begin, end))} for citation in citations
+    ]
+
+
 def _encode_message(parts: Iterable[AnyPart]) -> dict[str, object]:
     texts: list[str] = []
+    annotations: list[dict[str, object]] = []
     reasoning: list[str] = []
     refusals: list[str] = []
     calls: list[dict[str, object]] = []
     for part in parts:
         match part:
             case Text():
+                begin = sum(map(len, texts))
+                annotations += encode_annotations(part.citations, begin, begin + len(part.text))
                 texts.append(part.text)
             case Reasoning():
                 reasoning += [part.text] if part.text else []
             case RedactedReasoning():  # readable by its own vendor only, and by nobody through this dialect
+                pass
+            case ServerCall():  # chat tells what came of it, in the text and its annotations
                 pass
             case Refusal():
                 refusals.append(part.text)
@@ -208,6 +265,8 @@ def _encode_message(parts: Iterable[AnyPart]) -> dict[str, object]:
         "content": "".join(texts) if texts else None,
         "refusal": "".join(refusals) if refusals else None,
     }
+    if annotations:
+        message["annotations"] = annotations
     if reasoning:
         message["reasoning_content"] = "".join(reasoning)
     if calls:

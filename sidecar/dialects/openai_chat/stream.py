@@ -7,6 +7,7 @@ import msgspec
 from schemas.record import Usage
 from sidecar.canonical.events import (
     AnyEvent,
+    Cited,
     Ended,
     Failed,
     Finished,
@@ -15,15 +16,28 @@ from sidecar.canonical.events import (
     ReasoningRedacted,
     ReasoningSigned,
     RefusalDelta,
+    ServerCalled,
     Started,
     TextDelta,
     ToolArgumentsDelta,
     ToolCallStarted,
     UsageReported,
 )
+from sidecar.canonical.request import Citation
 from sidecar.dialects.base import PriceOf
+from sidecar.dialects.beside_text import decode_logprobs
 from sidecar.dialects.openai_chat.errors import encode_stream_error
-from sidecar.dialects.openai_chat.response import call_id, decode_finish, encode_finish, message_of
+from sidecar.dialects.openai_chat.response import (
+    Annotation,
+    Logprobs,
+    call_id,
+    decode_annotations,
+    decode_finish,
+    encode_annotations,
+    encode_finish,
+    encode_logprobs,
+    message_of,
+)
 from sidecar.dialects.openai_chat.usage import WireUsage, decode_usage, encode_usage
 from sidecar.errors import GatewayError, MalformedAnswer, StreamCut, StreamFailed, UpstreamError
 from sidecar.sse import EventTooLong, SseDecoder, SseEvent, encode_event
@@ -52,10 +66,12 @@ class Delta(msgspec.Struct):
     tool_calls: list[_CallDelta] | None = None
     function_call: object = None
     audio: object = None
+    annotations: list[Annotation] | None = None
 
 
 class ChunkChoice(msgspec.Struct):
     index: int = 0
+    logprobs: Logprobs | None = None
     delta: Delta | None = None
     finish_reason: str | None = None
 
@@ -190,7 +206,10 @@ class _ChoiceState:
         delta = choice.delta
         if delta is not None:
             if delta.content:
-                out.append(TextDelta(delta.content, self._index))
+                logprobs = () if choice.logprobs is None else decode_logprobs(choice.logprobs.content)
+                out.append(TextDelta(delta.content, self._index, logprobs))
+            if delta.annotations:
+                out += (Cited(citation, self._index) for citation in decode_annotations(delta.annotations))
             if thought := delta.reasoning_content or delta.reasoning:
                 out.append(ReasoningDelta(thought, self._index))
             if delta.refusal:
@@ -229,6 +248,24 @@ class _ChoiceState:
 # --- canonical to chat ----------------------------------------------------------------------------------------------
 
 
+class _Said:
+    """What a choice has said so far: annotations count from its beginning, over all texts that chat joins."""
+
+    __slots__ = ("begin", "citations", "length")
+
+    def __init__(self) -> None:
+        self.length = 0
+        self.begin = 0
+        """Where the text that grows begins."""
+        self.citations: list[Citation] = []
+
+    def annotations(self) -> list[dict[str, object]]:
+        """Of the text that ends here."""
+        begin, self.begin = self.begin, self.length
+        citations, self.citations = self.citations, []
+        return encode_annotations(citations, begin, self.length)
+
+
 class ChatStreamEncoder:
     """Events to chunks. Id, model and time are those of Started, on every chunk."""
 
@@ -237,6 +274,7 @@ class ChatStreamEncoder:
         self._price_of = price_of
         self._usage: Usage | None = None
         self._roles_sent: set[int] = set()
+        self._texts: dict[int, _Said] = {}
         self._finished = False
         self._closed = False
         self._tail = b',"usage":null}' if wants_usage else b"}"  # OpenAI: null on every chunk but the last, if asked
@@ -252,14 +290,18 @@ class ChatStreamEncoder:
     def _encode(self, event: AnyEvent) -> bytes:
         match event:
             case TextDelta():
-                return self._delta(event.choice, b'{"content":' + _json(event.text) + b"}")
+                return self._say(event)
+            case Cited():
+                self._said(event.choice).citations.append(event.citation)
+                return b""
             case ToolArgumentsDelta():
                 return self._delta(event.choice, _call_delta(event.index, {"arguments": event.fragment}))
             case ReasoningDelta():
                 return self._delta(event.choice, b'{"reasoning_content":' + _json(event.text) + b"}")
             case ToolCallStarted():
                 function = {"name": event.name, "arguments": ""}
-                return self._delta(event.choice, _call_delta(event.index, function, event.id))
+                begun = self._delta(event.choice, _call_delta(event.index, function, event.id))
+                return self._end_text(event.choice) + begun
             case RefusalDelta():
                 return self._delta(event.choice, b'{"refusal":' + _json(event.text) + b"}")
             case Started():
@@ -267,7 +309,7 @@ class ChatStreamEncoder:
                 return self._role(0)
             case Finished():
                 self._finished = True
-                return self._delta(event.choice, b"{}", encode_finish(event.finish))
+                return self._end_text(event.choice) + self._delta(event.choice, b"{}", encode_finish(event.finish))
             case UsageReported():
                 self._usage = event.usage
                 return b""
@@ -275,12 +317,30 @@ class ChatStreamEncoder:
                 return self._end()
             case Failed():
                 return self.encode_failure(event.error, "")
-            case PartEnded() | ReasoningSigned() | ReasoningRedacted():
-                return b""  # chat has no marks between parts, and no thinking that only its vendor can read
+            case PartEnded():
+                return self._end_text(event.choice)
+            case ServerCalled():
+                return self._end_text(event.choice)  # chat tells what came of it, in the text and its annotations
+            case ReasoningSigned() | ReasoningRedacted():
+                return b""  # chat has no thinking that only its vendor can read
 
-    def _delta(self, choice: int, delta: bytes, finish: str | None = None) -> bytes:
+    def _say(self, event: TextDelta) -> bytes:
+        self._said(event.choice).length += len(event.text)
+        logprobs = b"null" if not event.logprobs else _json(encode_logprobs(event.logprobs))
+        return self._delta(event.choice, b'{"content":' + _json(event.text) + b"}", logprobs=logprobs)
+
+    def _said(self, choice: int) -> "_Said":
+        return self._texts.setdefault(choice, _Said())
+
+    def _end_text(self, choice: int) -> bytes:
+        """What the text rests on, once it is whole."""
+        said = self._said(choice)
+        annotations = said.annotations()
+        return self._delta(choice, _json({"annotations": annotations})) if annotations else b""
+
+    def _delta(self, choice: int, delta: bytes, finish: str | None = None, logprobs: bytes = b"null") -> bytes:
         role = b"" if choice in self._roles_sent else self._role(choice)
-        return role + self._chunk(choice, delta, finish)
+        return role + self._chunk(choice, delta, finish, logprobs)
 
     def _role(self, choice: int) -> bytes:
         if choice in self._roles_sent:
@@ -288,11 +348,12 @@ class ChatStreamEncoder:
         self._roles_sent.add(choice)
         return self._chunk(choice, b'{"role":"assistant","content":"","refusal":null}', None)
 
-    def _chunk(self, choice: int, delta: bytes, finish: str | None) -> bytes:
-        return b'%b"choices":[{"index":%d,"delta":%b,"logprobs":null,"finish_reason":%b}]%b\n\n' % (
+    def _chunk(self, choice: int, delta: bytes, finish: str | None, logprobs: bytes = b"null") -> bytes:
+        return b'%b"choices":[{"index":%d,"delta":%b,"logprobs":%b,"finish_reason":%b}]%b\n\n' % (
             self._head,
             choice,
             delta,
+            logprobs,
             b"null" if finish is None else _json(finish),
             self._tail,
         )

@@ -1,12 +1,13 @@
 """Canonical events to the stream of the Responses API: items, their parts, and at the end the whole answer."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import msgspec
 
 from schemas.record import Usage
 from sidecar.canonical.events import (
     AnyEvent,
+    Cited,
     Ended,
     Failed,
     Finished,
@@ -15,18 +16,22 @@ from sidecar.canonical.events import (
     ReasoningRedacted,
     ReasoningSigned,
     RefusalDelta,
+    ServerCalled,
     Started,
     TextDelta,
     ToolArgumentsDelta,
     ToolCallStarted,
     UsageReported,
 )
+from sidecar.canonical.request import Citation, ServerCall, TokenLogprob
 from sidecar.dialects.base import PriceOf
+from sidecar.dialects.beside_text import openai_logprobs, placed
 from sidecar.dialects.openai_responses.errors import error_object
 from sidecar.dialects.openai_responses.items import (
     Item,
     ItemKind,
     ItemStatus,
+    annotation,
     call_item,
     item_id,
     message_item,
@@ -36,6 +41,7 @@ from sidecar.dialects.openai_responses.items import (
 )
 from sidecar.dialects.openai_responses.reasoning import SEALED, encode_signature
 from sidecar.dialects.openai_responses.response import Head, encode_begun, encode_ended, encode_failed, status_of
+from sidecar.dialects.openai_responses.server_tools import encode_call
 from sidecar.errors import GatewayError
 
 _json = msgspec.json.encode
@@ -66,7 +72,7 @@ def _event(kind: bytes, data: bytes) -> bytes:
 class _Message:
     """An open message: its whole parts, and the one that grows."""
 
-    __slots__ = ("content", "id", "index", "kind", "pieces")
+    __slots__ = ("citations", "content", "id", "index", "kind", "logprobs", "pieces")
 
     def __init__(self, index: int, id_: str) -> None:
         self.index = index
@@ -74,6 +80,8 @@ class _Message:
         self.content: list[Item] = []
         self.kind: type[TextDelta] | type[RefusalDelta] | None = None
         self.pieces: list[str] = []
+        self.citations: list[Citation] = []
+        self.logprobs: list[TokenLogprob] = []
 
 
 class _Thought:
@@ -144,6 +152,11 @@ class ResponsesStreamEncoder:
                 self._send_item(
                     b"response.output_item.added", index, call_item(id_, event.id, event.name, "", "in_progress")
                 )
+            case Cited(citation=citation):
+                if isinstance(self._open, _Message) and self._open.kind is TextDelta:
+                    self._open.citations.append(citation)
+            case ServerCalled(call=call):
+                self._call_server(call)
             case PartEnded():
                 if isinstance(self._open, _Message):
                     self._close_part(self._open)
@@ -217,21 +230,46 @@ class ResponsesStreamEncoder:
             empty = text_part("") if message.kind is TextDelta else refusal_part("")
             self._send_part(b"response.content_part.added", message, empty)
         message.pieces.append(event.text)
-        self._delta(_DELTA[message.kind], message, _place(message), event.text)
+        logprobs = event.logprobs if isinstance(event, TextDelta) else ()
+        message.logprobs += logprobs
+        self._send_text(_DELTA[message.kind], message, _place(message), b"delta", event.text, logprobs)
 
     def _close_part(self, message: _Message) -> None:
         if message.kind is None:
             return
         text = "".join(message.pieces)
         if message.kind is TextDelta:
-            part = text_part(text)
-            self._send_text(b"response.output_text.done", message, _place(message), b"text", text)
+            part = text_part(text, message.citations, message.logprobs)
+            for at, citation in enumerate(message.citations):
+                where = b'"item_id":%b,"output_index":%d,%b' % (_json(message.id), message.index, _place(message))
+                noted = _json(annotation(placed(citation, 0, len(text))))
+                self._send(_ANNOTATION, b'%b"annotation_index":%d,"annotation":%b' % (where, at, noted))
+            self._send_text(
+                b"response.output_text.done", message, _place(message), b"text", text, tuple(message.logprobs)
+            )
         else:
             part = refusal_part(text)
             self._send_text(b"response.refusal.done", message, _place(message), b"refusal", text)
         self._send_part(b"response.content_part.done", message, part)
         message.content.append(part)
-        message.kind, message.pieces = None, []
+        message.kind, message.pieces, message.citations, message.logprobs = None, [], [], []
+
+    # Calls of a provider's own tools
+
+    def _call_server(self, call: ServerCall) -> None:
+        self._close()
+        index = len(self._items)
+        self._items.append(None)
+        item = encode_call(call)
+        unsaid = {"action": {"type": "search"}} if call.tool == "web_search" else {"code": "", "outputs": None}
+        began = item | {"status": "in_progress"} | unsaid
+        self._send_item(b"response.output_item.added", index, began)
+        where = b'"output_index":%d,"item_id":%b' % (index, _json(item["id"]))
+        steps = _SEARCH_STEPS if call.tool == "web_search" else _CODE_STEPS
+        for step, field in steps:
+            code = b"" if field is None else b',"%b":%b' % (field, _json(call.input))
+            self._send(step, where + code)
+        self._done(index, item)
 
     # Thoughts
 
@@ -286,8 +324,18 @@ class ResponsesStreamEncoder:
     def _delta(self, kind: bytes, item: _Message | _Thought | _Call, place: bytes, text: str) -> None:
         self._send_text(kind, item, place, b"delta", text)
 
-    def _send_text(self, kind: bytes, item: _Message | _Thought | _Call, place: bytes, field: bytes, text: str) -> None:
-        logprobs = b',"logprobs":[]' if kind.startswith(b"response.output_text") else b""
+    def _send_text(
+        self,
+        kind: bytes,
+        item: _Message | _Thought | _Call,
+        place: bytes,
+        field: bytes,
+        text: str,
+        logprobs_of: tuple[TokenLogprob, ...] = (),
+    ) -> None:
+        logprobs = b""
+        if kind.startswith(b"response.output_text"):
+            logprobs = b',"logprobs":%b' % _json(openai_logprobs(logprobs_of))
         where = b'"item_id":%b,"output_index":%d,%b' % (_json(item.id), item.index, place)
         self._send(kind, b'%b"%b":%b%b' % (where, field, _json(text), logprobs))
 
@@ -299,6 +347,21 @@ class ResponsesStreamEncoder:
         where = b'"item_id":%b,"output_index":%d,"summary_index":0' % (_json(thought.id), thought.index)
         self._send(kind, b'%b,"part":%b' % (where, _json({"type": "summary_text", "text": text})))
 
+
+_ANNOTATION = b"response.output_text.annotation.added"
+_SEARCH_STEPS: Sequence[tuple[bytes, bytes | None]] = (
+    (b"response.web_search_call.in_progress", None),
+    (b"response.web_search_call.searching", None),
+    (b"response.web_search_call.completed", None),
+)
+_CODE_STEPS: Sequence[tuple[bytes, bytes | None]] = (
+    (b"response.code_interpreter_call.in_progress", None),
+    (b"response.code_interpreter_call_code.delta", b"delta"),
+    (b"response.code_interpreter_call_code.done", b"code"),
+    (b"response.code_interpreter_call.interpreting", None),
+    (b"response.code_interpreter_call.completed", None),
+)
+"""Each with the name of the field that holds the code."""
 
 _DELTA = {TextDelta: b"response.output_text.delta", RefusalDelta: b"response.refusal.delta"}
 

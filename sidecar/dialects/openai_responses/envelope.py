@@ -1,7 +1,7 @@
 """A request on its way through: what routing needs of it, and the same body with the target's name of the model."""
 
 from collections.abc import Mapping
-from typing import Any, TypeVar
+from typing import Any
 
 import msgspec
 
@@ -9,10 +9,10 @@ from schemas.bundle import Capability
 from sidecar.dialects.base import BODY_ALONE, Envelope, InPath
 from sidecar.dialects.beginning import beginning
 from sidecar.dialects.estimate import TextCount, estimate_text_tokens, estimate_tokens, is_inline
+from sidecar.dialects.openai_responses.fields import is_given, read_field
 from sidecar.dialects.openai_responses.reasoning import FOREIGN, SEALED, is_foreign
+from sidecar.dialects.openai_responses.server_tools import is_foreign_call
 from sidecar.errors import MalformedRequest
-
-T = TypeVar("T")
 
 _TOP_LEVEL = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _MEDIA_HINTS = (b'"input_image"', b'"input_file"')
@@ -49,6 +49,7 @@ class _PeekedItem(msgspec.Struct):
 
 
 class _PeekedReasoning(msgspec.Struct):
+    id: object = None
     encrypted_content: object = None
 
 
@@ -86,8 +87,8 @@ def open_envelope(body: bytes, in_path: InPath = BODY_ALONE, count_text: TextCou
 def forward(envelope: Envelope, model: str) -> bytes:
     """The caller's body with the target's name of the model. Every other field keeps its exact bytes and its place.
 
-    Thinking of another vendor is left out. It comes from an answer of a target that this conversation went to before;
-    OpenAI refuses a request for it.
+    Thinking of another vendor is left out, and what its own tools did. They come from an answer of a target that this
+    conversation went to before; OpenAI refuses a request for them.
     """
     fields = dict(envelope.fields)
     fields["model"] = msgspec.Raw(msgspec.json.encode(model))
@@ -116,9 +117,10 @@ def _is_foreign(item: msgspec.Raw) -> bool:
     if not any(mark in raw for mark in _FOREIGN_MARKS):
         return False
     try:
-        return is_foreign(_PEEK_REASONING.decode(raw).encrypted_content)
+        peeked = _PEEK_REASONING.decode(raw)
     except msgspec.ValidationError:  # not an object: the provider says what it thinks of that
         return False
+    return is_foreign(peeked.encrypted_content) or is_foreign_call(peeked.id)
 
 
 def _top_level(body: bytes) -> dict[str, msgspec.Raw]:
@@ -132,21 +134,6 @@ def _top_level(body: bytes) -> dict[str, msgspec.Raw]:
         raise MalformedRequest(f"the body is not valid JSON: {error}") from error
     except RecursionError as error:
         raise MalformedRequest("the body is nested too deeply") from error
-
-
-def read_field(fields: Mapping[str, msgspec.Raw], name: str, kind: type[T], wanted: str) -> T | None:
-    """A field that may be missing or null."""
-    raw = fields.get(name)
-    if raw is None:
-        return None
-    try:
-        return msgspec.json.decode(raw, type=kind | None)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise MalformedRequest(f"`{name}` must be {wanted}") from error
-
-
-def is_given(fields: Mapping[str, msgspec.Raw], name: str) -> bool:
-    return name in fields and bytes(fields[name]) != b"null"
 
 
 def _model(fields: Mapping[str, msgspec.Raw]) -> str:

@@ -3,8 +3,20 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Literal
 
-from sidecar.canonical.request import AnyPart, Reasoning, RedactedReasoning, Refusal, Text, ToolCall
+from sidecar.canonical.request import (
+    AnyPart,
+    Citation,
+    Reasoning,
+    RedactedReasoning,
+    Refusal,
+    ServerCall,
+    Text,
+    TokenLogprob,
+    ToolCall,
+)
+from sidecar.dialects.beside_text import openai_logprobs, placed, url_citation
 from sidecar.dialects.openai_responses.reasoning import SEALED, encode_signature, encode_summary
+from sidecar.dialects.openai_responses.server_tools import encode_call
 from sidecar.errors import CannotCarry
 
 Item = Mapping[str, object]
@@ -23,8 +35,13 @@ def message_item(id_: str, content: Sequence[Item], status: ItemStatus) -> Item:
     return {"id": id_, "type": "message", "status": status, "role": "assistant", "content": content}
 
 
-def text_part(text: str) -> Item:
-    return {"type": "output_text", "text": text, "annotations": [], "logprobs": []}
+def text_part(text: str, citations: Sequence[Citation] = (), logprobs: Sequence[TokenLogprob] = ()) -> Item:
+    annotations = [annotation(placed(citation, 0, len(text))) for citation in citations]
+    return {"type": "output_text", "text": text, "annotations": annotations, "logprobs": openai_logprobs(logprobs)}
+
+
+def annotation(citation: Citation) -> Item:
+    return {"type": "url_citation", **url_citation(citation)}
 
 
 def refusal_part(text: str) -> Item:
@@ -79,13 +96,17 @@ def _encode_item(group: Sequence[AnyPart], index: int, response_id: str, status:
     match group[0]:
         case Text() | Refusal():
             content = [
-                refusal_part(part.text) if isinstance(part, Refusal) else text_part(part.text)
+                refusal_part(part.text)
+                if isinstance(part, Refusal)
+                else text_part(part.text, part.citations, part.logprobs)
                 for part in group
                 if isinstance(part, Text | Refusal)
             ]
             return message_item(item_id("msg", index, response_id), content, status)
         case ToolCall(id=call_id, name=name, arguments=arguments):
             return call_item(item_id("fc", index, response_id), call_id, name, arguments, status)
+        case ServerCall() as call:
+            return encode_call(call)
         case Reasoning(text=text, signature=signature):
             return reasoning_item(item_id("rs", index, response_id), text, encode_signature(signature), status)
         case RedactedReasoning(data=data):

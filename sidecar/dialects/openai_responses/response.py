@@ -10,9 +10,11 @@ from schemas.record import Usage
 from sidecar.canonical.request import AnyPart, Reasoning, Refusal, Text, ToolCall
 from sidecar.canonical.response import ChatResponse, Choice, FinishReason
 from sidecar.dialects.base import PlainAnswer
+from sidecar.dialects.beside_text import UrlCitation, WireLogprob, decode_citations, decode_logprobs
 from sidecar.dialects.openai_responses.errors import WireError, failure_of
 from sidecar.dialects.openai_responses.items import ItemStatus, encode_items
 from sidecar.dialects.openai_responses.reasoning import ReasoningPart, decode_reasoning
+from sidecar.dialects.openai_responses.server_tools import CALL_TYPES, CallItem, decode_call
 from sidecar.dialects.openai_responses.usage import UsageOut, WireUsage, decode_usage, encode_usage
 from sidecar.errors import MalformedAnswer
 
@@ -25,14 +27,13 @@ class ContentPart(msgspec.Struct, frozen=True):
     type: str = ""
     text: str = ""
     refusal: str = ""
+    annotations: list[UrlCitation] | None = None
+    logprobs: list[WireLogprob] | None = None
 
 
-class OutputItem(msgspec.Struct, frozen=True):
-    """An item of the answer. Annotations and log probabilities stand beside a text and are asked for by knobs: without
-    the knob there are none."""
+class OutputItem(CallItem, frozen=True):
+    """An item of the answer, of any kind."""
 
-    type: str
-    id: str | None = None
     content: list[ContentPart] | None = None
     summary: list[ReasoningPart] | None = None
     encrypted_content: str | None = None
@@ -143,14 +144,20 @@ def decode_parts(item: OutputItem) -> Iterator[AnyPart]:
             thought = decode_reasoning(item.id or "", item.summary or (), content, item.encrypted_content)
             if thought != Reasoning(text=""):  # an item that tells nothing, and need not come back
                 yield thought
-        case _:
-            raise foreign_item(item.type)
+        case kind if kind in CALL_TYPES:
+            yield decode_call(item)
+        case kind:
+            raise foreign_item(kind)
 
 
 def _decode_said(part: ContentPart) -> Text | Refusal:
     match part.type:
         case "output_text":
-            return Text(text=part.text)
+            return Text(
+                text=part.text,
+                citations=decode_citations(part.annotations),
+                logprobs=decode_logprobs(part.logprobs),
+            )
         case "refusal":
             return Refusal(text=part.refusal)
         case _:

@@ -4,6 +4,7 @@ import msgspec
 
 from sidecar.canonical.events import (
     AnyEvent,
+    Cited,
     Ended,
     Failed,
     Finished,
@@ -12,13 +13,24 @@ from sidecar.canonical.events import (
     ReasoningRedacted,
     ReasoningSigned,
     RefusalDelta,
+    ServerCalled,
     Started,
     TextDelta,
     ToolArgumentsDelta,
     ToolCallStarted,
     UsageReported,
 )
-from sidecar.canonical.request import Reasoning, RedactedReasoning, Refusal, Text, ToolCall
+from sidecar.canonical.request import (
+    Citation,
+    Reasoning,
+    RedactedReasoning,
+    Refusal,
+    ServerCall,
+    Text,
+    TokenLogprob,
+    ToolCall,
+)
+from sidecar.dialects.beside_text import UrlCitation, WireLogprob, decode_logprobs
 from sidecar.dialects.openai_responses.errors import WireError, failure_of
 from sidecar.dialects.openai_responses.reasoning import BETWEEN_PARTS
 from sidecar.dialects.openai_responses.response import (
@@ -32,6 +44,7 @@ from sidecar.dialects.openai_responses.response import (
     decode_parts,
     foreign_item,
 )
+from sidecar.dialects.openai_responses.server_tools import CALL_TYPES
 from sidecar.dialects.openai_responses.usage import decode_usage
 from sidecar.errors import MalformedAnswer, StreamCut, UpstreamError
 from sidecar.sse import EventTooLong, SseDecoder, SseEvent
@@ -53,6 +66,8 @@ class Chunk(msgspec.Struct, frozen=True):
     content_index: int = 0
     summary_index: int = 0
     delta: object = None
+    logprobs: object = None
+    annotation: object = None
     text: object = None
     refusal: object = None
     arguments: object = None
@@ -204,6 +219,9 @@ class ResponsesStreamDecoder:
         elif kind == "response.output_item.done":
             item = ITEM.decode(chunk.item)
             self._on_item_done(self._item(chunk, item), item, out)
+        elif kind == "response.output_text.annotation.added":
+            if (citation := _citation(chunk)) is not None:
+                out.append(Cited(citation))
         elif kind in FINAL:
             self._end(chunk.response or Response(), out)
 
@@ -224,7 +242,7 @@ class ResponsesStreamDecoder:
         return state
 
     def _on_item(self, chunk: Chunk, kind: str, out: list[AnyEvent]) -> None:
-        if kind not in ("message", "reasoning", "function_call"):
+        if kind not in ("message", "reasoning", "function_call", *CALL_TYPES):
             raise foreign_item(kind)
         item = ITEM.decode(chunk.item)
         state = self._item(chunk, item)
@@ -255,7 +273,7 @@ class ResponsesStreamDecoder:
         is_first = part not in state.parts
         match kind:
             case "text":
-                out.append(TextDelta(text))
+                out.append(TextDelta(text, logprobs=_logprobs(chunk)))
             case "refusal":
                 out.append(RefusalDelta(text))
             case _:
@@ -283,8 +301,10 @@ class ResponsesStreamDecoder:
             match part:
                 case ToolCall(arguments=arguments) if not state.has_arguments:
                     self._on_arguments(state, arguments, out)
-                case Text(text=text) if not state.parts:
-                    out += (TextDelta(text), PartEnded())
+                case Text(text=text, citations=citations, logprobs=logprobs) if not state.parts:
+                    out += (TextDelta(text, logprobs=logprobs), *map(Cited, citations), PartEnded())
+                case ServerCall():
+                    out.append(ServerCalled(part))
                 case Refusal(text=text) if not state.parts:
                     out += (RefusalDelta(text), PartEnded())
                 case RedactedReasoning(data=data):
@@ -306,6 +326,22 @@ class ResponsesStreamDecoder:
             out.append(UsageReported(usage))
         out.append(Ended())
         self._closed = True
+
+
+def _logprobs(chunk: Chunk) -> tuple[TokenLogprob, ...]:
+    if not chunk.logprobs:
+        return ()
+    try:
+        return decode_logprobs(msgspec.convert(chunk.logprobs, list[WireLogprob]))
+    except msgspec.ValidationError as error:
+        raise MalformedAnswer(f"the provider's stream holds log probabilities that cannot be read: {error}") from error
+
+
+def _citation(chunk: Chunk) -> Citation | None:
+    try:
+        return msgspec.convert(chunk.annotation, UrlCitation).decoded()
+    except msgspec.ValidationError as error:
+        raise MalformedAnswer(f"the provider's stream holds an annotation that cannot be read: {error}") from error
 
 
 _TEXT_DELTAS = {

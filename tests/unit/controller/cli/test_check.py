@@ -60,7 +60,7 @@ def test_github_annotates_the_line_and_escapes_what_would_end_the_command(points
     replace(rules / "models/gpt-5.yaml", "vendor: openai", 'vendor: "a%, b: c"')
     answer = pointsman("check", rules, *TODAY, "--format", "github")
     assert answer.status == 1
-    assert answer.out.startswith(f"::error file={rules}/models/gpt-5.yaml,line=5,col=9,title=wrong-form::")
+    assert answer.out.startswith(f"::error file={rules}/models/gpt-5.yaml,line=6,col=9,title=wrong-form::")
     assert "a%25, b: c" in answer.out
     assert len(answer.out.splitlines()) == 1
 

@@ -87,7 +87,6 @@ def test_a_usual_record_has_no_fault(make_record: MakeRecord, changes: dict[str,
     assert not list(faults_of(make_record(**changes)))
 
 
-
 money = st.decimals(min_value=0, max_value=1000, places=12)
 
 

@@ -19,9 +19,27 @@ def test_19_of_20_answers_are_no_longer_than_expected() -> None:
 def test_a_call_that_names_its_maximum_expects_no_more() -> None:
     lengths = OutputLengths()
     assert (lengths.expect("chat", None), lengths.expect("chat", 50)) == (1024, 50)
-    for _ in range(2_000):
-        lengths.learn("chat", 0)
+    lengths.learn("chat", 0)
     assert lengths.expect("chat", 50) == 1
+
+
+def test_a_few_answers_already_say_more_than_nothing() -> None:
+    """Or a small budget would be held by reservations of a page each, and calls refused that had room."""
+    lengths = OutputLengths()
+    for length in (20, 30, 25):
+        lengths.learn("chat", length)
+    assert lengths.expect("chat", None) == 60
+    for _ in range(17):
+        lengths.learn("chat", 10)
+    assert lengths.expect("chat", None) == 30
+
+
+def test_a_use_case_whose_answers_change_is_followed() -> None:
+    lengths = OutputLengths()
+    for length in [10] * 500 + [900] * 128:
+        lengths.learn("chat", length)
+    assert lengths.expect("chat", None) == 900
+    assert lengths.expect("other", None) == 1024
 
 
 def test_the_dearest_target_counts_and_one_without_a_price_does_not() -> None:

@@ -21,6 +21,7 @@ from schemas.load import load
 from sidecar.call import Inbound, PlainReply, StreamReply
 from sidecar.clock import SYSTEM_CLOCK
 from sidecar.dialects.registry import DIALECTS
+from sidecar.limiter.limits import Limits
 from sidecar.pipeline import Pipeline
 from sidecar.providers.credentials import Credentials
 from sidecar.providers.http import HttpUpstream
@@ -285,7 +286,15 @@ async def received_by(
             chain=("alpha",),
         )
         upstream, sink = HttpUpstream(Credentials()), KeepingSink()
-        pipeline = Pipeline(sidecar="s", clock=SYSTEM_CLOCK, upstream=upstream, sink=sink, observers=())
+        limits = Limits(clock=SYSTEM_CLOCK, observer=sink)
+        pipeline = Pipeline(
+            sidecar="s",
+            clock=SYSTEM_CLOCK,
+            upstream=upstream,
+            sink=sink,
+            observers=(),
+            limits=limits,
+        )
         asked = json.dumps({"model": "chat", **body, **({"stream": True} if stream else {})}).encode()
         now, started = SYSTEM_CLOCK.now(), SYSTEM_CLOCK.monotonic()
         reply = await pipeline.run(Inbound("pm-1", DIALECTS[dialect], asked, {}, snapshot, None, now, started))

@@ -4,16 +4,19 @@ import asyncio
 import errno
 import json
 from collections.abc import Iterator, Sequence
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
 
 from schemas.record import UsageReceipt
+from schemas.spend import FleetSpend, UseCaseSpend
+from sidecar.limiter.limits import Limits
 from sidecar.spool import spool as spool_module
 from sidecar.spool.shipper import GATHER_SECONDS, LONGEST_WAIT_SECONDS, Shipper
 from sidecar.spool.spool import Spool
 from sidecar.uplink import UplinkFailed, UplinkRefused
-from tests.fakes.ports import HandClock, at_rest
+from tests.fakes.ports import HandClock, KeepingSink, at_rest
 from tests.fakes.records import record
 
 
@@ -24,6 +27,7 @@ class Controller:
         self.batches: list[list[str]] = []
         self.is_down = False
         self.poison = ""
+        self.spend: FleetSpend | None = None
 
     async def ship(self, records: Sequence[bytes]) -> UsageReceipt:
         await asyncio.sleep(0)
@@ -32,7 +36,7 @@ class Controller:
         if self.poison in [json.loads(line)["id"] for line in records]:
             raise UplinkRefused("bad_record")
         self.batches.append([json.loads(line)["id"] for line in records])
-        return UsageReceipt(booked=len(records), known=0)
+        return UsageReceipt(booked=len(records), known=0, spend=self.spend)
 
 
 @pytest.fixture
@@ -47,10 +51,16 @@ def controller() -> Controller:
     return Controller()
 
 
+def shipper(spool: Spool, controller: Controller) -> Shipper:
+    clock = HandClock()
+    return Shipper(spool, controller, clock, Limits(clock=clock, observer=KeepingSink()))  # type: ignore[arg-type]
+
+
 class Running:
     def __init__(self, spool: Spool, controller: Controller) -> None:
         self.clock = HandClock()
-        self.task = asyncio.ensure_future(Shipper(spool, controller, self.clock).run())  # type: ignore[arg-type]
+        self.limits = Limits(clock=self.clock, observer=KeepingSink(), has_controller=True)
+        self.task = asyncio.ensure_future(Shipper(spool, controller, self.clock, self.limits).run())  # type: ignore[arg-type]
         self._spool = spool
 
     async def turn_until(self, pending: int, seconds: float = 120) -> None:
@@ -119,7 +129,7 @@ async def test_the_last_shipment_takes_every_batch(
     monkeypatch.setattr(spool_module, "BATCH_BYTES", 500)
     for number in range(9):
         spool.book(record(f"c{number}"))
-    await Shipper(spool, controller, HandClock()).ship_all()  # type: ignore[arg-type]
+    await shipper(spool, controller).ship_all()  # type: ignore[arg-type]
     assert len(controller.batches) > 1
     assert [name for batch in controller.batches for name in batch] == [f"c{number}" for number in range(9)]
     assert spool.pending == 0
@@ -131,7 +141,27 @@ async def test_a_record_that_is_refused_for_good_holds_nothing_back(
     controller.poison = "c3"
     for number in range(8):
         spool.book(record(f"c{number}"))
-    await Shipper(spool, controller, HandClock()).ship_all()  # type: ignore[arg-type]
+    await shipper(spool, controller).ship_all()  # type: ignore[arg-type]
     assert [name for batch in controller.batches for name in batch] == ["c0", "c1", "c2", "c4", "c5", "c6", "c7"]
     assert (spool.pending, spool.refused_records) == (0, 1)
     assert json.loads((tmp_path / "spool" / "refused.jsonl").read_bytes())["id"] == "c3"
+
+
+async def test_what_is_shipped_is_the_fleet_s_and_no_longer_counted_twice(spool: Spool, controller: Controller) -> None:
+    """The receipt brings the ledger's total, this sidecar's own included."""
+    running = Running(spool, controller)
+    mine = record("c1", cost_usd=Decimal("1.50"))
+    running.limits.settle_money(mine)
+    assert running.limits.spend(mine.use_case, mine.at[:10]).per_day == Decimal("1.50")
+    controller.spend = FleetSpend(
+        day=mine.at[:10],
+        at=mine.at,
+        use_cases={mine.use_case: UseCaseSpend(per_day=Decimal("41.50"), per_month=Decimal("100"))},
+        callers={},
+        live_sidecars=3,
+    )
+    spool.book(mine)
+    await running.turn_until(0)
+    spent = running.limits.spend(mine.use_case, mine.at[:10])
+    assert (spent.per_day, spent.per_month) == (Decimal("41.50"), Decimal("100"))
+    await running.stop()

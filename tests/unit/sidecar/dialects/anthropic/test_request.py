@@ -6,6 +6,7 @@ from collections.abc import Mapping
 import msgspec
 import pytest
 
+from sidecar.canonical.model import ModelTraits
 from sidecar.canonical.request import (
     AnyPart,
     Audio,
@@ -38,7 +39,7 @@ def encode(**fields: object) -> dict[str, object]:
 
 def encoded(**fields: object) -> tuple[dict[str, object], tuple[str, ...]]:
     request = msgspec.structs.replace(ChatRequest(model="m", messages=(USER,)), **fields)
-    out = ANTHROPIC.encode_request(request, "claude", 64_000)
+    out = ANTHROPIC.encode_request(request, ModelTraits("claude", 64_000))
     return json.loads(out.body), out.dropped
 
 

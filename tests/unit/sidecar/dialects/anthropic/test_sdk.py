@@ -113,7 +113,7 @@ def test_the_official_client_adds_a_stream_up_to_what_was_said(path: Path) -> No
         if isinstance(events[-1], Failed):
             with pytest.raises(anthropic.APIStatusError) as failed:
                 stream.get_final_message()
-            assert failed.value.error_code == "stream_cut"
+            assert failed.value.error_code in ("stream_cut", "stream_failed")
             return
         message = stream.get_final_message()
     expected = json.loads(ANTHROPIC.encode_response(collect(events)))

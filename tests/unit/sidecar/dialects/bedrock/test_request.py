@@ -11,6 +11,7 @@ from botocore.model import ServiceModel
 from botocore.serialize import create_serializer
 from botocore.validate import ParamValidator
 
+from sidecar.canonical.model import ModelTraits
 from sidecar.canonical.request import (
     AnyPart,
     Audio,
@@ -48,13 +49,13 @@ def request(*messages: Message, **more: Any) -> ChatRequest:
 
 
 def sent(asked: ChatRequest, largest: int = 4_000) -> dict[str, Any]:
-    body: dict[str, Any] = json.loads(BEDROCK.encode_request(asked, "m", largest).body)
+    body: dict[str, Any] = json.loads(BEDROCK.encode_request(asked, ModelTraits("m", largest)).body)
     assert_allowed(body)
     return body
 
 
 def dropped(asked: ChatRequest) -> tuple[str, ...]:
-    return BEDROCK.encode_request(asked, "m", 4_000).dropped
+    return BEDROCK.encode_request(asked, ModelTraits("m", 4_000)).dropped
 
 
 def assert_allowed(body: dict[str, Any]) -> None:
@@ -124,7 +125,7 @@ def test_a_document_alone_has_its_name_as_text_beside_it() -> None:
 )
 def test_what_converse_would_refuse_goes_to_the_next_target(asked: ChatRequest, what: str) -> None:
     with pytest.raises(CannotCarry, match=what):
-        BEDROCK.encode_request(asked, "m", 4_000)
+        BEDROCK.encode_request(asked, ModelTraits("m", 4_000))
 
 
 def test_a_ban_on_tools_leaves_them_out_and_says_so() -> None:
@@ -221,7 +222,6 @@ def test_cache_marks_are_blocks_after_what_they_mark() -> None:
         ({"user": "u"}, "user"),
         ({"temperature": 1.5}, "temperature"),
         ({"max_output_tokens": 9_000}, "max_tokens"),
-        ({"reasoning": ReasoningRequest(budget_tokens=2_000)}, "thinking"),
         ({"reasoning": ReasoningRequest(disabled=True)}, "thinking"),
         ({"output": OutputFormat(mode="json")}, "response_format"),
         ({"metadata": {"a": "é"}}, "metadata"),

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from sidecar.canonical.model import ModelTraits
 from sidecar.canonical.request import (
     Audio,
     ChatRequest,
@@ -40,7 +41,7 @@ def turns(*contents: tuple[str, list[dict[str, Any]]]) -> ChatRequest:
 
 def encoded(*parts: Part, **more: Any) -> tuple[dict[str, Any], Encoded]:
     request = ChatRequest(model="m", messages=(Message("user", parts or (Text(text="Hello"),)),), **more)
-    made = GEMINI.encode_request(request, "gemini-3", 1_000)
+    made = GEMINI.encode_request(request, ModelTraits("gemini-3", 1_000))
     return json.loads(made.body), made
 
 
@@ -217,7 +218,7 @@ def test_results_and_what_the_user_says_beside_them_are_turns_of_their_own_and_c
     )
     request = turns(*contents)
     assert [message.role for message in request.messages] == ["user", "assistant", "tool", "user"]
-    made = json.loads(GEMINI.encode_request(request, "gemini-3", 1_000).body)["contents"]
+    made = json.loads(GEMINI.encode_request(request, ModelTraits("gemini-3", 1_000)).body)["contents"]
     assert [content["role"] for content in made] == ["user", "model", "user"]
     assert made[2]["parts"] == contents[2][1]
 
@@ -265,7 +266,9 @@ def test_a_tools_result_with_an_image_keeps_it_and_its_error() -> None:
             ),
         ),
     )
-    made = json.loads(GEMINI.encode_request(ChatRequest(model="m", messages=messages), "g", 9).body)["contents"]
+    made = json.loads(GEMINI.encode_request(ChatRequest(model="m", messages=messages), ModelTraits("g", 9)).body)[
+        "contents"
+    ]
     assert made[1]["parts"][0]["functionCall"]["args"] == {}
     assert made[2]["parts"][0]["functionResponse"] == {
         "id": "x",
@@ -281,7 +284,9 @@ def test_arguments_that_are_no_object_are_carried_as_the_text_that_the_model_wro
         Message("user", (Text(text="Go."),)),
         Message("assistant", (ToolCall(id="x", name="f", arguments=arguments),)),
     )
-    made = json.loads(GEMINI.encode_request(ChatRequest(model="m", messages=messages), "g", 9).body)["contents"]
+    made = json.loads(GEMINI.encode_request(ChatRequest(model="m", messages=messages), ModelTraits("g", 9)).body)[
+        "contents"
+    ]
     assert made[1]["parts"][0]["functionCall"]["args"] == {"malformed_arguments": arguments}
 
 
@@ -292,7 +297,7 @@ def test_arguments_that_are_no_object_are_carried_as_the_text_that_the_model_wro
         ({"temperature": 2.5, "top_p": 0.5}, {"topP": 0.5}, ("temperature",)),
         ({"stop": tuple("abcdef")}, {"stopSequences": list("abcde")}, ("stop",)),
         ({"seed": 2**31}, None, ("seed",)),
-        ({"logprobs": 0}, None, ("logprobs",)),
+        ({"logprobs": 0}, {"responseLogprobs": True}, ()),
         ({"choices": 3}, {"candidateCount": 3}, ()),
         ({"user": "u", "metadata": {"a": "b"}}, None, ("user", "metadata")),
         ({"output": OutputFormat(mode="json")}, {"responseMimeType": "application/json"}, ()),
@@ -319,4 +324,7 @@ def test_a_function_without_parameters_says_none() -> None:
 
 def test_a_request_with_nothing_but_a_system_message_cannot_be_carried() -> None:
     with pytest.raises(CannotCarry):
-        GEMINI.encode_request(ChatRequest(model="m", messages=(Message("system", (Text(text="x"),)),)), "g", 9)
+        GEMINI.encode_request(
+            ChatRequest(model="m", messages=(Message("system", (Text(text="x"),)),)),
+            ModelTraits("g", 9),
+        )

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sidecar.canonical.model import ModelTraits
 from sidecar.canonical.request import ChatRequest, Message, Reasoning, RedactedReasoning, Text, ToolCall
 from sidecar.canonical.response import ChatResponse, Choice
 from sidecar.dialects.anthropic import ANTHROPIC
@@ -52,7 +53,9 @@ def test_another_vendors_thoughts_reach_it_again_and_never_gemini() -> None:
 
     to_gemini = json.loads(GEMINI.forward(envelope, "gemini-3"))
     assert to_gemini["contents"][1]["parts"] == [{"text": "4"}]
-    to_anthropic = json.loads(ANTHROPIC.encode_request(GEMINI.decode_request(envelope), "claude", 1000).body)
+    to_anthropic = json.loads(
+        ANTHROPIC.encode_request(GEMINI.decode_request(envelope), ModelTraits("claude", 1000)).body
+    )
     assert to_anthropic["messages"][1]["content"] == [
         {"type": "thinking", "thinking": "Sum.", "signature": "s+/="},
         {"type": "redacted_thinking", "data": "r"},
@@ -84,5 +87,7 @@ def test_geminis_own_signatures_pass_through_and_do_not_cross() -> None:
 def test_of_parallel_calls_that_another_model_made_the_first_is_signed() -> None:
     calls = tuple(ToolCall(id=f"c{at}", name="f", arguments="{}") for at in range(2))
     turns = (Message("user", (Text(text="Go."),)), Message("assistant", calls))
-    encoded = json.loads(GEMINI.encode_request(ChatRequest(model="m", messages=turns), "gemini-3", 100).body)
+    encoded = json.loads(
+        GEMINI.encode_request(ChatRequest(model="m", messages=turns), ModelTraits("gemini-3", 100)).body
+    )
     assert [part.get("thoughtSignature") for part in encoded["contents"][1]["parts"]] == [SKIP, None]

@@ -174,7 +174,7 @@ def test_an_answer_that_the_provider_gave_up_is_a_failure_plain_and_streamed(wor
         (document([{"text": "Hi"}]), StreamCut),
         (document([{"text": "Hi"}], "FINISH_REASON_UNSPECIFIED"), StreamCut),
         (document([{"functionCall": {}}]), MalformedAnswer),
-        (document([{"executableCode": {"code": "1"}}]), MalformedAnswer),
+        (document([{"executableCode": {"code": 1}}]), MalformedAnswer),
         (b'data: {"promptFeedback":{"blockReason":"SAFETY"}}\n\n', ContentRefused),
         (b'data: {"error":{"code":503,"message":"m","status":"UNAVAILABLE"}}\n\n', StreamFailed),
     ],

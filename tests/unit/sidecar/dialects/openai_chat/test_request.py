@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sidecar.canonical.model import ModelTraits
 from sidecar.canonical.request import (
     AnyPart,
     Audio,
@@ -43,7 +44,9 @@ def decoded(**fields: object) -> ChatRequest:
 
 
 def encode(request: ChatRequest) -> Encoded:
-    return OPENAI_CHAT.encode_request(request, request.model, MAX_OUTPUT)
+    return OPENAI_CHAT.encode_request(
+        request, ModelTraits(request.model, MAX_OUTPUT, server_tools=frozenset({"web_search"}))
+    )
 
 
 def encoded(request: ChatRequest) -> dict[str, Any]:
@@ -217,7 +220,6 @@ def test_what_only_this_dialect_can_say_is_refused_to_others(fields: dict[str, o
     [
         (asking(top_k=5), ("top_k",)),
         (asking(service_tier="standard_only"), ("service_tier",)),
-        (asking(reasoning=ReasoningRequest(budget_tokens=1024)), ("thinking",)),
         (asking(reasoning=ReasoningRequest(disabled=True)), ("thinking",)),
         (asking(reasoning=ReasoningRequest()), ()),
         (asking(Message("assistant", (Reasoning(text="a", signature="s"), Text(text="b")))), ("thinking",)),
@@ -269,7 +271,7 @@ def test_a_stream_asks_for_usage() -> None:
 
 
 def test_the_model_is_the_target_s_own_name() -> None:
-    there = OPENAI_CHAT.encode_request(asking(), "gpt-5-2025-08-07", MAX_OUTPUT)
+    there = OPENAI_CHAT.encode_request(asking(), ModelTraits("gpt-5-2025-08-07", MAX_OUTPUT))
     assert json.loads(there.body)["model"] == "gpt-5-2025-08-07"
 
 

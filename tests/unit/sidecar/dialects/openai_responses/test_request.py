@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from sidecar.canonical.model import ModelTraits
 from sidecar.canonical.request import (
     ChatRequest,
     Image,
@@ -29,7 +30,7 @@ def decode(**fields: Any) -> ChatRequest:
 
 def encode(*messages: Message, **fields: Any) -> dict[str, Any]:
     request = ChatRequest(model="m", messages=messages, **fields)
-    return dict(json.loads(OPENAI_RESPONSES.encode_request(request, "t", 100).body))
+    return dict(json.loads(OPENAI_RESPONSES.encode_request(request, ModelTraits("t", 100)).body))
 
 
 USER = Message("user", (Text(text="Hi"),))
@@ -88,7 +89,7 @@ def test_what_is_malformed_is_named(fields: dict[str, Any], said: str) -> None:
         ({"store": False}, []),
         ({"store": True}, ["store"]),
         ({"include": ["reasoning.encrypted_content"]}, []),
-        ({"include": ["message.output_text.logprobs"]}, ["include"]),
+        ({"include": ["file_search_call.results"]}, ["include"]),
         ({"truncation": None}, []),
         ({"truncation": "auto"}, ["truncation"]),
         ({"reasoning": {"summary": "auto"}}, ["reasoning.summary"]),
@@ -126,7 +127,7 @@ def test_a_function_is_strict_only_where_the_caller_said_so() -> None:
     tool = {"name": "f", "parameters": {"type": "object"}}
     chat = {"model": "m", "messages": [{"role": "user", "content": "Hi"}], "tools": [{"function": tool}]}
     request = OPENAI_CHAT.decode_request(OPENAI_CHAT.open(json.dumps(chat).encode()))
-    sent = json.loads(OPENAI_RESPONSES.encode_request(request, "t", 100).body)
+    sent = json.loads(OPENAI_RESPONSES.encode_request(request, ModelTraits("t", 100)).body)
     assert sent["tools"][0]["strict"] is False
 
 
@@ -156,7 +157,7 @@ def test_thinking_goes_back_to_who_thought_it_and_to_nobody_else() -> None:
     turn = Message("assistant", (own, theirs, RedactedReasoning(data="Emw"), Text(text="A")))
     request = ChatRequest(model="m", messages=(USER, turn, USER))
 
-    there = OPENAI_RESPONSES.encode_request(request, "t", 100)
+    there = OPENAI_RESPONSES.encode_request(request, ModelTraits("t", 100))
     assert there.dropped == ("thinking",)
     assert json.loads(there.body)["input"][1:3] == [
         {
@@ -168,7 +169,7 @@ def test_thinking_goes_back_to_who_thought_it_and_to_nobody_else() -> None:
         {"type": "message", "role": "assistant", "content": [{"type": "output_text", "text": "A"}]},
     ]
 
-    here = ANTHROPIC.encode_request(request, "t", 100)
+    here = ANTHROPIC.encode_request(request, ModelTraits("t", 100))
     assert here.dropped == ("messages.reasoning",)
     assert [block["type"] for block in json.loads(here.body)["messages"][1]["content"]] == [
         "thinking",

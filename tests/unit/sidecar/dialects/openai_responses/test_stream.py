@@ -138,7 +138,7 @@ def test_what_a_server_did_not_stream_is_not_lost(sent: list[bytes], expected: t
         (b'data: {"error":{"message":"m"}}\n\n', StreamFailed),
         (event("response.failed", response={"error": {"code": "invalid_prompt", "message": "m"}}), Rejected),
         (event("response.failed", response=None), StreamFailed),
-        (event("response.output_item.added", output_index=0, item={"type": "web_search_call"}), MalformedAnswer),
+        (event("response.output_item.added", output_index=0, item={"type": "file_search_call"}), MalformedAnswer),
         (event("response.function_call_arguments.delta", output_index=4, delta="{}"), MalformedAnswer),
         (event("response.output_item.done", output_index=0, item=7), MalformedAnswer),
         (b"data: [DONE]\n\n", None),
