@@ -24,8 +24,8 @@ PER_MINUTE = 600
 BURST_SECONDS, BLOCK_SECONDS = 2, 4
 DAY_USD = Decimal("0.10")
 BY_SHARES_OVER = Decimal("0.1")
-"""By shares, a budget may be passed by what is booked while the oldest report in use is current (decision 12): here that
-is a second or so of a spending that takes many.
+"""By shares a budget may be passed by what is booked while the oldest report in use is current (decision 12): here a
+second or so of a spending that takes many.
 """
 PRICE = Decimal(3), Decimal(15)
 """US dollars per million tokens of input and output, as in `tests/system/rules.py`."""
