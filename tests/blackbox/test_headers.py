@@ -56,12 +56,11 @@ def test_what_an_agent_calls_itself_is_booked(crossing: Crossing) -> None:
 
 
 def test_a_knob_that_the_target_lacks_is_named(agents: dict[str, Agent]) -> None:
-    """A seed is not known to Anthropic, a thinking budget not to OpenAI."""
+    """A seed is not known to Anthropic, `top_k` not to OpenAI."""
     seeded = agents["openai"].plain("to-anthropic", QUESTION, seed=7)
     assert "seed" in seeded.headers["x-pointsman-dropped"]
-    budget = {"type": "enabled", "budget_tokens": 1024}
-    thought = agents["anthropic"].plain("to-openai", QUESTION, thinking=budget)
-    assert "thinking" in thought.headers["x-pointsman-dropped"]
+    of_few = agents["anthropic"].plain("to-openai", QUESTION, extra_body={"top_k": 3})
+    assert of_few.headers["x-pointsman-dropped"] == "top_k"
     assert "x-pointsman-dropped" not in agents["openai"].plain("to-openai", QUESTION, seed=7).headers
 
 
