@@ -132,8 +132,12 @@ def test_a_fault_that_passes_is_waited_out_unseen(
 ) -> None:
     llmock.will(fault)
     assert kits["openai-chat"].streamed(use_case, QUESTION) == f"{ECHO}{QUESTION}"
-    assert len(llmock.requests()) == 2
-    assert is_passed(llmock)
+    met, answered = sorted(llmock.requests(), key=lambda request: request["seq"])
+    assert met["fault"] is not None or met["status"] >= 400
+    assert (answered["fault"], answered["status"]) == (None, 200)
+    # A stream goes on until LLMock notices that nobody reads it; a retry that began before is to its judge no retry.
+    if met["ended_at"] <= answered["started_at"]:
+        assert is_passed(llmock)
 
 
 def test_a_provider_that_is_down_is_not_stormed(
