@@ -29,6 +29,7 @@ from controller.reconcile import Reconciler
 from controller.ruletests import rule_test_problems
 from controller.settings import ServeSettings
 from controller.sign import KEY_FILE, PUBLIC_FILE, load_signer, save_public_key
+from controller.stages import Stages
 from controller.tokens import load_tokens
 from controller.tree import Source
 from schemas.hosts import allowed_hosts
@@ -82,6 +83,7 @@ async def running(settings: ServeSettings, *, watch_times: WatchTimes = DEFAULT_
         try:
             url = await _listen(runner, settings)
             following = asyncio.create_task(parts.reconciler.run(), name="reconcile")
+            staging = asyncio.create_task(parts.stages.run(), name="stages")
             keeping = asyncio.create_task(
                 keep_calls(parts.ledger, settings.keep_calls_days, time.time), name="keep-calls"
             )
@@ -89,8 +91,9 @@ async def running(settings: ServeSettings, *, watch_times: WatchTimes = DEFAULT_
                 yield Running(parts, url, following)
             finally:
                 following.cancel()
+                staging.cancel()
                 keeping.cancel()
-                await asyncio.wait({following, keeping})
+                await asyncio.wait({following, staging, keeping})
         finally:
             parts.publisher.close()
             await runner.cleanup()
@@ -110,14 +113,15 @@ def build_parts(settings: ServeSettings, watch_times: WatchTimes) -> Parts:
     database = database_at(settings.database_url, state / "ledger.db")
     ledger = Ledger(database, now=time.time, live_sidecars=roster.alive)
     metrics = Metrics(publisher, lambda: roster.fleet(publisher.pointer), lambda: ledger.health)
+    stages = Stages(publisher, roster, ledger, now=time.time)
     reconciler = Reconciler(
         source, publisher, load=load, rule_tests=rule_test_problems, before_publish=ledger.remember,
-        now=time.time, on_outcome=metrics.note_revision,
+        now=time.time, on_outcome=metrics.note_revision, offer=stages.offer,
     )  # fmt: skip
     return Parts(
-        source=source, publisher=publisher, reconciler=reconciler, roster=roster, ledger=ledger, tokens=tokens,
-        metrics=metrics, allowed_hosts=allowed_hosts(settings.listen_host, settings.allow_hosts), now=time.time,
-        watch_times=watch_times,
+        source=source, publisher=publisher, reconciler=reconciler, stages=stages, roster=roster, ledger=ledger,
+        tokens=tokens, metrics=metrics,
+        allowed_hosts=allowed_hosts(settings.listen_host, settings.allow_hosts), now=time.time, watch_times=watch_times,
     )  # fmt: skip
 
 

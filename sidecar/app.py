@@ -25,7 +25,7 @@ from sidecar.providers.credentials import Credentials
 from sidecar.providers.http import HttpUpstream
 from sidecar.rules.cache import LastGood
 from sidecar.rules.reporter import Reporter
-from sidecar.rules.sources import BUNDLE_FILE, ControllerSource, FileSource, FolderSource, Source, run_sources
+from sidecar.rules.sources import BUNDLE_FILE, ControllerSource, FileSource, FolderSource, Source, run_sources, take
 from sidecar.rules.store import RuleStore
 from sidecar.rules.trust import LocalTrust, Trust
 from sidecar.server.admin import admin_app
@@ -58,7 +58,7 @@ class Sidecar:
         self.id = identity(settings.state)
         self._started_at = datetime.fromtimestamp(self._clock.now(), UTC).isoformat(timespec="seconds")
         trust = Trust(settings.public_keys) if settings.public_keys else LocalTrust()
-        self._store = RuleStore(self._clock, trust, LastGood(settings.state / "rules"))
+        self._store = RuleStore(self._clock, trust, LastGood(settings.state / "rules"), sidecar=self.id)
         self._spool = Spool(settings.state / "spool")
         proxied = any(name in os.environ for name in ("HTTPS_PROXY", "HTTP_PROXY", "https_proxy", "http_proxy"))
         self._upstream = HttpUpstream(Credentials(), trust_env=proxied, clock=self._clock)
@@ -195,8 +195,8 @@ class Sidecar:
                 if not self._uplinks:
                     return
                 polled = await self._uplinks[0].poll()
-                if polled is not None and polled.bundle is not None and self._store.wants(polled) is not None:
-                    self._store.offer(polled, polled.bundle.encode())
+                if polled is not None:
+                    await take(polled, self._uplinks[0], self._store)
 
     async def _listen(self, app: web.Application, address: Address) -> web.AppRunner:
         # With handler_cancellation a caller that leaves cancels its handler at once, and with it the upstream call.

@@ -11,11 +11,12 @@ from datetime import UTC, datetime
 import msgspec
 
 from schemas.bundle import Bundle, BundleRefused, Pointer, SignedPointer, decode_bundle, digest_of
+from schemas.cohort import pointer_for
 from schemas.status import Activation
 from sidecar.ports import Clock
 from sidecar.routing.snapshot import Snapshot, build_snapshot
 from sidecar.rules.cache import LastGood
-from sidecar.rules.trust import LocalTrust, Trust, check_digest
+from sidecar.rules.trust import LocalTrust, Trust, check_digest, pointer_naming
 
 MAX_ERROR_CHARACTERS = 1024
 
@@ -25,7 +26,8 @@ log = logging.getLogger("pointsman.rules")
 class RuleStore:
     """`current` is read by every request; everything else is its history."""
 
-    def __init__(self, clock: Clock, trust: Trust | LocalTrust, cache: LastGood) -> None:
+    def __init__(self, clock: Clock, trust: Trust | LocalTrust, cache: LastGood, *, sidecar: str = "") -> None:
+        """`sidecar` is the id by which a trial's lot is drawn."""
         self.current: Snapshot | None = None
         self.pointer = Pointer(epoch=0, seq=0, digest="", size=0, revision="")
         self.tried = self.fetched = self.active = Activation()
@@ -35,25 +37,27 @@ class RuleStore:
         self._clock = clock
         self._trust = trust
         self._cache = cache
+        self._sidecar = sidecar
 
     def load_last_good(self) -> None:
         """What ran before, from disk: a start needs no controller."""
         for signed in self._cache.load():
             try:
-                pointer = self._trust.pointer(signed)
                 data = (signed.bundle or "").encode()
-                check_digest(pointer, data)
-                self._activate(pointer, data)
+                self._activate(pointer_naming(self._trust.pointer(signed), data), data)
             except BundleRefused as error:
                 log.error("rules.last_good_refused error=%s", error)
                 continue
-            log.info("rules.last_good revision=%s", pointer.revision)
+            log.info("rules.last_good revision=%s", self.active.revision)
             return
 
     def wants(self, signed: SignedPointer) -> Pointer | None:
-        """The verified pointer when its bundle is news; None when it runs already, or is refused (and noted)."""
+        """The verified pointer, as this sidecar reads it, when its bundle is news.
+
+        None when it runs already, or is refused (and noted).
+        """
         try:
-            pointer = self._trust.pointer(signed)
+            pointer = pointer_for(self._trust.pointer(signed), self._sidecar)
             self.tried = self._mark(pointer.digest, pointer.revision)
             self._refuse_older(pointer)
         except BundleRefused as error:
@@ -68,7 +72,7 @@ class RuleStore:
     def offer(self, signed: SignedPointer, data: bytes) -> bool:
         """A pointer and the bytes that came for it: activated, or refused with the reason kept. True when it runs."""
         try:
-            pointer = self._trust.pointer(signed)
+            pointer = pointer_for(self._trust.pointer(signed), self._sidecar)
             self._refuse_older(pointer)  # while its bundle was fetched, another source may have brought a newer one
             check_digest(pointer, data)
             self.fetched = self._mark(pointer.digest, pointer.revision)

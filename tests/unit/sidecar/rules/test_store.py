@@ -5,7 +5,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from schemas.bundle import Hours, Pointer, Rule, SignedPointer, When, digest_of, encode_bundle
+from schemas.bundle import Candidate, Hours, Pointer, Rule, SignedPointer, When, digest_of, encode_bundle
 from sidecar.rules.cache import LastGood
 from sidecar.rules.store import RuleStore
 from sidecar.rules.trust import LocalTrust
@@ -143,3 +143,29 @@ def test_everybody_is_told_of_every_change(store: RuleStore) -> None:
     store.offer(pointer(GOOD, 1), GOOD)
     store.refuse("x" * 5_000)
     assert told == ["", "x" * 1024]
+
+
+def on_trial(stable: bytes, trial: bytes, seq: int, percent: float) -> SignedPointer:
+    made = msgspec.json.decode(pointer(stable, seq).pointer, type=Pointer)
+    candidate = Candidate(digest=digest_of(trial), size=len(trial), revision="r", percent=percent, salt="s")
+    return SignedPointer(pointer=msgspec.json.encode(msgspec.structs.replace(made, rollout=candidate)).decode())
+
+
+@pytest.mark.parametrize(("percent", "runs"), [(100.0, "next"), (0.0, "good")])
+def test_a_trial_is_run_by_whom_the_lot_fell_to_and_is_still_run_after_a_restart(
+    store: RuleStore, folder: Path, percent: float, runs: str
+) -> None:
+    signed = on_trial(GOOD, NEXT, 1, percent)
+    wanted = store.wants(signed)
+    assert wanted is not None
+    data = {digest_of(GOOD): GOOD, digest_of(NEXT): NEXT}[wanted.digest]
+    assert store.offer(signed, data)
+    assert store.wants(signed) is None
+    later = new_store(folder)
+    later.load_last_good()
+    assert (later.active.revision, later.active.digest) == (runs, wanted.digest)
+
+
+def test_the_other_arm_s_bytes_are_refused(store: RuleStore) -> None:
+    assert not store.offer(on_trial(GOOD, NEXT, 1, 0.0), NEXT)
+    assert store.current is None
