@@ -50,7 +50,10 @@ def judge(trial: Figures, control: Figures = USUAL, *, seconds_left: float = 0.0
         (of_trial(slow_seconds=1.6), "95 % answer within 1.60 s, 1.00 s beside it"),
         # Half of the calls fail: thirty are enough to see it, and nobody waits for two hundred.
         (of_trial(calls=30, errors=15, fallbacks=0, refusals=0), "errors of 50.0%"),
-        (of_trial(calls=40, errors=0, fallbacks=0, refusals=0, priced=40, cost_usd=Decimal("0.20")), "a call costs 0.005000"),
+        (
+            of_trial(calls=40, errors=0, fallbacks=0, refusals=0, priced=40, cost_usd=Decimal("0.20")),
+            "a call costs 0.005000",
+        ),
     ],
 )
 def test_what_got_worse_beyond_chance_is_taken_back_while_it_bakes_still(trial: Figures, says: str) -> None:
