@@ -30,7 +30,7 @@ from controller.ruletests import rule_test_problems
 from controller.settings import ServeSettings
 from controller.sign import KEY_FILE, PUBLIC_FILE, load_signer, save_public_key
 from controller.stages import Stages
-from controller.tokens import load_tokens
+from controller.tokens import load_hook_secret, load_tokens
 from controller.tree import Source
 from schemas.hosts import allowed_hosts
 from schemas.load import load
@@ -107,6 +107,7 @@ def build_parts(settings: ServeSettings, watch_times: WatchTimes) -> Parts:
     signer = load_signer(settings.signing_key or state / KEY_FILE, make=settings.signing_key is None)
     save_public_key(state / PUBLIC_FILE, signer)
     tokens = load_tokens(settings.tokens or state, make=settings.tokens is None)
+    hook_secret = None if settings.hook_secret is None else load_hook_secret(settings.hook_secret)
     publisher = Publisher(state, signer, epoch=int(time.time()))
     publisher.restore()
     roster = Roster(time.time)
@@ -122,22 +123,28 @@ def build_parts(settings: ServeSettings, watch_times: WatchTimes) -> Parts:
         source=source, publisher=publisher, reconciler=reconciler, stages=stages, roster=roster, ledger=ledger,
         tokens=tokens, metrics=metrics,
         allowed_hosts=allowed_hosts(settings.listen_host, settings.allow_hosts), now=time.time, watch_times=watch_times,
+        hook_secret=hook_secret,
     )  # fmt: skip
 
 
 def source_of(settings: ServeSettings) -> Source:
     """A URL is mirrored, a local repository is read at its ref, a plain folder is watched. Raises `CannotStart`."""
     repo = settings.repo.removeprefix("file://")
+    signers = settings.allowed_signers and settings.allowed_signers.absolute()
+    if signers is not None and not signers.is_file():
+        raise CannotStart(f"--require-signed: no file {signers}")
     if is_url(repo):
         mirror = settings.state / "mirror.git"
         return RemoteRepository(
-            repo, mirror, ref=settings.ref, folder=settings.path, poll_seconds=settings.poll_seconds
+            repo, mirror, ref=settings.ref, folder=settings.path, poll_seconds=settings.poll_seconds, signers=signers
         )
     path = Path(repo).expanduser()
     if not path.is_dir():
         raise CannotStart(f"--repo: no folder {repo}")
     if is_repository(path):
-        return LocalRepository(path, ref=settings.ref, folder=settings.path)
+        return LocalRepository(path, ref=settings.ref, folder=settings.path, signers=signers)
+    if signers is not None:
+        raise CannotStart("--require-signed needs a git repository: a plain folder has no commits to be signed")
     return Folder(path / settings.path)
 
 

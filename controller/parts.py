@@ -39,6 +39,8 @@ class Parts:
     now: Callable[[], float]
     """Seconds since the epoch."""
     watch_times: WatchTimes = WatchTimes()
+    hook_secret: bytes | None = None
+    """What the forge signs its push events with; None: none are taken."""
 
 
 PARTS: web.AppKey[Parts] = web.AppKey("parts", Parts)

@@ -6,7 +6,7 @@ from typing import Final, TypeAlias
 
 from aiohttp import web
 
-from controller.api import acts, bundles, fleet, health, problems, status, usage
+from controller.api import acts, bundles, fleet, health, hooks, problems, status, usage
 from controller.api.answers import MAX_BODY_BYTES
 from controller.api.guards import Access, answer_errors, guard, refuse_foreign_hosts
 from controller.parts import PARTS, Parts
@@ -40,6 +40,7 @@ ROUTES: Final = (
     Route("POST", "/v1/suspend", acts.suspend, Access.ADMIN),
     Route("POST", "/v1/resume", acts.resume, Access.ADMIN),
     Route("GET", "/v1/problems", problems.show),
+    Route("POST", "/hooks/git", hooks.note_push),
     Route("GET", "/healthz", health.alive),
     Route("GET", "/readyz", health.ready),
     Route("GET", "/metrics", health.metrics),
