@@ -25,7 +25,6 @@ class _Notes(msgspec.Struct, frozen=True, omit_defaults=True):
     deaths: dict[str, int] = {}
     """Processes that began to run rules that have not held yet, and did not say goodbye; by digest."""
     held: tuple[str, ...] = ()
-    set_aside: tuple[str, ...] = ()
 
 
 class Probation:
@@ -38,15 +37,8 @@ class Probation:
         """Whom the death of this process would be laid on."""
 
     def refuses(self, digest: str) -> bool:
-        """Whether these rules are set aside, now or since an earlier start."""
-        notes = self._notes
-        if digest in notes.set_aside:
-            return True
-        if notes.deaths.get(digest, 0) < MAX_DEATHS or self._suspect == digest:
-            return False
-        log.error("rules.set_aside digest=%s deaths=%d", digest, notes.deaths[digest])
-        self._save(deaths=_without(notes.deaths, digest), set_aside=(digest, *notes.set_aside)[:KEPT_DIGESTS])
-        return True
+        """Whether these rules are set aside: too many died under them, and they have never held."""
+        return self._notes.deaths.get(digest, 0) >= MAX_DEATHS and self._suspect != digest
 
     def begin(self, digest: str) -> None:
         """To be called before these rules run."""
@@ -75,7 +67,7 @@ class Probation:
         counts = dict(self._notes.deaths)
         if self._suspect in counts:
             counts[self._suspect] -= 1
-        return {digest: count for digest, count in counts.items() if count > 0}
+        return {digest: count for digest, count in list(counts.items())[-KEPT_DIGESTS:] if count > 0}
 
     def _save(self, **changes: object) -> None:
         notes = msgspec.structs.replace(self._notes, **changes)
