@@ -81,6 +81,7 @@ async def running(settings: ServeSettings, *, watch_times: WatchTimes = DEFAULT_
         )
         await runner.setup()
         try:
+            await parts.publisher.sign_anew()
             url = await _listen(runner, settings)
             following = asyncio.create_task(parts.reconciler.run(), name="reconcile")
             staging = asyncio.create_task(parts.stages.run(), name="stages")

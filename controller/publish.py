@@ -104,6 +104,11 @@ class Publisher:
         named, data = self.name(bundle)
         return await self.change(lambda channel: accept(channel, named, None, reason=reason), {named.digest: data})
 
+    async def sign_anew(self) -> None:
+        """After a change of keys: what runs under the new one, with the next sequence, whatever the repository says."""
+        if self.current is not None:
+            await self.change(lambda channel: channel)
+
     def name(self, bundle: Bundle) -> tuple[Named, bytes]:
         """A bundle's name and its bytes. Raises `BundleRefused`: no sidecar would take it."""
         data = encode_bundle(bundle)

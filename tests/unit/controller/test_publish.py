@@ -66,7 +66,10 @@ async def test_a_new_key_signs_the_current_bundle_again(
     other = Signer(bytes(32))
     publisher = Publisher(tmp_path, other, epoch=8)
     publisher.restore()
+    for _ in range(2):
+        await publisher.sign_anew()
     publication = await publisher.publish(make_bundle())
+    assert publication is publisher.current
     assert (publication.event_id, publication.signed.key_id) == ("7.2", other.key_id)
 
 
