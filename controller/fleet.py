@@ -59,11 +59,13 @@ class Roster:
         return serving or [name for name, _ in alive]
 
     def rejecting(self, digest: str) -> list[str]:
-        """Sidecars that last said they would not run this bundle."""
+        """Sidecars that last said they would not run this bundle. One that runs it and cannot keep it is none."""
+        said = {name: member.status for name, member in sorted(self._members.items()) if member.status is not None}
         return [
-            name for name, member in sorted(self._members.items())
-            if member.status is not None and member.status.state == "REJECTED" and member.status.tried.digest == digest
-        ]  # fmt: skip
+            name
+            for name, status in said.items()
+            if status.state == "REJECTED" and status.tried.digest == digest != status.active.digest
+        ]
 
     def _note(self, sidecar: str, *, status: SidecarStatus | None = None) -> None:
         now = self._now()
