@@ -365,7 +365,7 @@ class AgentPort:
             headers = {name.lower(): value for name, value in asked.headers.items()}
             now, started = self._clock.now(), self._clock.monotonic()
             whole = (served.dialect, body, headers, snapshot, caller, now, started, in_path or BODY_ALONE)
-            plan = self._pipeline.open(Inbound(request[REQUEST_ID], *whole, served.operation)).plan
+            plan = self._pipeline.explain(Inbound(request[REQUEST_ID], *whole, served.operation))
         else:
             use_case = snapshot.use_cases.get(asked.use_case)
             if use_case is None:
