@@ -14,6 +14,8 @@ COMMANDS: Final = {
     "check": "controller.cli.check",
     "test": "controller.cli.test",
     "explain": "controller.cli.explain",
+    "codeowners": "controller.cli.codeowners",
+    "comment": "controller.cli.comment",
     "models": "controller.cli.models",
     "serve": "controller.cli.serve",
     "fleet": "controller.cli.fleet",
