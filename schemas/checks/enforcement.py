@@ -12,7 +12,7 @@ from schemas.rules.rule_set import RuleFile, RuleSet
 from schemas.rules.use_case import UseCase
 
 OF_A_USE_CASE = ("quality_bar", "shadow")
-OF_THE_PLATFORM = ("rollout", "grants", "owners")
+OF_THE_PLATFORM = ("rollout",)
 
 
 def everything_is_enforced(rules: RuleSet, today: date) -> Iterator[Problem]:
