@@ -68,6 +68,7 @@ CHECKS: tuple[Check, ...] = (
     reviews.reviews_are_not_overdue,
     deprecated.no_chain_relies_on_what_goes_away,
     deprecated.successors_exist,
+    ownership.globs_of_owners_are_clear,
     ownership.owners_are_listed,
     ownership.files_lie_with_their_owner,
     ownership.every_file_has_an_owner,

@@ -1,21 +1,41 @@
 """Owners and grants of pointsman.yaml: each file in its owner's folder, each use case within what its team may use."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import date
 from decimal import Decimal
 from fnmatch import fnmatchcase
 
 from schemas.checks.chain_members import models_named
 from schemas.checks.names import unknown
-from schemas.owners import owners_of
+from schemas.ownership import UnclearGlob, owners_of, patterns_of
 from schemas.problems import Problem
-from schemas.rules.platform import Grant
+from schemas.rules.platform import Grant, Platform
 from schemas.rules.rule_set import RuleFile, RuleSet
 from schemas.rules.use_case import UseCase
 from schemas.yaml_source import Path
 
 DAYS_OF_A_MONTH = 31
 """The longest: a ceiling per day allows this many of it."""
+
+
+def globs_of_owners_are_clear(rules: RuleSet, today: date) -> Iterator[Problem]:
+    for team, globs in rules.platform.content.owners.items():
+        for index, glob in enumerate(globs):
+            try:
+                patterns_of(glob)
+            except UnclearGlob as error:
+                yield rules.platform.problem(("owners", team, index), "unclear-owners", str(error))
+
+
+def clear_owners(platform: Platform) -> Mapping[str, Sequence[str]]:
+    """The owners; none where a glob among them cannot be read, which is a problem of its own."""
+    try:
+        for globs in platform.owners.values():
+            for glob in globs:
+                patterns_of(glob)
+    except UnclearGlob:
+        return {}
+    return platform.owners
 
 
 def owners_are_listed(rules: RuleSet, today: date) -> Iterator[Problem]:
@@ -33,7 +53,7 @@ def owners_are_listed(rules: RuleSet, today: date) -> Iterator[Problem]:
 
 
 def files_lie_with_their_owner(rules: RuleSet, today: date) -> Iterator[Problem]:
-    owners = rules.platform.content.owners
+    owners = clear_owners(rules.platform.content)
     for name, use_case in rules.use_cases.items() if owners else ():
         team = use_case.content.owner
         for rule_file in (use_case, rules.tests.get(name)):
@@ -47,7 +67,7 @@ def files_lie_with_their_owner(rules: RuleSet, today: date) -> Iterator[Problem]
 
 def every_file_has_an_owner(rules: RuleSet, today: date) -> Iterator[Problem]:
     """A file of nobody can be changed by nobody; those of use cases are judged with their owner."""
-    owners = rules.platform.content.owners
+    owners = clear_owners(rules.platform.content)
     for file in _platform_files(rules) if owners else ():
         if not owners_of(file, owners):
             message, suggestion = "no team owns this file", 'list it in pointsman.yaml, as owners: {platform: ["**"]}'
