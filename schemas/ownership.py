@@ -12,7 +12,7 @@ from itertools import zip_longest
 from pathlib import PurePosixPath
 from typing import Self
 
-from schemas.checks.globs import covers, is_plain
+from schemas.globs import covers, is_plain
 
 Owners = Mapping[str, Iterable[str]]
 """Team to its globs."""
@@ -37,11 +37,8 @@ class Pattern:
     def covers(self, other: Self) -> bool:
         """Whether this surely matches all that the other does."""
         deeper = len(other.names) - len(self.names)
-        if self.is_tree:
-            # What lies below a tree begins one name deeper: `a/` does not match the file `a`.
-            fits = deeper >= (0 if other.is_tree else 1)
-        else:
-            fits = deeper == 0 and not other.is_tree
+        # What lies below a tree begins one name deeper: `a/` does not match the file `a`.
+        fits = deeper >= (0 if other.is_tree else 1) if self.is_tree else deeper == 0 and not other.is_tree
         return fits and all(covers(wide, narrow) for wide, narrow in zip(self.names, other.names, strict=False))
 
     def intersection(self, other: Self) -> "Pattern | None":

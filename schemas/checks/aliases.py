@@ -4,7 +4,7 @@ from bisect import bisect_left, insort
 from collections.abc import Iterator
 from datetime import date
 
-from schemas.checks.globs import covers, is_plain, stem_of
+from schemas.globs import covers, is_plain, stem_of
 from schemas.problems import Problem
 from schemas.rules.rule_set import RuleFile, RuleSet
 from schemas.rules.use_case import UseCase

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from datetime import date
 
 from schemas.checks.chain_members import models_named
+from schemas.checks.names import unknown
 from schemas.checks.severity import severity_for
 from schemas.problems import Problem
 from schemas.rules.rule_set import RuleSet
@@ -29,6 +30,7 @@ def no_chain_relies_on_what_goes_away(rules: RuleSet, today: date) -> Iterator[P
 
 
 def successors_exist(rules: RuleSet, today: date) -> Iterator[Problem]:
+    known = rules.model_names()
     for model in rules.models.values():
         end = model.content.deprecated
         if end is None:
@@ -36,6 +38,9 @@ def successors_exist(rules: RuleSet, today: date) -> Iterator[Problem]:
         if end.replaced_by == model.content.model:
             message = f'"{end.replaced_by}" is the deprecated model itself'
             yield model.problem(("deprecated", "replaced_by"), "deprecation-unclear", message, "name its successor")
+        elif end.replaced_by is not None and end.replaced_by not in known:
+            message, suggestion = unknown("model", end.replaced_by, known)
+            yield model.problem(("deprecated", "replaced_by"), "unknown-model", message, suggestion)
         if end.retires is not None and end.retires < end.since:
             message = f"retired on {end.retires}, before it is deprecated on {end.since}"
             yield model.problem(("deprecated", "retires"), "deprecation-unclear", message)

@@ -44,7 +44,6 @@ def owners_are_listed(rules: RuleSet, today: date) -> Iterator[Problem]:
     for use_case in rules.use_cases.values() if known else ():
         if use_case.content.owner not in known:
             message, suggestion = unknown("owner", use_case.content.owner, known)
-            suggestion = f"{suggestion}; owners are listed in pointsman.yaml"
             yield use_case.problem(("owner",), "unknown-owner", message, suggestion)
     for team in rules.platform.content.grants if known else ():
         if team not in known:
