@@ -38,9 +38,10 @@ def test_a_team_changes_its_own_files(repo: RulesRepo, capsys: pytest.CaptureFix
     repo.commit({"use-cases/support/use-case.yaml": CHANGED_USE_CASE, "use-cases/support/eval/set.jsonl": "{}\n"})
     status, found, approvals = check(repo, capsys, "--author", "support-platform")
     assert (status, found) == (0, set())
-    assert approvals == dict.fromkeys(
-        ("use-cases/support/use-case.yaml", "use-cases/support/eval/set.jsonl"), ["support-platform"]
-    )
+    assert approvals == {
+        "use-cases/support/use-case.yaml": ["support-platform"],
+        "use-cases/support/eval/set.jsonl": ["support-platform"],
+    }
 
 
 @pytest.mark.parametrize("authors", [("support-platform",), ("support-platform", "platform")])
@@ -103,9 +104,8 @@ def test_wrong_usage(repo: RulesRepo, capsys: pytest.CaptureFixture[str], argv: 
 
 def test_text_says_who_must_approve(repo: RulesRepo, capsys: pytest.CaptureFixture[str]) -> None:
     repo.commit({"models/sonnet.yaml": CHANGED_MODEL})
-    assert (
-        main(["check", str(repo.path), "--base", "main", "--author", "support-platform", "--today", "2026-11-23"]) == 1
-    )
+    argv = ["check", str(repo.path), "--base", "main", "--author", "support-platform", "--today", "2026-11-23"]
+    assert main(argv) == 1
     out = capsys.readouterr().out
     assert "error[not-the-owner] changed by support-platform, and owned by platform; platform must approve" in out
     assert "platform must approve: models/sonnet.yaml\n" in out
