@@ -3,7 +3,6 @@
 import json
 from collections.abc import Iterator, Mapping
 from datetime import date
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -36,8 +35,8 @@ WHOLE: Mapping[str, Any] = {
         "callers": [{"name": "bot", "key": "sha256:" + "a" * 64, "per_month": 5, "limits": {"concurrency": 1}}],
     },
     "providers/one.yaml": {
-        "provider": "one", "dialect": "openai", "base_url": "https://one.example/v1", "auth": {"api_key": {"env": "KEY"}},
-        "limits": {"concurrency": 5},
+        "provider": "one", "dialect": "openai", "base_url": "https://one.example/v1",
+        "auth": {"api_key": {"env": "KEY"}}, "limits": {"concurrency": 5},
     },
     "models/alpha.yaml": {
         "model": "alpha", "vendor": "acme", "context_window": 1000, "max_output_tokens": 100,
