@@ -17,7 +17,8 @@ def junit(results: Sequence[TestResult]) -> bytes:
             if not result.holds:
                 failure = ElementTree.SubElement(case, "failure", message=result.problems[0].message)
                 failure.text = "\n".join(map(str, result.problems))
-    return ElementTree.tostring(suites, encoding="utf-8", xml_declaration=True)
+    written: bytes = ElementTree.tostring(suites, encoding="utf-8", xml_declaration=True)
+    return written
 
 
 def _failed(results: Sequence[TestResult]) -> str:

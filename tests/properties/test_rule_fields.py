@@ -1,4 +1,4 @@
-"""Every field of every kind of rule file, in turn blank, null, huge or of the wrong type: problems with a place, or fine."""
+"""Every field of every kind of rule file, in turn blank, null, huge or of the wrong type: problems, or fine."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -16,7 +16,8 @@ from sidecar.routing.snapshot import build_snapshot
 
 TODAY = date(2026, 11, 23)
 ODD_VALUES: tuple[object, ...] = (
-    None, "", " ", "x" * 5000, "\u0000", "\u202e", "\U0001f600", "null", "yes", "-", "*", "**", "[", "../..", "{}", "1e400",
+    None, "", " ", "x" * 5000, "\u0000", "\u202e", "\U0001f600", "null", "yes", "-", "*", "**", "[", "../..", "{}",
+    "1e400",
     True, False, 0, -1, 1, 2**63, 10**17, -(10**17), 1.5, 1e-30, 1e300, [], [None], [""], [0], [[]], [{}], {},
     {"": ""}, {"x": None}, {"a": {"b": []}}, ["x"] * 300,
 )  # fmt: skip
