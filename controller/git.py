@@ -105,6 +105,24 @@ class LocalRepository:
     async def read(self, revision: str) -> Tree:
         return await self._git.read_tree(revision, self._folder, signers=self._signers)
 
+    async def common_commit(self, ref: str) -> str:
+        """The last commit that `ref` and ours share: where a change of ours began.
+
+        Raises:
+            SourceUnavailable: no such ref, or none that they share, as in a clone that is cut short.
+        """
+        theirs, ours = await self._git.commit_of(ref), await self._git.commit_of(self._ref)
+        failure = f"{ref} and {self._ref} share no commit here; fetch the whole history (fetch-depth: 0)"
+        return (await self._git.run(["merge-base", theirs, ours], failure=failure)).decode("ascii").split()[0]
+
+    async def changed_files(self, base: str) -> set[str]:
+        """Paths inside the folder that differ between a commit and ours, whatever they hold."""
+        inside = "" if self._folder in ("", ".") else f"{self._folder.strip('/')}/"
+        ours = await self._git.commit_of(self._ref)
+        out = await self._git.run(["diff-tree", "-r", "-z", "--name-only", "--no-renames", base, ours])
+        paths = (path.decode("utf-8", "replace") for path in out.split(b"\0") if path)
+        return {path.removeprefix(inside) for path in paths if path.startswith(inside)}
+
     def _mark(self) -> tuple[object, ...]:
         """Changes whenever the ref does: its own file as a loose ref, or the file that all packed ones share."""
         common = self._git.folder

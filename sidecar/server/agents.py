@@ -191,7 +191,9 @@ class AgentPort:
             error = _our_own(http, request, self._max_body_bytes)
             self._metrics.refused(code_of(error))
         except ConnectionError:
-            raise
+            if request.transport is not None and not request.transport.is_closing():
+                raise
+            return web.Response()  # to nobody: its caller has left, and the call is on the books
         except Exception:
             log.exception("call.crashed id=%s path=%s", request_id, request.path)
             error = GatewayError("the sidecar failed on this request; its log says why")

@@ -1,5 +1,6 @@
 import asyncio
 import json
+import re
 import socket
 import subprocess
 import sys
@@ -116,7 +117,7 @@ def test_the_table_of_commands_holds_real_modules(capsys: pytest.CaptureFixture[
     assert leaving.value.code == 0
     shown = capsys.readouterr().out
     for name in COMMANDS:
-        assert f"\n    {name} " in shown
+        assert re.search(rf"^    {name}\s", shown, re.MULTILINE)
 
 
 async def test_an_act_on_the_fleet_is_done_at_once_and_told_in_words(
