@@ -24,8 +24,9 @@ from sidecar.pipeline import Pipeline
 from sidecar.providers.credentials import Credentials
 from sidecar.providers.http import HttpUpstream
 from sidecar.rules.cache import LastGood
+from sidecar.rules.probation import Probation
 from sidecar.rules.reporter import Reporter
-from sidecar.rules.sources import BUNDLE_FILE, ControllerSource, FileSource, FolderSource, Source, run_sources
+from sidecar.rules.sources import BUNDLE_FILE, ControllerSource, FileSource, FolderSource, Source, run_sources, take
 from sidecar.rules.store import RuleStore
 from sidecar.rules.trust import LocalTrust, Trust
 from sidecar.server.admin import admin_app
@@ -45,6 +46,8 @@ from sidecar.vocabulary import load_vocabulary
 FIRST_RULES_SECONDS = 2.0
 """How long a start waits for fresh rules before it answers with those from disk."""
 LAST_SHIPMENT_SECONDS = 5.0
+ALIVE_SECONDS = 5.0
+"""Between two notes that this process still lives under its rules."""
 
 log = logging.getLogger("pointsman")
 
@@ -59,7 +62,8 @@ class Sidecar:
         self.id = identity(settings.state)
         self._started_at = datetime.fromtimestamp(self._clock.now(), UTC).isoformat(timespec="seconds")
         trust = Trust(settings.public_keys) if settings.public_keys else LocalTrust()
-        self._store = RuleStore(self._clock, trust, LastGood(settings.state / "rules"))
+        rules = settings.state / "rules"
+        self._store = RuleStore(self._clock, trust, LastGood(rules), Probation(rules, VERSION), sidecar=self.id)
         self._spool = Spool(settings.state / "spool")
         proxied = any(name in os.environ for name in ("HTTPS_PROXY", "HTTP_PROXY", "https_proxy", "http_proxy"))
         self._upstream = HttpUpstream(Credentials(), trust_env=proxied, clock=self._clock)
@@ -108,6 +112,7 @@ class Sidecar:
         self._store.load_last_good()
         await self._recall_what_is_not_booked()
         tasks = [asyncio.create_task(self._spool.keep_synced()), asyncio.create_task(self._follow_rules())]
+        tasks.append(asyncio.create_task(self._note_alive()))
         tasks += [asyncio.create_task(self._limits.run()), asyncio.create_task(self._loop_lag.run())]
         if self._store_of_limits is not None:
             tasks.append(asyncio.create_task(self._store_of_limits.run()))
@@ -135,6 +140,7 @@ class Sidecar:
         )
         try:
             await self._until(stop, tasks)
+            self._store.note_stop()
             await self._drain()
         finally:
             for task in tasks:
@@ -178,6 +184,11 @@ class Sidecar:
     async def _follow_rules(self) -> None:
         await run_sources([self._source(name) for name in self._settings.rules], self._clock)
 
+    async def _note_alive(self) -> None:
+        while True:
+            await self._clock.sleep(ALIVE_SECONDS)
+            self._store.note_alive()
+
     def _source(self, name: str) -> Source:
         if is_url(name):
             uplink = next(uplink for uplink in self._uplinks if uplink.url == name.rstrip("/"))
@@ -197,8 +208,8 @@ class Sidecar:
                 if not self._uplinks:
                     return
                 polled = await self._uplinks[0].poll()
-                if polled is not None and polled.bundle is not None and self._store.wants(polled) is not None:
-                    self._store.offer(polled, polled.bundle.encode())
+                if polled is not None:
+                    await take(polled, self._uplinks[0], self._store)
 
     async def _listen(self, app: web.Application, address: Address) -> web.AppRunner:
         # With handler_cancellation a caller that leaves cancels its handler at once, and with it the upstream call.

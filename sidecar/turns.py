@@ -181,4 +181,7 @@ class Turns:
             call.skipped.append(Skipped(planned.target.model, planned.target.provider, RETRY_BUDGET))
             return False
         await self._clock.sleep(seconds)
-        return True
+        reason = self._books.health.resting(self._clock.monotonic()).get(planned.target.key)
+        if reason is not None:  # others have found out meanwhile
+            call.skipped.append(Skipped(planned.target.model, planned.target.provider, reason))
+        return reason is None

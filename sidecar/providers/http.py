@@ -57,6 +57,11 @@ def _plainly(error: Exception) -> str:
     return type(error).__name__
 
 
+def _take_note(lost: asyncio.Future[None]) -> None:
+    """A connection may be lost while nobody uses it; asyncio logs an exception that nobody has looked at."""
+    lost.exception()
+
+
 class HttpAnswer:
     """An `UpstreamAnswer` over aiohttp's response."""
 
@@ -66,6 +71,8 @@ class HttpAnswer:
         self.headers: Mapping[str, str] = {name.lower(): value for name, value in response.headers.items()}
         self._lost = None if response.connection is None else response.connection.protocol.closed  # type: ignore[union-attr]
         if self._lost is not None:
+            self._lost.remove_done_callback(_take_note)  # an earlier answer's on this connection
+            self._lost.add_done_callback(_take_note)
             self._lost.add_done_callback(self._note_loss)
 
     async def read(self) -> bytes:
@@ -93,9 +100,8 @@ class HttpAnswer:
             self._lost.remove_done_callback(self._note_loss)
         self._response.close()
 
-    def _note_loss(self, lost: asyncio.Future[None]) -> None:
+    def _note_loss(self, _: asyncio.Future[None]) -> None:
         """A body whose chunked framing breaks closes its connection, and aiohttp does not tell whoever reads it."""
-        lost.exception()
         content = self._response.content
         if not content.is_eof() and content.exception() is None:
             content.set_exception(aiohttp.ClientPayloadError("the body is not framed as HTTP says"))
