@@ -67,6 +67,7 @@ server_tools: [web_search, code_execution]
 served_by:
   - {provider: anthropic, name: claude-sonnet-4-6}
 # US dollars per million tokens, as genai-prices 0.2.3 had them on 2026-11-23. Compare them with your contract.
+prices_checked: 2026-11-23
 prices:
   - from: 2026-03-13
     input: 3

@@ -7,11 +7,12 @@ below. A glob that names a folder owns all that lies in it. Every team with a gl
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
+from functools import lru_cache
 from itertools import zip_longest
 from pathlib import PurePosixPath
 from typing import Self
 
-from schemas.checks.globs import covers, is_plain
+from schemas.globs import covers, is_plain
 
 Owners = Mapping[str, Iterable[str]]
 """Team to its globs."""
@@ -54,6 +55,7 @@ class Pattern:
         return Pattern(tuple(_both(one, two) for one, two in pairs), longer.is_tree)
 
 
+@lru_cache(maxsize=4096)
 def patterns_of(glob: str) -> tuple[Pattern, ...]:
     """What a team's glob matches.
 
