@@ -258,6 +258,7 @@ class Sidecar:
             "pointsman_event_loop_lag_max_seconds", "How late the loop was at worst in the last minute.", (),
             lambda: {(): self._loop_lag.worst_seconds()},
         )  # fmt: skip
+        gauge("pointsman_tasks", "Tasks of the event loop.", (), lambda: {(): float(len(asyncio.all_tasks()))})
         gauge("pointsman_spool_pending_records", "Not yet acknowledged.", (), lambda: {(): float(spool.pending)})
         gauge("pointsman_spool_dropped_records", "Lost to a full disk.", (), lambda: {(): float(spool.dropped_records)})
         gauge(
