@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from controller.cli import COMMANDS
 from controller.cli.rules_folder import add_folder, refused
 from controller.pull_request import MARKER, MAY_NOT, HostSaysNo, NoPullRequest, keep_comment, pull_request_of
 
@@ -34,7 +35,8 @@ def run(args: argparse.Namespace) -> int:
         request = pull_request_of(os.environ)
     except NoPullRequest as error:
         return refused("comment", error)
-    body = _body(_output(*CHECK, str(args.folder)), _output(*PLAN, str(args.folder), "--base", args.base))
+    plan = _output(*PLAN, str(args.folder), "--base", args.base) if PLAN[0] in COMMANDS else ""
+    body = _body(_output(*CHECK, str(args.folder)), plan)
     print(body)
     if summary := os.environ.get("GITHUB_STEP_SUMMARY"):
         with Path(summary).open("a", encoding="utf-8") as file:
