@@ -26,6 +26,7 @@ COMMANDS: Final = {
     "suspend": "controller.cli.acts",
     "resume": "controller.cli.acts",
     "usage": "controller.cli.usage",
+    "audit": "controller.cli.audit",
     "demo": "controller.cli.demo",
 }
 """Each module has `add_parser(subparsers)`, which adds its commands, and `run(args)`, which gives the exit status."""
