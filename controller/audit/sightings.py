@@ -14,8 +14,10 @@ _TELLING: Final = (
     "gpt-", "openai", "claude", "anthropic", "gemini", "gemma", "genai", "vertexai", "mistral", "mixtral", "codestral",
     "ministral", "magistral", "pixtral", "devstral", "llama", "deepseek", "grok-", "xai", "x.ai", "cohere", "command-",
     "nova-", "titan-", "bedrock", "qwen", "qwq", "dashscope", "kimi", "moonshot", "pointsman", ":4100", "litellm",
-    "portkey", "openrouter", "ai-gateway", "gateway.ai", "llm-gateway", "text-embedding", "aiplatform", "with_fallbacks",
-    "withfallbacks", "fallbackmodel", '"o1', "'o1", '"o3', "'o3", '"o4', "'o4", "fallbacks:", "router_settings",
+    "portkey", "openrouter", "gateway", "text-embedding", "aiplatform", "generative", "together", "fireworks.ai",
+    "groq", "anyscale", "inference.ai", "langchain", "ai-sdk", "services.ai", "with_fallbacks", "withfallbacks",
+    "fallbackmodel",
+    '"o1', "'o1", '"o3', "'o3", '"o4', "'o4", "fallbacks:", "router_settings", "co_api_key",
 )  # fmt: skip
 """Most files of a repository have none of these: they are put aside by one look. In small letters."""
 _URL: Final = re.compile(r"(?:https?|wss)://[^\s\"'`<>)\]}]+")
