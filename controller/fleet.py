@@ -1,11 +1,12 @@
 """Who runs what: the last status of each sidecar, and what it means against the current pointer."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
 
 from schemas.bundle import Pointer
+from schemas.cohort import pointer_for
 from schemas.status import Fleet, FleetMember, FleetState, SidecarStatus
 
 OFFLINE_SECONDS: Final = 150.0
@@ -50,6 +51,22 @@ class Roster:
         now = self._now()
         return sum(now - member.seen <= ALIVE_SECONDS for member in tuple(self._members.values()))
 
+    def serving(self, use_cases: Collection[str]) -> list[str]:
+        """Live sidecars that may call one of these: those bound to another use case are left out, if any remain."""
+        now = self._now()
+        alive = [(name, member.status) for name, member in self._members.items() if now - member.seen <= ALIVE_SECONDS]
+        serving = [name for name, said in alive if said is None or not said.use_case or said.use_case in use_cases]
+        return serving or [name for name, _ in alive]
+
+    def rejecting(self, digest: str) -> list[str]:
+        """Sidecars that last said they would not run this bundle. One that runs it and cannot keep it is none."""
+        said = {name: member.status for name, member in sorted(self._members.items()) if member.status is not None}
+        return [
+            name
+            for name, status in said.items()
+            if status.state == "REJECTED" and status.tried.digest == digest != status.active.digest
+        ]
+
     def _note(self, sidecar: str, *, status: SidecarStatus | None = None) -> None:
         now = self._now()
         if sidecar not in self._members and len(self._members) >= MAX_MEMBERS:
@@ -65,10 +82,11 @@ class Roster:
 
 def member_row(name: str, member: Member, pointer: Pointer | None, now: float) -> FleetMember:
     status = member.status
+    own = None if pointer is None else pointer_for(pointer, name)
     return FleetMember(
         id=name,
         use_case=status.use_case if status else "",
-        state=state_of(member, pointer, now),
+        state=state_of(member, own, now),
         bundle=status.active.digest if status else "",
         revision=status.active.revision if status else "",
         last_seen=datetime.fromtimestamp(member.seen, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
@@ -77,7 +95,10 @@ def member_row(name: str, member: Member, pointer: Pointer | None, now: float) -
 
 
 def state_of(member: Member, pointer: Pointer | None, now: float) -> FleetState:
-    """A refusal counts while it is about the current bundle; of an older one, the sidecar is merely behind."""
+    """Against the pointer as this sidecar reads it (`schemas.cohort`).
+
+    A refusal counts while it is about the current bundle; of an older one, the sidecar is merely behind.
+    """
     if now - member.seen > OFFLINE_SECONDS:
         return "OFFLINE"
     if member.status is None or pointer is None:

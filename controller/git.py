@@ -12,12 +12,13 @@ import shutil
 import signal
 import tempfile
 from collections.abc import AsyncGenerator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import IO, Final
 from urllib.parse import unquote, urlsplit
 
-from controller.errors import SourceUnavailable
-from controller.tree import Entry, Tree, select, tree_of
+from controller.errors import Refused, SourceUnavailable
+from controller.tree import Entry, Tree, about, select, tree_of
 
 FETCH_TIMEOUT_SECONDS: Final = 60.0
 READ_TIMEOUT_SECONDS: Final = 20.0
@@ -66,11 +67,16 @@ def is_repository(path: Path) -> bool:
 class LocalRepository:
     """A repository on this machine, read where it lies: commits only, at one ref."""
 
-    def __init__(self, path: Path, *, ref: str, folder: str = ".", look_seconds: float = LOOK_SECONDS) -> None:
+    def __init__(
+        self, path: Path, *, ref: str, folder: str = ".", look_seconds: float = LOOK_SECONDS,
+        signers: Path | None = None,
+    ) -> None:  # fmt: skip
+        """`signers` is a file of allowed signers: a commit that none of them signed is refused."""
         self._path = path.resolve()
         self._ref = ref
         self._folder = folder
         self._look_seconds = look_seconds
+        self._signers = signers
         # A partial clone would fetch what it lacks, from wherever its own settings say: reading never fetches.
         self._git = Git(_git_dir(self._path), config={"protocol.allow": "never"})
 
@@ -97,7 +103,25 @@ class LocalRepository:
         return await self._git.commit_of(self._ref)
 
     async def read(self, revision: str) -> Tree:
-        return await self._git.read_tree(revision, self._folder)
+        return await self._git.read_tree(revision, self._folder, signers=self._signers)
+
+    async def common_commit(self, ref: str) -> str:
+        """The last commit that `ref` and ours share: where a change of ours began.
+
+        Raises:
+            SourceUnavailable: no such ref, or none that they share, as in a clone that is cut short.
+        """
+        theirs, ours = await self._git.commit_of(ref), await self._git.commit_of(self._ref)
+        failure = f"{ref} and {self._ref} share no commit here; fetch the whole history (fetch-depth: 0)"
+        return (await self._git.run(["merge-base", theirs, ours], failure=failure)).decode("ascii").split()[0]
+
+    async def changed_files(self, base: str) -> set[str]:
+        """Paths inside the folder that differ between a commit and ours, whatever they hold."""
+        inside = "" if self._folder in ("", ".") else f"{self._folder.strip('/')}/"
+        ours = await self._git.commit_of(self._ref)
+        out = await self._git.run(["diff-tree", "-r", "-z", "--name-only", "--no-renames", base, ours])
+        paths = (path.decode("utf-8", "replace") for path in out.split(b"\0") if path)
+        return {path.removeprefix(inside) for path in paths if path.startswith(inside)}
 
     def _mark(self) -> tuple[object, ...]:
         """Changes whenever the ref does: its own file as a loose ref, or the file that all packed ones share."""
@@ -114,14 +138,16 @@ class RemoteRepository:
 
     def __init__(
         self, url: str, mirror: Path, *, ref: str, folder: str = ".", poll_seconds: float = 15.0,
-        fetch_timeout_seconds: float = FETCH_TIMEOUT_SECONDS,
+        fetch_timeout_seconds: float = FETCH_TIMEOUT_SECONDS, signers: Path | None = None,
     ) -> None:  # fmt: skip
+        """`signers` as for a repository on this machine."""
         self._url = url
         self._mirror = mirror
         self._ref = ref
         self._folder = folder
         self._poll_seconds = poll_seconds
         self._fetch_timeout_seconds = fetch_timeout_seconds
+        self._signers = signers
         # The URL goes by the environment: an argument would show its credentials to every user of the machine.
         self._git = Git(
             mirror, config={"remote.rules.url": url, "protocol.ext.allow": "never"}, secrets=_secrets_of(url)
@@ -150,7 +176,7 @@ class RemoteRepository:
 
     async def read(self, revision: str) -> Tree:
         try:
-            return await self._git.read_tree(revision, self._folder)
+            return await self._git.read_tree(revision, self._folder, signers=self._signers)
         except SourceUnavailable:
             # Just fetched and yet unreadable: the mirror is damaged. The next look makes it anew.
             await asyncio.to_thread(shutil.rmtree, self._mirror, ignore_errors=True)
@@ -182,15 +208,42 @@ class Git:
             raise SourceUnavailable(f"no commit at {ref!r}")
         return commit
 
-    async def read_tree(self, commit: str, folder: str) -> Tree:
-        """The rule files under a folder of a commit, within the bounds of `tree.select`."""
+    async def read_tree(self, commit: str, folder: str, *, signers: Path | None = None) -> Tree:
+        """The rule files under a folder of a commit, within the bounds of `tree.select`.
+
+        Raises:
+            Refused: none of the signers signed it.
+        """
+        if signers is not None:
+            await self._verify(commit, signers)
         inside = folder.strip("/")
-        tree = f"{commit}^{{tree}}" if inside in ("", ".") else f"{commit}:{inside}"
-        listed = await self.run(["ls-tree", "-r", "-z", "-l", "--end-of-options", tree],
+        place = f"{commit}^{{tree}}" if inside in ("", ".") else f"{commit}:{inside}"
+        listed = await self.run(["ls-tree", "-r", "-z", "-l", "--end-of-options", place],
                                 failure=f"no folder {inside!r} in {commit[:12]}")  # fmt: skip
         chosen, problems = select(_entries(listed))
         blobs = await self._read_blobs([entry.handle for entry in chosen])
-        return tree_of(commit, {entry.path: blobs[entry.handle] for entry in chosen}, problems)
+        tree = tree_of(commit, {entry.path: blobs[entry.handle] for entry in chosen}, problems)
+        return replace(tree, is_urgent=await self._is_urgent(commit))
+
+    async def _verify(self, commit: str, signers: Path) -> None:
+        """As git itself verifies an SSH signature; other kinds would look into this user's own key rings."""
+        config = {
+            "gpg.ssh.allowedSignersFile": str(signers),
+            "gpg.minTrustLevel": "fully",
+            "gpg.program": "false",
+            "gpg.openpgp.program": "false",
+            "gpg.x509.program": "false",
+        }
+        options = [part for key, value in config.items() for part in ("-c", f"{key}={value}")]
+        try:
+            await self.run([*options, "verify-commit", commit])
+        except SourceUnavailable as error:
+            message = f"commit {commit[:12]} has no good SSH signature of anybody in {signers.name}"
+            raise Refused([about(".", "not-signed", message)]) from error
+
+    async def _is_urgent(self, commit: str) -> bool:
+        said = await self.run(["log", "-1", "--format=%(trailers:key=Rollout,valueonly)", commit])
+        return said.decode("utf-8", "replace").strip().lower() == "urgent"
 
     async def _read_blobs(self, ids: Sequence[str]) -> dict[str, bytes]:
         if not ids:

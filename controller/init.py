@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from datetime import date, timedelta
 
+from controller.init_workflow import workflow_files
 from schemas.json_schema import RULE_FILES, schema_files
 
 SCHEMAS = ".pointsman/schemas"
@@ -20,7 +21,7 @@ def starting_files(today: date) -> Mapping[str, str]:
     review = f"review: {{last: {today}, by: {today + REVIEW_AFTER}}}\n"
     rules["use-cases/assistant/use-case.yaml"] += review
     schemas = {f"{SCHEMAS}/{name}": text for name, text in schema_files().items() if name[:-5] in RULE_FILES}
-    return {**rules, **schemas, "README.md": _README}
+    return {**rules, **schemas, **workflow_files(SCHEMAS), "README.md": _README}
 
 
 _RULES: Mapping[str, tuple[str, str]] = {
@@ -29,6 +30,10 @@ _RULES: Mapping[str, tuple[str, str]] = {
         """\
 # The platform team's file. Everything else has defaults; your editor shows them.
 schema: 1
+# Who owns which files, and so reviews their changes. CODEOWNERS follows: pointsman codeowners --org your-org
+# owners:
+#   platform: ["**"]
+#   your-team: ["use-cases/assistant/**"]
 """,
     ),
     "providers/anthropic.yaml": (
@@ -62,6 +67,7 @@ server_tools: [web_search, code_execution]
 served_by:
   - {provider: anthropic, name: claude-sonnet-4-6}
 # US dollars per million tokens, as genai-prices 0.2.3 had them on 2026-11-23. Compare them with your contract.
+prices_checked: 2026-11-23
 prices:
   - from: 2026-03-13
     input: 3
@@ -159,8 +165,10 @@ cost_ceiling:
 _README = """\
 # Model routing rules
 
-What every agent's model calls go through, by use case. A change is a pull request:
+What every agent's model calls go through, by use case. A change is a pull request: `.github` and `.gitlab-ci.yml` check
+it and keep one comment on it that says what it would do, and `CODEOWNERS` asks those who own the files. Before that:
 
+    pre-commit install   # `pointsman check` before each commit
     pointsman check      # every problem, with file and line; runs the rule tests too
     pointsman explain --use-case assistant --facts '{"input_tokens": 1200}'
     pointsman models import   # new prices, as changes to review

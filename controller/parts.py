@@ -10,6 +10,7 @@ from controller.ledger.store import Ledger
 from controller.metrics import Metrics
 from controller.publish import Publisher
 from controller.reconcile import Reconciler
+from controller.stages import Stages
 from controller.tokens import Tokens
 from controller.tree import Source
 
@@ -29,6 +30,7 @@ class Parts:
     source: Source
     publisher: Publisher
     reconciler: Reconciler
+    stages: Stages
     roster: Roster
     ledger: Ledger
     tokens: Tokens
@@ -37,6 +39,8 @@ class Parts:
     now: Callable[[], float]
     """Seconds since the epoch."""
     watch_times: WatchTimes = WatchTimes()
+    hook_secret: bytes | None = None
+    """What the forge signs its push events with; None: none are taken."""
 
 
 PARTS: web.AppKey[Parts] = web.AppKey("parts", Parts)

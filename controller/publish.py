@@ -1,7 +1,7 @@
 """What every sidecar should run: the current bundle under its signed pointer, kept over restarts, told to watchers."""
 
 import asyncio
-from collections import OrderedDict
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -9,15 +9,17 @@ from typing import Final
 import msgspec
 
 from controller import files, logs
+from controller.channel import Channel, Named, NotPossible, accept
 from controller.errors import CannotStart
+from controller.shelf import Shelf
 from controller.sign import Signer
 from schemas.bundle import Bundle, BundleRefused, Pointer, SignedPointer, decode_bundle, digest_of, encode_bundle
 
 STATE_FILE: Final = "published.json"
 INLINE_BYTES: Final = 64 << 10
 """A bundle up to this size travels inside its signed pointer; a larger one is fetched by its digest."""
-KEPT_BUNDLES: Final = 8
-"""The current bundle and those before it stay at hand for sidecars that were slow to ask."""
+SHELF_FOLDER: Final = "bundles"
+NONE_NEW: Final[Mapping[str, bytes]] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,30 +41,37 @@ class Publication:
 
 
 class _Saved(msgspec.Struct, frozen=True):
-    """The state file. Pointer and bytes are one file, so that no crash can part them."""
+    """The state file. It is written after the bundles that it names are on the shelf."""
 
     signed: SignedPointer
-    bundle: str
+    channel: Channel
+
+
+Change = Callable[[Channel], Channel]
+"""A transition of `controller.channel`. May raise `NotPossible`."""
 
 
 class Publisher:
-    """Owns the sequence. `publish` is called by one task alone; `current` and `newer_than` by anyone."""
+    """Owns the sequence: every change is durable first, then announced. Changes come one after the other."""
 
     def __init__(self, folder: Path, signer: Signer, *, epoch: int) -> None:
         """`epoch` counts for a state folder that holds nothing yet: lost state starts a higher one."""
         self._path = folder / STATE_FILE
+        self._shelf = Shelf(folder / SHELF_FOLDER)
         self._signer = signer
         self._epoch = epoch
         self._seq = 0
-        self._bundles: OrderedDict[str, bytes] = OrderedDict()
+        self._bundles: dict[str, bytes] = {}
+        self._one_at_a_time = asyncio.Lock()
         self._changed = asyncio.Event()
         self._is_closed = False
+        self.channel = Channel()
         self.current: Publication | None = None
 
     def restore(self) -> None:
         """Takes up what ran before: the last good bundle is served at once, whatever the repository says now.
 
-        A file that cannot be read is set aside, and a new epoch begins, which every sidecar takes over the old one.
+        A state that cannot be read is set aside, and a new epoch begins, which every sidecar takes over the old one.
         """
         try:
             data = self._path.read_bytes()
@@ -73,39 +82,99 @@ class Publisher:
         try:
             saved = msgspec.json.decode(data, type=_Saved)
             pointer = msgspec.json.decode(saved.signed.pointer, type=Pointer)
-            bundle = saved.bundle.encode()
-            decode_bundle(bundle)
-            if digest_of(bundle) != pointer.digest:
-                raise BundleRefused("the bundle is not the one that its pointer names")
-        except (msgspec.DecodeError, BundleRefused) as error:
+            bundles = self._fetch_bundles(pointer, saved.channel)
+        except (msgspec.DecodeError, UnicodeError, RecursionError, BundleRefused) as error:
             self._path.replace(self._path.with_suffix(".bad"))
             logs.warn("state.unreadable", file=self._path, error=error)
             return
         self._epoch, self._seq = pointer.epoch, pointer.seq
-        self._take(_publication(pointer, saved.signed, bundle))
+        self._bundles = bundles
+        self.channel = msgspec.structs.replace(
+            saved.channel, past=tuple(named for named in saved.channel.past if named.digest in bundles)
+        )
+        self._announce(_publication(pointer, saved.signed, bundles[pointer.digest]))
 
     async def publish(self, bundle: Bundle, *, reason: str = "") -> Publication:
-        """Makes a bundle the current one: durable first, then announced. What is current is not published again.
+        """Makes a bundle the current one, for all. What is current is not published again.
 
         Raises:
             BundleRefused: no sidecar would take this bundle.
             OSError: the state folder cannot be written; nothing changed.
         """
+        named, data = self.name(bundle)
+        return await self.change(lambda channel: accept(channel, named, None, reason=reason), {named.digest: data})
+
+    async def sign_anew(self) -> None:
+        """After a change of keys: what runs under the new one, with the next sequence, whatever the repository says."""
+        if self.current is not None:
+            await self.change(lambda channel: channel)
+
+    def name(self, bundle: Bundle) -> tuple[Named, bytes]:
+        """A bundle's name and its bytes. Raises `BundleRefused`: no sidecar would take it."""
         data = encode_bundle(bundle)
         decode_bundle(data)
-        digest = digest_of(data)
-        current = self.current
-        if current is not None and current.pointer.digest == digest and current.signed.key_id == self._signer.key_id:
-            return current
+        return Named(digest_of(data), len(data), bundle.revision), data
+
+    async def change(self, change: Change, bundles: Mapping[str, bytes] = NONE_NEW) -> Publication:
+        """Makes a transition, and a new pointer where what runs is another by it.
+
+        Args:
+            bundles: bytes of what the transition names for the first time.
+
+        Raises:
+            NotPossible: the transition says why not.
+            OSError: the state folder cannot be written; nothing changed.
+        """
+        async with self._one_at_a_time:
+            before, after = self.channel, change(self.channel)
+            running = after.running
+            if running is None:
+                raise NotPossible("nothing runs yet")
+            current = self.current
+            at_hand = self._bundles | dict(bundles)
+            is_news = (
+                current is None
+                or current.signed.key_id != self._signer.key_id
+                or (current.pointer.digest, current.pointer.rollout) != (running.digest, after.candidate)
+            )
+            if current is not None and not is_news and after == before:
+                return current
+            publication = current if current is not None and not is_news else self._made(after, running, at_hand)
+            kept = {named.digest: at_hand[named.digest] for named in after.kept()}
+            saved = msgspec.json.encode(_Saved(_without_bundle(publication.signed), after))
+            await asyncio.to_thread(self._save, kept, saved)
+            self.channel, self._bundles, self._seq = after, kept, publication.pointer.seq
+            if is_news:
+                self._announce(publication)
+            return publication
+
+    def _made(self, channel: Channel, running: Named, bundles: Mapping[str, bytes]) -> Publication:
         pointer = Pointer(
-            epoch=self._epoch, seq=self._seq + 1, digest=digest, size=len(data), revision=bundle.revision, reason=reason
-        )
-        publication = _publication(pointer, self._signer.sign(msgspec.json.encode(pointer).decode()), data)
-        saved = msgspec.json.encode(_Saved(signed=publication.signed, bundle=data.decode()))
-        await asyncio.to_thread(files.save, self._path, saved)
-        self._seq = pointer.seq
-        self._take(publication)
-        return publication
+            epoch=self._epoch, seq=self._seq + 1, digest=running.digest, size=running.size,
+            revision=running.revision, reason=channel.reason, rollout=channel.candidate,
+        )  # fmt: skip
+        signed = self._signer.sign(msgspec.json.encode(pointer).decode())
+        return _publication(pointer, signed, bundles[running.digest])
+
+    def _save(self, bundles: Mapping[str, bytes], saved: bytes) -> None:
+        for digest, data in bundles.items():
+            self._shelf.put(digest, data)
+        files.save(self._path, saved)
+        self._shelf.keep_only(bundles)
+
+    def _fetch_bundles(self, pointer: Pointer, channel: Channel) -> dict[str, bytes]:
+        """All that the channel names; of what merely ran before, what is still whole. Raises `BundleRefused`."""
+        if channel.running is None or (channel.running.digest, channel.candidate) != (pointer.digest, pointer.rollout):
+            raise BundleRefused("the pointer names another bundle than its state")
+        bundles = {}
+        needed = {named.digest for named in msgspec.structs.replace(channel, past=()).kept()}
+        for digest in dict.fromkeys(named.digest for named in channel.kept()):
+            try:
+                bundles[digest] = self._shelf.get(digest)
+            except BundleRefused:
+                if digest in needed:
+                    raise
+        return bundles
 
     @property
     def pointer(self) -> Pointer | None:
@@ -131,14 +200,14 @@ class Publisher:
         self._is_closed = True
         self._changed.set()
 
-    def _take(self, publication: Publication) -> None:
+    def _announce(self, publication: Publication) -> None:
         self.current = publication
-        self._bundles[publication.pointer.digest] = publication.bundle
-        self._bundles.move_to_end(publication.pointer.digest)
-        while len(self._bundles) > KEPT_BUNDLES:
-            self._bundles.popitem(last=False)
         self._changed.set()
         self._changed = asyncio.Event()
+
+
+def _without_bundle(signed: SignedPointer) -> SignedPointer:
+    return msgspec.structs.replace(signed, bundle=None)
 
 
 def _publication(pointer: Pointer, signed: SignedPointer, bundle: bytes) -> Publication:

@@ -8,11 +8,14 @@ from datetime import UTC, date, datetime
 from typing import Protocol
 
 from controller import logs
+from controller.channel import Policy
 from controller.errors import Refused, SourceUnavailable
 from controller.publish import Publication, Publisher
 from controller.tree import Source, Tree
 from schemas.bundle import Bundle, BundleRefused
 from schemas.problems import Problem, has_errors
+from schemas.rules.platform import Rollout
+from schemas.rules.rule_set import RuleSet
 
 
 class Loaded(Protocol):
@@ -22,6 +25,8 @@ class Loaded(Protocol):
     def bundle(self) -> Bundle | None: ...
     @property
     def problems(self) -> Sequence[Problem]: ...
+    @property
+    def rule_set(self) -> RuleSet | None: ...
 
 
 class Load(Protocol):
@@ -34,6 +39,12 @@ class RuleTests(Protocol):
     """`controller.ruletests.rule_test_problems`: the teams' own tests of their rules, run against the bundle."""
 
     def __call__(self, files: Mapping[str, str], bundle: Bundle, *, today: date) -> Sequence[Problem]: ...
+
+
+class Offer(Protocol):
+    """`controller.stages.Stages.offer`: to all at once, or to some sidecars first."""
+
+    async def __call__(self, bundle: Bundle, policy: Policy, min_sidecars: int) -> Publication: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +70,7 @@ class Work:
     revision: str = ""
     tree: Tree = field(default_factory=lambda: Tree(""))
     bundle: Bundle | None = None
+    rollout: Rollout = field(default_factory=Rollout)
     problems: tuple[Problem, ...] = ()
     publication: Publication | None = None
 
@@ -79,8 +91,15 @@ class Reconciler:
         before_publish: Callable[[Bundle], None],
         now: Callable[[], float],
         on_outcome: Callable[[str], None] = lambda outcome: None,
+        offer: Offer | None = None,
     ) -> None:
-        """`now` gives seconds since the epoch; `on_outcome` hears `accepted`, `refused` or `unavailable`."""
+        """Nothing is looked at before `run` or `look`.
+
+        Args:
+            now: seconds since the epoch.
+            on_outcome: hears `accepted`, `refused` or `unavailable`.
+            offer: how a revision gets to the fleet; None: to all at once.
+        """
         self._source = source
         self._publisher = publisher
         self._load = load
@@ -88,6 +107,10 @@ class Reconciler:
         self._before_publish = before_publish
         self._now = now
         self._on_outcome = on_outcome
+        self._offer = offer
+        self._one_at_a_time = asyncio.Lock()
+        self._hint = asyncio.Event()
+        self._is_seen_anew = False
         self._steps: tuple[Step, ...] = (
             self._read_tree, self._load_rules, self._run_rule_tests, self._publish,
         )  # fmt: skip
@@ -95,15 +118,38 @@ class Reconciler:
 
     async def run(self) -> None:
         """Never returns by itself; whatever goes wrong with one revision, the next one is looked at."""
-        async with aclosing(self._source.looks()) as looks:
-            async for _ in looks:
-                while True:
-                    if await self.look():
-                        break
-                    await asyncio.sleep(self._source.retry_seconds)
+        hints = asyncio.create_task(self._follow_hints())
+        try:
+            async with aclosing(self._source.looks()) as looks:
+                async for _ in looks:
+                    while True:
+                        if await self.look():
+                            break
+                        await asyncio.sleep(self._source.retry_seconds)
+        finally:
+            hints.cancel()
+
+    def hint(self) -> None:
+        """There may be something new: looks now, once for however many hints."""
+        self._hint.set()
+
+    def look_again(self) -> None:
+        """Takes the newest revision through the steps once more, now: what may run has changed."""
+        self._is_seen_anew = True
+        self.hint()
+
+    async def _follow_hints(self) -> None:
+        while True:
+            await self._hint.wait()
+            self._hint.clear()
+            await self.look()
 
     async def look(self) -> bool:
         """Takes the newest revision through the steps, unless it has been already. False: try again soon."""
+        async with self._one_at_a_time:
+            return self._publisher.channel.suspended is not None or await self._look()
+
+    async def _look(self) -> bool:
         self.report = replace(self.report, tried_at=self._stamp())
         try:
             revision = await self._source.fetch()
@@ -114,9 +160,10 @@ class Reconciler:
             self._note_unavailable(f"internal error: {type(bug).__name__}", bug)
             return False
         self.report = replace(self.report, fetched_at=self._stamp())
-        if revision == self.report.revision:
+        if revision == self.report.revision and not self._is_seen_anew:
             self.report = replace(self.report, error="")
             return True
+        self._is_seen_anew = False
         work = Work(revision)
         try:
             for step in self._steps:
@@ -146,7 +193,8 @@ class Reconciler:
         problems = _unless_refused((*work.problems, *loaded.problems))
         if loaded.bundle is None:
             raise Refused([*problems, _about_revision("no-bundle", "these files make no bundle")])
-        return replace(work, bundle=loaded.bundle, problems=problems)
+        rollout = work.rollout if loaded.rule_set is None else loaded.rule_set.platform.content.rollout
+        return replace(work, bundle=loaded.bundle, rollout=rollout, problems=problems)
 
     async def _run_rule_tests(self, work: Work) -> Work:
         failures = await asyncio.to_thread(self._rule_tests, work.tree.files, _bundle_of(work), today=self._today())
@@ -156,16 +204,23 @@ class Reconciler:
         bundle = _bundle_of(work)
         self._before_publish(bundle)
         try:
-            return replace(work, publication=await self._publisher.publish(bundle))
+            return replace(work, publication=await self._offered(work, bundle))
         except BundleRefused as error:
             raise Refused([*work.problems, _about_revision("bundle-refused", str(error))]) from error
+
+    async def _offered(self, work: Work, bundle: Bundle) -> Publication:
+        if self._offer is None:
+            return await self._publisher.publish(bundle)
+        return await self._offer(
+            bundle, policy_of(work.rollout, is_urgent=work.tree.is_urgent), work.rollout.min_sidecars
+        )
 
     def _note_accepted(self, work: Work) -> None:
         publication = work.publication
         assert publication is not None  # the last step sets it
         self.report = replace(
-            self.report, revision=work.revision, active_revision=work.revision, problems=work.problems, error="",
-            activated_at=self._stamp(),
+            self.report, revision=work.revision, active_revision=publication.pointer.revision, problems=work.problems,
+            error="", activated_at=self._stamp(),
         )  # fmt: skip
         pointer = publication.pointer
         logs.event("revision.accepted", revision=work.revision, seq=pointer.seq, digest=pointer.digest,
@@ -195,6 +250,11 @@ class Reconciler:
 
     def _stamp(self) -> str:
         return datetime.fromtimestamp(self._now(), UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def policy_of(rollout: Rollout, *, is_urgent: bool) -> Policy:
+    of_this = rollout.urgent if is_urgent else rollout
+    return Policy(of_this.stages, of_this.bake, rollout.min_calls)
 
 
 def _unless_refused(problems: Iterable[Problem]) -> tuple[Problem, ...]:

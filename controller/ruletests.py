@@ -28,6 +28,10 @@ class TestResult:
     use_case: str
     name: str
     problems: tuple[Problem, ...]
+    route: tuple[tuple[str, str], ...] = ()
+    """What happened: targets in order, each with its reason, then those that were skipped."""
+    reasons: frozenset[str] = frozenset()
+    """Why targets were called, or the call refused: the rules and ceilings that this test reached."""
 
     @property
     def holds(self) -> bool:
@@ -59,7 +63,7 @@ def run_rule_tests(
 ) -> tuple[TestResult, ...]:
     """Every test of every use case, in order of their files."""
     return tuple(
-        TestResult(name, test.name, tuple(_failures(file, index, test, snapshot.use_cases[name], today)))
+        _result(name, file, index, test, snapshot.use_cases[name], today)
         for name, file in sorted(tests.items())
         if name in snapshot.use_cases
         for index, test in enumerate(file.content.root)
@@ -94,11 +98,41 @@ def route_of(plan: Plan) -> tuple[str, ...]:
     return tuple(dict.fromkeys(step.target.model for step in plan.steps))
 
 
-def _failures(
-    file: RuleFile[RuleTests], index: int, test: RuleTest, use_case: UseCase, today: date
-) -> Iterator[Problem]:
+def untested(results: Sequence[TestResult], snapshot: Snapshot) -> tuple[tuple[str, str], ...]:
+    """Use case and what no test of it reaches: its primary, a rule, or a ceiling."""
+    reached: dict[str, set[str]] = {}
+    for result in results:
+        reached.setdefault(result.use_case, set()).update(result.reasons)
+    return tuple(
+        (name, reason)
+        for name, use_case in sorted(snapshot.use_cases.items())
+        for reason in reasons_of(use_case)
+        if reason not in reached.get(name, ())
+    )
+
+
+def reasons_of(use_case: UseCase) -> tuple[str, ...]:
+    """The reasons under which this use case's rules may call or refuse."""
+    ceiling = use_case.ceiling
+    parts = ("per_request", "per_day", "per_month")
+    soft = [f"cost_ceiling.{part}" for part in parts if ceiling and getattr(ceiling, part) is not None]
+    hard = [f"cost_ceiling.hard.{part}" for part in parts[1:] if ceiling and getattr(ceiling.hard, part) is not None]
+    return ("primary", *(f"rules[{index}]" for index in range(len(use_case.rules))), *soft, *hard)
+
+
+def _result(
+    name: str, file: RuleFile[RuleTests], index: int, test: RuleTest, use_case: UseCase, today: date
+) -> TestResult:
     facts = parse_facts(_facts_written(test))
     made = planned_for(use_case, facts, circumstances(test.given, otherwise_at=coming_monday(today)))
+    route = [(f"{step.target.model}@{step.target.provider}", step.reason) for step in made.steps]
+    route += [(f"{item.model}@{item.provider}", f"skipped: {item.reason}") for item in made.skipped]
+    reasons = {step.reason for step in made.steps} | {made.refusal or ""}
+    problems = tuple(_failures(file, index, test, made))
+    return TestResult(name, test.name, problems, tuple(route), frozenset(reasons))
+
+
+def _failures(file: RuleFile[RuleTests], index: int, test: RuleTest, made: Plan) -> Iterator[Problem]:
     for key, wanted, happened in differences(test.expect, made):
         path: Path = (index, "expect", *key)
         message = f'"{test.name}" does not hold: expected {".".join(key)} {wanted}, but it is {happened}'

@@ -32,6 +32,10 @@ class ServeSettings:
     allow_hosts: tuple[str, ...] = ()
     database_url: str | None = None
     """None: SQLite in the state folder. Holds a password: never shown."""
+    hook_secret: Path | None = None
+    """A file; its content signs push events. None: none are taken."""
+    allowed_signers: Path | None = None
+    """git's allowed signers file; with it, a commit that none of them signed does not run."""
     keep_calls_days: int | None = DEFAULT_KEEP_CALLS_DAYS
     """None: for ever."""
 
@@ -68,6 +72,13 @@ SERVE_OPTIONS: Final = (
     Option("--poll", "how often a git URL is fetched: 15s, 500ms, 2m", "15s"),
     Option("--signing-key", "file with the Ed25519 seed in base64", "<state>/signing.key, made on first start"),
     Option("--tokens", "folder with sidecar.token and admin.token", "<state>, made on first start"),
+    Option(
+        "--hook-secret", "file with the secret of the forge's webhook to /hooks/git (GitHub, GitLab, Gitea)", "no hook"
+    ),
+    Option(
+        "--require-signed", "file of allowed signers (ssh-keygen(1)): only commits that one of them signed by SSH run",
+        "any commit",
+    ),
     Option("--allow-host", "a further name accepted in Host and Origin; may be repeated", "none", is_list=True),
 )  # fmt: skip
 
@@ -107,6 +118,8 @@ def serve_settings(args: argparse.Namespace, environment: Mapping[str, str] = os
         poll_seconds=parse_duration("--poll", given["--poll"] or "15s"),
         signing_key=_path(given["--signing-key"]),
         tokens=_path(given["--tokens"]),
+        hook_secret=_path(given["--hook-secret"]),
+        allowed_signers=_path(given["--require-signed"]),
         database_url=given["--database-url"],
         keep_calls_days=parse_days("--keep-calls", given["--keep-calls"] or f"{DEFAULT_KEEP_CALLS_DAYS}d"),
         allow_hosts=tuple(name for name in (given["--allow-host"] or "").split(",") if name),

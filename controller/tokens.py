@@ -31,6 +31,11 @@ def load_tokens(folder: Path, *, make: bool) -> Tokens:
     return Tokens(sidecar=_load(folder / SIDECAR_FILE, make=make), admin=_load(folder / ADMIN_FILE, make=make))
 
 
+def load_hook_secret(path: Path) -> bytes:
+    """Raises `CannotStart`: the file is missing or holds no usable secret."""
+    return _load(path, make=False).encode()
+
+
 def bearer_matches(authorization: str | None, token: str) -> bool:
     """Compares in constant time, so that answers do not tell how much of a guess was right."""
     scheme, _, given = (authorization or "").partition(" ")

@@ -21,6 +21,8 @@ class Tree:
     """Path inside the rules folder, with `/`, to its text."""
     problems: tuple[Problem, ...] = ()
     """What could not be read, and what was left out."""
+    is_urgent: bool = False
+    """Its commit asks for the shorter rollout."""
 
 
 @dataclass(frozen=True, slots=True)

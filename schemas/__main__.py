@@ -4,6 +4,7 @@ A sidecar that is given a plain rules folder runs `compile` as a child process, 
 """
 
 import argparse
+import gc
 import os
 import sys
 from collections.abc import Sequence
@@ -88,6 +89,7 @@ def _compile(folder: Path, today: date) -> int:
     except OSError as error:
         print(error, file=sys.stderr)
         return 2
+    gc.disable()  # this process ends soon; looking for rings among many small values takes as long as checking them
     loaded = load(files, today=today, revision=folder_revision(files))
     if loaded.bundle is None:
         for problem in loaded.problems:

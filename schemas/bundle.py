@@ -345,6 +345,17 @@ class Bundle(Node, frozen=True, kw_only=True):
     callers: tuple[Caller, ...] = ()
 
 
+class Candidate(Node, frozen=True, kw_only=True):
+    """A bundle on trial: a part of the sidecars runs it, the rest is what it is compared with."""
+
+    digest: str
+    size: int
+    revision: str
+    percent: float
+    """Of all sidecars, by the lot that each draws from `salt` and its own id; two decimal places count."""
+    salt: str
+
+
 class Pointer(Node, frozen=True, kw_only=True):
     """Names the bundle to run. `seq` only grows; a rollback is a new `seq` with an old digest."""
 
@@ -354,6 +365,8 @@ class Pointer(Node, frozen=True, kw_only=True):
     size: int
     revision: str
     reason: str = ""
+    rollout: Candidate | None = None
+    """What some sidecars run instead: `schemas.cohort.pointer_for` says which."""
 
 
 class SignedPointer(Node, frozen=True, kw_only=True):

@@ -8,10 +8,11 @@ import json
 import math
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cache
 from typing import Any, TypeVar
 
+import fastjsonschema
 from jsonschema import Draft202012Validator
 from jsonschema.exceptions import ValidationError as SchemaError
 from pydantic import BaseModel, ValidationError
@@ -38,9 +39,7 @@ def validate_document(
     file: str, kind: str, document: Document, content_type: type[Content]
 ) -> tuple[Content | None, tuple[Problem, ...]]:
     """The file's content, or None with every problem."""
-    errors = sorted(
-        _validator(kind).iter_errors(document.data), key=lambda error: [str(p) for p in error.absolute_path]
-    )
+    errors = [] if _accepts(kind, document.data) else _schema_errors(kind, document.data)
     findings = _one_per_value(finding for error in errors for finding in _schema_findings(error))
     try:
         content = content_type.model_validate(document.data)
@@ -54,6 +53,25 @@ def validate_document(
         ]
     problems = tuple(problem.at(file, document, path) for path, problem in findings)
     return (None if problems else content), problems
+
+
+@cache
+def _compiled(kind: str) -> Callable[[Any], object]:
+    compiled: Callable[[Any], object] = fastjsonschema.compile(rule_schema(kind), use_formats=False, use_default=False)
+    return compiled
+
+
+def _accepts(kind: str, data: object) -> bool:
+    """What is right is told quickly, by code made from the schema; what is wrong, in full, by the schema itself."""
+    try:
+        _compiled(kind)(data)
+    except fastjsonschema.JsonSchemaValueException:
+        return False
+    return True
+
+
+def _schema_errors(kind: str, data: object) -> list[SchemaError]:
+    return sorted(_validator(kind).iter_errors(data), key=lambda error: [str(part) for part in error.absolute_path])
 
 
 class _Finding:

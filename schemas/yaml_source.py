@@ -26,8 +26,9 @@ Place = tuple[int, int]
 """Line and column, both from 1."""
 
 _Loader: type[Any] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-_NULL = re.compile(r"|~|null|Null|NULL")
+_NULL = frozenset({"", "~", "null", "Null", "NULL"})
 _BOOL = {"true": True, "True": True, "TRUE": True, "false": False, "False": False, "FALSE": False}
+_NUMBERS_BEGIN = frozenset("+-.0123456789")
 _INT = re.compile(r"[-+]?[0-9]{1,18}")
 _DECIMAL = re.compile(r"[-+]?(\.[0-9]{1,30}|[0-9]{1,30}(\.[0-9]{0,30})?)([eE][-+]?[0-9]{1,3})?")
 
@@ -178,10 +179,12 @@ def _scalar(event: yaml.ScalarEvent) -> object:
     is_plain = event.implicit[0]
     if not is_plain:
         return text
-    if _NULL.fullmatch(text):
+    if text in _NULL:
         return None
     if text in _BOOL:
         return _BOOL[text]
+    if text[0] not in _NUMBERS_BEGIN:
+        return text
     if _INT.fullmatch(text):
         return int(text)
     return Decimal(text) if _DECIMAL.fullmatch(text) else text

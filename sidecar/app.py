@@ -24,8 +24,9 @@ from sidecar.pipeline import Pipeline
 from sidecar.providers.credentials import Credentials
 from sidecar.providers.http import HttpUpstream
 from sidecar.rules.cache import LastGood
+from sidecar.rules.probation import Probation
 from sidecar.rules.reporter import Reporter
-from sidecar.rules.sources import BUNDLE_FILE, ControllerSource, FileSource, FolderSource, Source, run_sources
+from sidecar.rules.sources import BUNDLE_FILE, ControllerSource, FileSource, FolderSource, Source, run_sources, take
 from sidecar.rules.store import RuleStore
 from sidecar.rules.trust import LocalTrust, Trust
 from sidecar.server.admin import admin_app
@@ -36,6 +37,7 @@ from sidecar.settings import VOCABULARY, Address, Settings, is_url
 from sidecar.spool.shipper import Shipper, records_of
 from sidecar.spool.spool import Spool
 from sidecar.stores.redis import RedisStore
+from sidecar.telemetry.loop_lag import LoopLag
 from sidecar.telemetry.metrics import Metrics
 from sidecar.telemetry.recent import RecentCalls
 from sidecar.uplink import Uplink, UplinkFailed
@@ -44,6 +46,8 @@ from sidecar.vocabulary import load_vocabulary
 FIRST_RULES_SECONDS = 2.0
 """How long a start waits for fresh rules before it answers with those from disk."""
 LAST_SHIPMENT_SECONDS = 5.0
+ALIVE_SECONDS = 5.0
+"""Between two notes that this process still lives under its rules."""
 
 log = logging.getLogger("pointsman")
 
@@ -58,7 +62,8 @@ class Sidecar:
         self.id = identity(settings.state)
         self._started_at = datetime.fromtimestamp(self._clock.now(), UTC).isoformat(timespec="seconds")
         trust = Trust(settings.public_keys) if settings.public_keys else LocalTrust()
-        self._store = RuleStore(self._clock, trust, LastGood(settings.state / "rules"))
+        rules = settings.state / "rules"
+        self._store = RuleStore(self._clock, trust, LastGood(rules), Probation(rules, VERSION), sidecar=self.id)
         self._spool = Spool(settings.state / "spool")
         proxied = any(name in os.environ for name in ("HTTPS_PROXY", "HTTP_PROXY", "https_proxy", "http_proxy"))
         self._upstream = HttpUpstream(Credentials(), trust_env=proxied, clock=self._clock)
@@ -68,6 +73,7 @@ class Sidecar:
             if is_url(source)
         ]
         self._metrics = Metrics()
+        self._loop_lag = LoopLag(self._clock)
         self._store_of_limits = _limit_store(settings.redis_url, self.id, self._clock)
         self._limits = Limits(
             clock=self._clock,
@@ -106,7 +112,8 @@ class Sidecar:
         self._store.load_last_good()
         await self._recall_what_is_not_booked()
         tasks = [asyncio.create_task(self._spool.keep_synced()), asyncio.create_task(self._follow_rules())]
-        tasks.append(asyncio.create_task(self._limits.run()))
+        tasks.append(asyncio.create_task(self._note_alive()))
+        tasks += [asyncio.create_task(self._limits.run()), asyncio.create_task(self._loop_lag.run())]
         if self._store_of_limits is not None:
             tasks.append(asyncio.create_task(self._store_of_limits.run()))
         for uplink in self._uplinks:
@@ -133,6 +140,7 @@ class Sidecar:
         )
         try:
             await self._until(stop, tasks)
+            self._store.note_stop()
             await self._drain()
         finally:
             for task in tasks:
@@ -176,6 +184,11 @@ class Sidecar:
     async def _follow_rules(self) -> None:
         await run_sources([self._source(name) for name in self._settings.rules], self._clock)
 
+    async def _note_alive(self) -> None:
+        while True:
+            await self._clock.sleep(ALIVE_SECONDS)
+            self._store.note_alive()
+
     def _source(self, name: str) -> Source:
         if is_url(name):
             uplink = next(uplink for uplink in self._uplinks if uplink.url == name.rstrip("/"))
@@ -195,8 +208,8 @@ class Sidecar:
                 if not self._uplinks:
                     return
                 polled = await self._uplinks[0].poll()
-                if polled is not None and polled.bundle is not None and self._store.wants(polled) is not None:
-                    self._store.offer(polled, polled.bundle.encode())
+                if polled is not None:
+                    await take(polled, self._uplinks[0], self._store)
 
     async def _listen(self, app: web.Application, address: Address) -> web.AppRunner:
         # With handler_cancellation a caller that leaves cancels its handler at once, and with it the upstream call.
@@ -241,6 +254,11 @@ class Sidecar:
     def _add_gauges(self) -> None:
         gauge, store, spool = self._metrics.gauge, self._store, self._spool
         gauge("pointsman_calls_open", "Calls being answered.", (), lambda: {(): float(self._agents.calls_open)})
+        gauge(
+            "pointsman_event_loop_lag_max_seconds", "How late the loop was at worst in the last minute.", (),
+            lambda: {(): self._loop_lag.worst_seconds()},
+        )  # fmt: skip
+        gauge("pointsman_tasks", "Tasks of the event loop.", (), lambda: {(): float(len(asyncio.all_tasks()))})
         gauge("pointsman_spool_pending_records", "Not yet acknowledged.", (), lambda: {(): float(spool.pending)})
         gauge("pointsman_spool_dropped_records", "Lost to a full disk.", (), lambda: {(): float(spool.dropped_records)})
         gauge(

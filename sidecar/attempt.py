@@ -1,4 +1,5 @@
-"""One attempt at one target: encode, send, and wait until the first content, or the whole plain answer, is in hand.
+"""One attempt at one target: send what was encoded for it, and wait until the first content, or the whole plain answer,
+is in hand.
 
 That moment is the commit point: before it another target may answer, after it none may. The streamed and the plain
 answer share everything up to it.
@@ -18,8 +19,9 @@ from sidecar.dialects.base import Encoded, PlainAnswer, PriceOf, StreamEncoder, 
 from sidecar.dialects.fitting import fitted
 from sidecar.dialects.resumable import Resumable
 from sidecar.dialects.translator import Translator
-from sidecar.errors import DeadlineExceeded, FirstTokenTimeout, StreamCut
+from sidecar.errors import CannotCarry, DeadlineExceeded, FirstTokenTimeout, MalformedAnswer, StreamCut
 from sidecar.ports import Clock, Upstream, UpstreamAnswer
+from sidecar.routing.snapshot import Target
 from sidecar.slow_stream import Pace
 
 
@@ -62,24 +64,21 @@ class Attempts:
     async def make(self, call: Call, attempt: Attempt, targets_left: int) -> Won:
         """What the target says, up to the commit point. `targets_left` could still answer in its place.
 
-        Raises:
-            UpstreamError: this attempt failed.
-            CannotCarry: the target's dialect has no place for the call's content.
-            CallerError: the request is malformed, which only translation has shown.
+        Raises UpstreamError: this attempt failed.
         """
-        encoded = _encode(call, attempt)
-        attempt.dropped = encoded.dropped
-        if not call.envelope.stream:
-            return await self._ask(call, attempt, encoded.body, targets_left, None)
-        return await self._ask(call, attempt, encoded.body, targets_left, _tap(call, attempt))
+        tap = _tap(call, attempt) if call.envelope.stream else None
+        try:
+            return await self._ask(call, attempt, targets_left, tap)
+        except CannotCarry as error:
+            raise MalformedAnswer(f"the answer holds {error.what}, which the caller's API has no place for") from error
 
-    async def go_on(self, call: Call, attempt: Attempt, body: bytes, tap: Tap) -> WonStream:
+    async def go_on(self, call: Call, attempt: Attempt, tap: Tap) -> WonStream:
         """A stream's next piece from another target: `tap` knows what the caller has already. Raises UpstreamError."""
-        won = await self._ask(call, attempt, body, 0, tap)
+        won = await self._ask(call, attempt, 0, tap)
         assert isinstance(won, WonStream)
         return won
 
-    async def _ask(self, call: Call, attempt: Attempt, body: bytes, targets_left: int, tap: Tap | None) -> Won:
+    async def _ask(self, call: Call, attempt: Attempt, targets_left: int, tap: Tap | None) -> Won:
         target, timeouts = attempt.target, call.plan.use_case.timeouts
         self._books.begin(call)
         left = call.deadline - attempt.began
@@ -93,7 +92,7 @@ class Attempts:
                     target,
                     call.inbound.dialect_at(target).path(target.name, tap is not None),
                     call.inbound.headers_to(target, attempt.number),
-                    body,
+                    attempt.body,
                     timeouts.connect,
                 )
                 if answer.status >= 300:
@@ -118,8 +117,14 @@ class Attempts:
                 answer.close()
 
 
-def _encode(call: Call, attempt: Attempt) -> Encoded:
-    target, dialect = attempt.target, call.inbound.dialect
+def encode_for(call: Call, target: Target) -> Encoded:
+    """What the target would be asked.
+
+    Raises:
+        CannotCarry: its dialect has no place for the call's content.
+        CallerError: the request is malformed, which only translation shows.
+    """
+    dialect = call.inbound.dialect
     if target.dialect == dialect.name:
         encoded = Encoded(dialect.forward(call.envelope, target.name))
     else:

@@ -12,6 +12,7 @@ from sidecar.accounting.books import (
     provisional_record,
 )
 from sidecar.call import Attempt, Call, CallFailed, Outcome
+from sidecar.dialects.base import Encoded
 from sidecar.errors import GatewayError, LimitReached, NotReady, Throttled, UpstreamError, code_of
 from sidecar.limiter.limits import Limits
 from sidecar.ports import CallObserver, Clock, RecordSink
@@ -21,6 +22,9 @@ from sidecar.routing.fallback import SHORT_WAIT_SECONDS
 from sidecar.routing.health import Health
 from sidecar.routing.plan import Planned
 from sidecar.routing.snapshot import Target
+
+NOTHING = Encoded(b"")
+"""What a free call, whose body passes through as it comes, has encoded."""
 
 TOO_MANY = 429
 """Our own: a limit is reached, and the caller may come again. A provider's 429 is none of its business."""
@@ -61,9 +65,11 @@ class Bookkeeper:
     def is_resting(self, target: Target) -> bool:
         return target.key in self.health.resting(self._clock.monotonic())
 
-    def start(self, call: Call, planned: Planned) -> Attempt:
+    def start(self, call: Call, planned: Planned, encoded: Encoded = NOTHING) -> Attempt:
         """An attempt begins; the breaker of its target is told."""
-        attempt = Attempt(planned, call.started, self._clock.monotonic(), self.health.enter(planned.target.key))
+        is_probe = self.health.enter(planned.target.key)
+        now = self._clock.monotonic()
+        attempt = Attempt(planned, call.started, now, is_probe, encoded.body, encoded.dropped)
         call.started += 1
         call.under_way.append(attempt)
         return attempt

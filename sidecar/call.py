@@ -90,6 +90,8 @@ class Attempt:
     """Monotonic seconds."""
     is_probe: bool = False
     """Its target's breaker is half-open, and waits for what this attempt shows."""
+    body: bytes = b""
+    """What its target is asked."""
     dropped: tuple[str, ...] = ()
     """Knobs that its target could not take."""
 
@@ -149,8 +151,8 @@ class Call:
         self.chosen = planned.target
         if self.attempts:
             self.reason = self.attempts[-1].outcome
-        elif planned.reason == "fallback" and self.plan.skipped:
-            self.reason = self.plan.skipped[0].reason
+        elif planned.reason == "fallback" and (skipped := (*self.plan.skipped, *self.skipped)):
+            self.reason = skipped[0].reason
         else:
             self.reason = planned.reason
 

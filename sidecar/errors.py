@@ -28,7 +28,27 @@ GatewayError                     every error below; `code` is its stable word
 """
 
 from collections.abc import Mapping
-from typing import ClassVar
+from typing import ClassVar, Literal, TypeAlias
+
+Uncarried: TypeAlias = Literal[
+    "audio",
+    "background",
+    "choices",
+    "conversation",
+    "embedding",
+    "file",
+    "image",
+    "output",
+    "part",
+    "server_tool",
+    "state",
+    "system",
+    "tool",
+    "tool_choice",
+    "tool_result",
+    "video",
+]
+"""What of a request a dialect has no place for, in one word."""
 
 
 class GatewayError(Exception):
@@ -97,9 +117,11 @@ class CannotCarry(CallerError):
     code = "cannot_carry"
     status = 422
 
-    def __init__(self, what: str) -> None:
+    def __init__(self, kind: Uncarried, what: str) -> None:
         super().__init__(f"the request carries {what}, which no target of this use case can take")
         self.what = what
+        self.reason = f"{self.code}.{kind}"
+        """Why a target is skipped, for plans and records."""
 
 
 class CeilingSpent(CallerError):

@@ -11,7 +11,7 @@ from sidecar.accounting.books import maybe_billed
 from sidecar.attempt import Won, close
 from sidecar.bookkeeping import Bookkeeper
 from sidecar.call import Attempt, Call
-from sidecar.errors import CannotCarry, UpstreamError
+from sidecar.errors import UpstreamError
 from sidecar.ports import Clock
 
 Make: TypeAlias = Callable[[Attempt], Coroutine[None, None, Won]]
@@ -36,7 +36,7 @@ class Race:
             start_second: called when the first is late; None: there shall be no second.
 
         Raises:
-            UpstreamError, CannotCarry: the last of those that failed; all are noted.
+            UpstreamError: the last of those that failed; all are noted.
             Exception: anything else that one raised; that one is not noted.
         """
         self._enter(first)
@@ -72,7 +72,7 @@ class Race:
                     await self._lose_the_others(task)
                     return self._running.pop(task), task.result()
                 attempt = self._running.pop(task)
-                if not isinstance(failure, UpstreamError | CannotCarry):
+                if not isinstance(failure, UpstreamError):
                     raise failure
                 self._books.note_failure(self._call, attempt, failure, maybe_billed(self._call, attempt, failure))
                 if not self._running:
@@ -82,7 +82,7 @@ class Race:
         for task in [task for task in self._running if task is not winner]:
             failure = await _ended(task)
             attempt = self._running.pop(task)
-            if isinstance(failure, UpstreamError | CannotCarry):
+            if isinstance(failure, UpstreamError):
                 self._books.note_failure(self._call, attempt, failure, maybe_billed(self._call, attempt, failure))
             else:
                 self._books.note_loss(self._call, attempt)

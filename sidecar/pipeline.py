@@ -5,13 +5,15 @@ in `attempt`, what becomes of its answer in `delivery`, and how calls end in `bo
 """
 
 import asyncio
+from dataclasses import replace
 from datetime import UTC, datetime
 
+from sidecar.attempt import encode_for
 from sidecar.bookkeeping import Bookkeeper
 from sidecar.call import Call, CallFailed, Inbound, PlainReply, StreamReply
 from sidecar.dialects.base import Envelope
 from sidecar.dialects.estimate import TextCount, estimate_text_tokens
-from sidecar.errors import CeilingSpent, LimitReached, NotAllowed
+from sidecar.errors import CannotCarry, CeilingSpent, LimitReached, NotAllowed
 from sidecar.limiter.limits import Limits
 from sidecar.limits.estimates import reserve_usd
 from sidecar.ports import CallObserver, Clock, RecordSink, Upstream
@@ -22,7 +24,7 @@ from sidecar.routing.facts import Facts
 from sidecar.routing.health import BREAKER_OPEN
 from sidecar.routing.owners import Owners
 from sidecar.routing.plan import NOTHING_SPENT, Plan, plan, plan_last_resort, plan_pinned
-from sidecar.routing.snapshot import UseCase
+from sidecar.routing.snapshot import Skipped, UseCase
 from sidecar.routing.usecase import select_use_case
 from sidecar.turns import Turns
 
@@ -131,6 +133,19 @@ class Pipeline:
         call = self._opened(inbound)
         call.plan = self._plan(call)
         return call
+
+    def explain(self, inbound: Inbound) -> Plan:
+        """Where this request would go now, without the targets that cannot carry it. Raises CallerError."""
+        call = self.open(inbound)
+        steps, skipped = [], list(call.plan.skipped)
+        for step in call.plan.steps:
+            try:
+                encode_for(call, step.target)
+            except CannotCarry as unable:
+                skipped.append(Skipped(step.target.model, step.target.provider, unable.reason))
+            else:
+                steps.append(step)
+        return replace(call.plan, steps=tuple(steps), skipped=tuple(skipped))
 
     def _opened(self, inbound: Inbound) -> Call:
         """A call with its use case and its facts; its plan is still empty."""

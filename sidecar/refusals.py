@@ -18,8 +18,6 @@ def status_of(error: GatewayError) -> int:
 
 def chain_spent(call: Call, last: GatewayError) -> GatewayError:
     """What a caller reads when every target has failed: who was asked and how each ended, and who was not and why."""
-    if isinstance(last, CannotCarry):
-        return last
     tried = [f"{attempt.model}@{attempt.provider}: {attempt.outcome}" for attempt in call.attempts]
     passed_over = [f"{item.model}@{item.provider}: {item.reason}" for item in call.skipped]
     trail = ", ".join([*tried, *passed_over])
@@ -31,10 +29,12 @@ def chain_spent(call: Call, last: GatewayError) -> GatewayError:
     )
 
 
-def nobody_fits(call: Call, rest_seconds: float | None) -> GatewayError:
+def nobody_fits(call: Call, rest_seconds: float | None, unable: CannotCarry | None = None) -> GatewayError:
     """What a caller reads when nobody was asked.
 
-    `rest_seconds`: until the first of the targets that rest may be tried again.
+    Args:
+        rest_seconds: until the first of the targets that rest may be tried again.
+        unable: what the last target that could have been asked has no place for.
     """
     skipped = (*call.plan.skipped, *call.skipped)
     reasons = ", ".join(f"{item.model}@{item.provider}: {item.reason}" for item in skipped)
@@ -45,7 +45,7 @@ def nobody_fits(call: Call, rest_seconds: float | None) -> GatewayError:
     resting = next((item.reason for item in skipped if item.reason in ("breaker_open", "throttled", "down")), None)
     if resting is not None:
         return ChainSpent(message, status=503, code=resting, retry_after_seconds=rest_seconds)
-    return ChainSpent(message, status=422, code=skipped[0].reason if skipped else "no_target")
+    return unable or ChainSpent(message, status=422, code=skipped[0].reason if skipped else "no_target")
 
 
 def error_headers(error: GatewayError) -> Mapping[str, str]:

@@ -19,6 +19,7 @@ from sidecar.dialects.resumable import Resumable
 from sidecar.errors import CannotCarry, DeadlineExceeded, UpstreamError
 from sidecar.limiter.limits import Limits
 from sidecar.routing.plan import Planned
+from sidecar.routing.snapshot import Skipped
 
 RESUME = "resume"
 
@@ -43,12 +44,18 @@ class Resuming:
         for planned in self._candidates(broken):
             if call.started >= call.plan.use_case.retry.max_attempts:
                 return None
-            if await self._limits.take(call.inbound.id, planned.target, call.tokens_reserved) is not None:
-                continue
-            attempt = self._books.start(call, planned)
+            target = planned.target
             try:
-                return attempt, await self._ask(attempt, request)
-            except (UpstreamError, CannotCarry) as failure:
+                encoded = call.inbound.dialect_at(target).encode_request(request, target.traits)
+            except CannotCarry as unable:
+                call.skipped.append(Skipped(target.model, target.provider, unable.reason))
+                continue
+            if await self._limits.take(call.inbound.id, target, call.tokens_reserved) is not None:
+                continue
+            attempt = self._books.start(call, planned, fitted(encoded, target.endpoint.fields))
+            try:
+                return attempt, await self._ask(attempt)
+            except UpstreamError as failure:
                 self._books.note_failure(call, attempt, failure, maybe_billed(call, attempt, failure))
             except asyncio.CancelledError:
                 self._books.note_loss(call, attempt)
@@ -62,14 +69,10 @@ class Resuming:
             if not self._books.is_resting(target):
                 yield Planned(target, RESUME)
 
-    async def _ask(self, attempt: Attempt, request: ChatRequest) -> WonStream:
-        target, call = attempt.target, self._call
-        spoken = call.inbound.dialect_at(target)
-        encoded = spoken.encode_request(request, target.traits)
-        encoded = fitted(encoded, target.endpoint.fields)
-        attempt.dropped = encoded.dropped
-        self._tap.continue_with(spoken.new_decoder(), price_at(call, attempt))
-        return await self._attempts.go_on(call, attempt, encoded.body, self._tap)
+    async def _ask(self, attempt: Attempt) -> WonStream:
+        call = self._call
+        self._tap.continue_with(call.inbound.dialect_at(attempt.target).new_decoder(), price_at(call, attempt))
+        return await self._attempts.go_on(call, attempt, self._tap)
 
 
 def _continued(request: ChatRequest, text: str) -> ChatRequest:

@@ -5,10 +5,11 @@ or stop. What comes after which error is a table in `routing/fallback`.
 import asyncio
 
 from sidecar.accounting.books import maybe_billed
-from sidecar.attempt import Attempts, Won
+from sidecar.attempt import Attempts, Won, encode_for
 from sidecar.bookkeeping import Bookkeeper
 from sidecar.call import Attempt, Call, Outcome, PlainReply, StreamReply
 from sidecar.delivery import Delivery
+from sidecar.dialects.base import Encoded
 from sidecar.errors import CallerError, CannotCarry, ContextTooLong, GatewayError, UpstreamError
 from sidecar.hedging import Race
 from sidecar.limiter.limits import Limits
@@ -49,22 +50,31 @@ class Turns:
         steps, retry = call.plan.steps, call.plan.use_case.retry
         place, tries = 0, 0
         planned: Planned | None = None
-        last: GatewayError | None = None
+        last: UpstreamError | None = None
+        unable: CannotCarry | None = None
         while place < len(steps):
             target, targets_left = steps[place].target, len(steps) - place - 1
+            if tries == 0:
+                try:
+                    encoded = encode_for(call, target)
+                except CannotCarry as failure:
+                    unable = failure
+                    call.skipped.append(Skipped(target.model, target.provider, failure.reason))
+                    place = self._next_place(call, place)
+                    continue
+                except CallerError as refusal:
+                    # Seen only in translation: no target could be asked that.
+                    raise self._books.refuse(call, refusal, steps[place]) from refusal
             if target.is_limited and not await self._is_within_limits(call, target):
                 place, tries = self._next_place(call, place), 0
                 continue
             planned = steps[place] if tries == 0 else Planned(target, "retry")
             call.choose(planned)
             try:
-                attempt, won = await self._ask(call, planned, targets_left, hedged=place == tries == 0)
+                attempt, won = await self._ask(call, planned, encoded, targets_left, hedged=call.started == 0)
                 return self._delivery.deliver(call, attempt, won)
-            except (UpstreamError, CannotCarry) as failure:
-                error: GatewayError = failure
-            except CallerError as refusal:
-                # Seen only in translation: the next target could not be asked that either.
-                raise self._books.refuse(call, refusal, planned) from refusal
+            except UpstreamError as failure:
+                error = failure
             except Exception:
                 # A bug of ours; the edge logs it. What was begun is booked all the same.
                 self._books.end(call, call.under_way[-1], Outcome(GatewayError.code, GatewayError.status), None)
@@ -83,7 +93,8 @@ class Turns:
                 break
             if step is Step.NEXT_TARGET or not await self._may_repeat(call, planned, error, tries):
                 place, tries = self._next_place(call, place), 0
-        raise self._books.refuse(call, nobody_fits(call, None) if last is None else chain_spent(call, last), planned)
+        refused = nobody_fits(call, None, unable) if last is None else chain_spent(call, last)
+        raise self._books.refuse(call, refused, planned)
 
     async def _is_within_limits(self, call: Call, target: Target) -> bool:
         """Takes what an attempt at this target needs of its provider's and its model's limits; or says on the record
@@ -94,36 +105,42 @@ class Turns:
             call.skipped.append(Skipped(target.model, target.provider, refusal.rule.reason))
         return refusal is None
 
-    async def _ask(self, call: Call, planned: Planned, targets_left: int, *, hedged: bool) -> tuple[Attempt, Won]:
+    async def _ask(
+        self, call: Call, planned: Planned, encoded: Encoded, targets_left: int, *, hedged: bool
+    ) -> tuple[Attempt, Won]:
         """The attempt that answers, with what it has in hand. Raises as `Attempts.make`; what failed is noted."""
-        attempt = self._start(call, planned)
+        attempt = self._start(call, planned, encoded)
         hedge = call.plan.use_case.hedge
         if hedged and hedge is not None and targets_left and "tools" not in call.envelope.needs:
             self._hedges.note_call(call.plan.use_case.name, hedge.percent)
             race = Race(call, self._clock, self._books, lambda one: self._attempts.make(call, one, targets_left))
-            return await race.run(attempt, hedge.after, lambda: self._second(call))
+            second = call.plan.steps[-targets_left].target
+            return await race.run(attempt, hedge.after, lambda: self._second(call, second))
         try:
             return attempt, await self._attempts.make(call, attempt, targets_left)
-        except (UpstreamError, CannotCarry) as failure:
+        except UpstreamError as failure:
             self._books.note_failure(call, attempt, failure, maybe_billed(call, attempt, failure))
             raise
 
-    def _start(self, call: Call, planned: Planned) -> Attempt:
+    def _start(self, call: Call, planned: Planned, encoded: Encoded) -> Attempt:
         if not any(tried.provider == planned.target.provider for tried in call.attempts):
             self._retries.note_first(planned.target.provider, self._clock.monotonic())
-        return self._books.start(call, planned)
+        return self._books.start(call, planned, encoded)
 
-    async def _second(self, call: Call) -> Attempt | None:
+    async def _second(self, call: Call, target: Target) -> Attempt | None:
         """The other attempt of a hedged call; None where its share of the calls, or its target, does not allow it."""
-        target = call.plan.steps[1].target
         now = self._clock.monotonic()
+        try:
+            encoded = encode_for(call, target)
+        except CallerError:
+            return None  # the first one may still answer
         if target.key in self._books.health.resting(now) or not self._hedges.take(call.plan.use_case.name):
             return None
         if not self._retries.take(target.provider, now):
             return None
         if await self._limits.take(call.hedge_id, target, call.tokens_reserved) is not None:
             return None
-        return self._books.start(call, Planned(target, HEDGE))
+        return self._books.start(call, Planned(target, HEDGE), encoded)
 
     def _next_place(self, call: Call, place: int) -> int:
         """The next step of the plan that may be tried; one that may not, by now, is on the record with its reason."""
@@ -164,4 +181,7 @@ class Turns:
             call.skipped.append(Skipped(planned.target.model, planned.target.provider, RETRY_BUDGET))
             return False
         await self._clock.sleep(seconds)
-        return True
+        reason = self._books.health.resting(self._clock.monotonic()).get(planned.target.key)
+        if reason is not None:  # others have found out meanwhile
+            call.skipped.append(Skipped(planned.target.model, planned.target.provider, reason))
+        return reason is None

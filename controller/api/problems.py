@@ -15,7 +15,7 @@ async def show(request: web.Request) -> web.Response:
         {
             "source": parts.source.name,
             "revision": report.revision,
-            "active_revision": report.active_revision,
+            "active_revision": "" if pointer is None else pointer.revision,
             "active_digest": "" if pointer is None else pointer.digest,
             "seq": 0 if pointer is None else pointer.seq,
             "problems": report.problems,

@@ -6,7 +6,7 @@ from typing import Final, TypeAlias
 
 from aiohttp import web
 
-from controller.api import bundles, fleet, health, problems, status, usage
+from controller.api import acts, bundles, fleet, health, hooks, problems, status, usage
 from controller.api.answers import MAX_BODY_BYTES
 from controller.api.guards import Access, answer_errors, guard, refuse_foreign_hosts
 from controller.parts import PARTS, Parts
@@ -33,7 +33,14 @@ ROUTES: Final = (
     Route("GET", "/v1/usage", usage.show),
     Route("GET", "/v1/calls", usage.show_calls, Access.ADMIN),
     Route("GET", "/v1/spend", usage.show_spend, Access.SIDECAR),
+    Route("POST", "/v1/pin", acts.pin, Access.ADMIN),
+    Route("POST", "/v1/unpin", acts.unpin, Access.ADMIN),
+    Route("POST", "/v1/rollback", acts.rollback, Access.ADMIN),
+    Route("POST", "/v1/promote", acts.promote_trial, Access.ADMIN),
+    Route("POST", "/v1/suspend", acts.suspend, Access.ADMIN),
+    Route("POST", "/v1/resume", acts.resume, Access.ADMIN),
     Route("GET", "/v1/problems", problems.show),
+    Route("POST", "/hooks/git", hooks.note_push),
     Route("GET", "/healthz", health.alive),
     Route("GET", "/readyz", health.ready),
     Route("GET", "/metrics", health.metrics),

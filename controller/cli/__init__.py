@@ -5,7 +5,6 @@ import os
 import sys
 from collections.abc import Sequence
 from importlib import import_module
-from types import ModuleType
 from typing import Final
 
 from controller.errors import CannotStart
@@ -15,13 +14,22 @@ COMMANDS: Final = {
     "check": "controller.cli.check",
     "test": "controller.cli.test",
     "explain": "controller.cli.explain",
+    "codeowners": "controller.cli.codeowners",
+    "comment": "controller.cli.comment",
     "models": "controller.cli.models",
     "serve": "controller.cli.serve",
     "fleet": "controller.cli.fleet",
+    "pin": "controller.cli.acts",
+    "unpin": "controller.cli.acts",
+    "rollback": "controller.cli.acts",
+    "promote": "controller.cli.acts",
+    "suspend": "controller.cli.acts",
+    "resume": "controller.cli.acts",
     "usage": "controller.cli.usage",
+    "audit": "controller.cli.audit",
     "demo": "controller.cli.demo",
 }
-"""Each module has `add_parser(subparsers)`, which adds the command, and `run(args)`, which gives the exit status."""
+"""Each module has `add_parser(subparsers)`, which adds its commands, and `run(args)`, which gives the exit status."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -30,11 +38,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="pointsman", description="Routes every model call by use case.")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     # One command's parser is enough to run it; the list of all is for help and for a word that is none.
-    for name in [words[0]] if words and words[0] in COMMANDS else COMMANDS:
-        _module(name).add_parser(commands)
+    wanted = words[:1] if words and words[0] in COMMANDS else list(COMMANDS)
+    for module in dict.fromkeys(COMMANDS[name] for name in wanted):
+        import_module(module).add_parser(commands)
     args = parser.parse_args(words)
     try:
-        status: int = _module(args.command).run(args)
+        status: int = import_module(COMMANDS[args.command]).run(args)
         sys.stdout.flush()
         return status
     except CannotStart as error:
@@ -46,7 +55,3 @@ def main(argv: Sequence[str] | None = None) -> int:
         # The reader (`| head`) has enough. Without this the interpreter would complain once more when it exits.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
-
-
-def _module(name: str) -> ModuleType:
-    return import_module(COMMANDS[name])

@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
 from controller.cli import remote
+from controller.cli.acts import lines_of
 from controller.cli.table import render
 
 if TYPE_CHECKING:
@@ -24,10 +25,16 @@ def add_parser(subparsers: "_SubParsersAction[argparse.ArgumentParser]") -> None
 def run(args: argparse.Namespace) -> int:
     try:
         answer = remote.fetch_json(args.controller, "/v1/fleet", {})
+        rollout = remote.fetch_json(args.controller, "/v1/status", {})["rollout"] if args.format == "text" else None
     except (remote.ControllerSaysNo, remote.NotReachable) as error:
         print(f"pointsman fleet: {error}", file=sys.stderr)
         return 2 if isinstance(error, remote.ControllerSaysNo) and error.is_wrong_usage else 1
-    print(json.dumps(answer) if args.format == "json" else text_of(answer["sidecars"], now=time.time()))
+    if rollout is None:
+        print(json.dumps(answer))
+        return 0
+    print(text_of(answer["sidecars"], now=time.time()))
+    if rollout["stable"] is not None:
+        print("\n" + "\n".join(lines_of(rollout)))
     return 0
 
 

@@ -60,8 +60,10 @@ def admin_token(args: argparse.Namespace) -> str:
         ) from error
 
 
-def fetch_json(controller: str, path: str, query: Mapping[str, str], *, token: str | None = None) -> Any:
-    """The controller's answer to a GET, with a token where the path asks for one.
+def fetch_json(
+    controller: str, path: str, query: Mapping[str, str], *, token: str | None = None, body: object = None
+) -> Any:
+    """The controller's answer to a GET, or with a body to a POST; with a token where the path asks for one.
 
     Raises:
         ControllerSaysNo: it refused.
@@ -71,10 +73,11 @@ def fetch_json(controller: str, path: str, query: Mapping[str, str], *, token: s
         raise ControllerSaysNo(400, f"--controller must be a URL such as {DEFAULT_CONTROLLER}, not {controller!r}")
     url = f"{controller.rstrip('/')}{path}?{urlencode(query)}".rstrip("?")
     headers = {} if token is None else {"Authorization": f"Bearer {token}"}
+    data = None if body is None else json.dumps(body).encode()
     # A proxy from the environment would not find what listens on this machine.
     opener = build_opener(ProxyHandler({})) if _is_loopback(controller) else build_opener()
     try:
-        with opener.open(Request(url, headers=headers), timeout=TIMEOUT_SECONDS) as response:
+        with opener.open(Request(url, data, headers), timeout=TIMEOUT_SECONDS) as response:
             return json.load(response)
     except HTTPError as error:
         with error:

@@ -61,6 +61,12 @@ def print_problems(problems: Sequence[Problem], folder: Path, form: str) -> None
         print(line)
 
 
+def as_mapping(problem: Problem) -> dict[str, str | int]:
+    """A problem as scripts read it."""
+    keys = ("file", "line", "column", "code", "severity", "message", "suggestion")
+    return {key: getattr(problem, key) for key in keys}
+
+
 def counted(problems: Sequence[Problem]) -> str:
     """`2 errors and 1 warning`."""
     errors = sum(problem.severity == "error" for problem in problems)
@@ -79,8 +85,7 @@ def _as_text(problems: Sequence[Problem], folder: Path) -> list[str]:
 
 
 def _as_json(problems: Sequence[Problem], folder: Path) -> list[str]:
-    keys = ("file", "line", "column", "code", "severity", "message", "suggestion")
-    return [json.dumps({"problems": [{key: getattr(problem, key) for key in keys} for problem in problems]})]
+    return [json.dumps({"problems": [as_mapping(problem) for problem in problems]})]
 
 
 def _as_github(problems: Sequence[Problem], folder: Path) -> list[str]:

@@ -1,12 +1,13 @@
 """The chains of a use case as values: which models, written where."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from schemas.rules.use_case import TrafficShare, UseCase, When
 from schemas.yaml_source import Path
 
 Arms = tuple[tuple[Path, TrafficShare], ...]
+EVERY_CALL = When()
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,7 +19,7 @@ class Chain:
     members: tuple[tuple[Path, str], ...]
     arms: Arms = ()
     """Models that get a part of its calls: the canary first, then the split."""
-    when: When = field(default_factory=When)
+    when: When = EVERY_CALL
     """What holds of every call that comes here."""
 
     @property
@@ -29,7 +30,7 @@ class Chain:
 def chains_of(use_case: UseCase) -> Iterator[Chain]:
     """The main chain, then each rule's."""
     canary: Arms = () if use_case.canary is None else ((("canary",), use_case.canary),)
-    yield _chain((), use_case.primary, use_case.fallbacks, (*canary, *_split((), use_case.split)), When())
+    yield _chain((), use_case.primary, use_case.fallbacks, (*canary, *_split((), use_case.split)), EVERY_CALL)
     for index, rule in enumerate(use_case.rules):
         path: Path = ("rules", index)
         yield _chain(path, rule.primary, rule.fallbacks, _split(path, rule.split), rule.when)
@@ -43,6 +44,15 @@ def ways_out_of(use_case: UseCase) -> Iterator[Chain]:
     ):
         if then and then != "reject":
             yield Chain((key, "then"), tuple(((key, "then", i), model) for i, model in enumerate(then)))
+
+
+def models_named(use_case: UseCase) -> Iterator[tuple[Path, str]]:
+    """Every model that a use case may send a call to, with its place."""
+    for chain in (*chains_of(use_case), *ways_out_of(use_case)):
+        yield from chain.members
+        yield from (((*path, "model"), share.model) for path, share in chain.arms)
+    if use_case.shadow is not None:
+        yield ("shadow", "model"), use_case.shadow.model
 
 
 def _chain(path: Path, primary: str, fallbacks: tuple[str, ...], arms: Arms, when: When) -> Chain:

@@ -4,13 +4,17 @@ from collections.abc import Iterator
 from datetime import date
 
 from schemas.bundle import SERVED_DIALECTS
-from schemas.checks.chain_members import Chain, chains_of, ways_out_of
+from schemas.checks.chain_members import EVERY_CALL, Chain, chains_of, ways_out_of
 from schemas.checks.severity import severity_for
 from schemas.compile import merged_retry, merged_timeouts
 from schemas.problems import Problem
 from schemas.rules.model import Model
 from schemas.rules.rule_set import RuleFile, RuleSet
 from schemas.rules.use_case import Requires, UseCase, When
+
+_NOTHING = Requires()
+MUCH_SMALLER = 4
+"""Windows of models that stand in for each other differ by up to about this factor."""
 
 
 def chains_do_not_repeat(rules: RuleSet, today: date) -> Iterator[Problem]:
@@ -28,12 +32,12 @@ def requirements_can_be_met(rules: RuleSet, today: date) -> Iterator[Problem]:
     for use_case in rules.use_cases.values():
         requires = use_case.content.requires
         for chain in chains_of(use_case.content):
-            yield from _unmet(rules, use_case, chain, requires, When())
+            yield from _unmet(rules, use_case, chain, requires, EVERY_CALL)
         for chain in ways_out_of(use_case.content):
-            yield from _unmet(rules, use_case, chain, requires, When())
+            yield from _unmet(rules, use_case, chain, requires, EVERY_CALL)
         for chain in chains_of(use_case.content):
             if chain.when.needs or chain.when.input_tokens:
-                yield from _unmet(rules, use_case, chain, Requires(), chain.when)
+                yield from _unmet(rules, use_case, chain, _NOTHING, chain.when)
 
 
 def _unmet(
@@ -75,6 +79,32 @@ def what_lacks(rules: RuleSet, model: Model, requires: Requires, when: When) -> 
         where = " there" if requires.regions else ""
         return f"no provider of it{where} promises zero retention"
     return ""
+
+
+def fallbacks_hold_long_calls(rules: RuleSet, today: date) -> Iterator[Problem]:
+    """Where every fallback is much smaller, a long call has none: the primary's outage ends it."""
+    for use_case in rules.use_cases.values():
+        for chain in chains_of(use_case.content):
+            models = [rules.models.get(model) for model in chain.models]
+            windows = [model.content.context_window for model in models if model is not None]
+            if None in models or len(windows) < 2:
+                continue
+            longest = min(windows[0], _longest_call(use_case.content, chain))
+            if (held := max(windows[1:])) * MUCH_SMALLER < longest:
+                message = f"a call of more than {held} tokens has no fallback; the primary takes {windows[0]}"
+                suggestion = f"add a fallback as large, or a rule for input_tokens: {{over: {held}}}"
+                yield use_case.problem(chain.path, "context-shrinks", message, suggestion, severity="warning")
+
+
+def _longest_call(use_case: UseCase, chain: Chain) -> int:
+    """Input tokens that no call of this chain surely exceeds: its own condition, and the rules before it."""
+    bounds = [chain.when.input_tokens.under] if chain.when.input_tokens else []
+    before = use_case.rules[: int(chain.path[1])] if chain.path[0] == "rules" else use_case.rules
+    for rule in before:
+        tokens = rule.when.input_tokens
+        if tokens is not None and tokens.under is None and rule.when.model_fields_set == {"input_tokens"}:
+            bounds.append(tokens.over)
+    return min((bound for bound in bounds if bound is not None), default=2**63)
 
 
 def chains_span_vendors(rules: RuleSet, today: date) -> Iterator[Problem]:

@@ -7,12 +7,10 @@ from pydantic import BaseModel
 
 from schemas.bundle import SERVED_DIALECTS
 from schemas.problems import Problem
-from schemas.rules.platform import Platform
 from schemas.rules.rule_set import RuleFile, RuleSet
 from schemas.rules.use_case import UseCase
 
 OF_A_USE_CASE = ("quality_bar", "shadow")
-OF_THE_PLATFORM = ("rollout", "grants", "owners")
 
 
 def everything_is_enforced(rules: RuleSet, today: date) -> Iterator[Problem]:
@@ -24,12 +22,9 @@ def everything_is_enforced(rules: RuleSet, today: date) -> Iterator[Problem]:
             yield provider.problem(("dialect",), "dialect-not-served-yet", message, severity="warning")
     for use_case in rules.use_cases.values():
         yield from _said(use_case, use_case.content, OF_A_USE_CASE)
-    yield from _said(rules.platform, rules.platform.content, OF_THE_PLATFORM)
 
 
-def _said(
-    rule_file: RuleFile[UseCase] | RuleFile[Platform], content: BaseModel, keys: tuple[str, ...]
-) -> Iterator[Problem]:
+def _said(rule_file: RuleFile[UseCase], content: BaseModel, keys: tuple[str, ...]) -> Iterator[Problem]:
     for key in keys:
         if key in content.model_fields_set:
             message = f'"{key}" is read and checked, but this version does not enforce it yet'

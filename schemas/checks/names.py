@@ -1,15 +1,13 @@
-"""Every name leads somewhere, and no alias leads to two places."""
+"""Every name leads somewhere."""
 
 from collections.abc import Collection, Iterator
 from datetime import date
 from fnmatch import fnmatchcase
 
-from schemas.checks.chain_members import chains_of, ways_out_of
-from schemas.checks.globs import covers, is_plain
+from schemas.checks.chain_members import models_named
 from schemas.problems import Problem, did_you_mean
 from schemas.rules.rule_set import RuleFile, RuleSet
 from schemas.rules.rule_tests import RuleTest, RuleTests
-from schemas.rules.use_case import UseCase
 from schemas.yaml_source import Path
 
 
@@ -18,25 +16,17 @@ def served_by_known_providers(rules: RuleSet, today: date) -> Iterator[Problem]:
     for model in rules.models.values():
         for index, door in enumerate(model.content.served_by):
             if door.provider not in known:
-                message, suggestion = _unknown("provider", door.provider, known)
+                message, suggestion = unknown("provider", door.provider, known)
                 yield model.problem(("served_by", index, "provider"), "unknown-provider", message, suggestion)
 
 
 def use_cases_name_known_models(rules: RuleSet, today: date) -> Iterator[Problem]:
     known = rules.model_names()
     for use_case in rules.use_cases.values():
-        for path, model in _models_named(use_case.content):
+        for path, model in models_named(use_case.content):
             if model not in known:
-                message, suggestion = _unknown("model", model, known)
+                message, suggestion = unknown("model", model, known)
                 yield use_case.problem(path, "unknown-model", message, suggestion)
-
-
-def _models_named(use_case: UseCase) -> Iterator[tuple[Path, str]]:
-    for chain in (*chains_of(use_case), *ways_out_of(use_case)):
-        yield from chain.members
-        yield from (((*path, "model"), share.model) for path, share in chain.arms)
-    if use_case.shadow is not None:
-        yield ("shadow", "model"), use_case.shadow.model
 
 
 def locks_name_known_vendors(rules: RuleSet, today: date) -> Iterator[Problem]:
@@ -46,18 +36,8 @@ def locks_name_known_vendors(rules: RuleSet, today: date) -> Iterator[Problem]:
     for use_case in rules.use_cases.values():
         lock = use_case.content.lock
         if lock is not None and lock.vendor not in known:
-            message, suggestion = _unknown("vendor", lock.vendor, known)
+            message, suggestion = unknown("vendor", lock.vendor, known)
             yield use_case.problem(("lock", "vendor"), "unknown-vendor", message, suggestion)
-
-
-def owners_are_listed(rules: RuleSet, today: date) -> Iterator[Problem]:
-    """Only where owners are listed at all; who owns what is the platform team's choice to make."""
-    known = rules.platform.content.owners
-    for use_case in rules.use_cases.values() if known else ():
-        if use_case.content.owner not in known:
-            message, suggestion = _unknown("owner", use_case.content.owner, known)
-            suggestion = suggestion or "list the team under owners in pointsman.yaml"
-            yield use_case.problem(("owner",), "unknown-owner", message, suggestion, severity="warning")
 
 
 def callers_name_known_use_cases(rules: RuleSet, today: date) -> Iterator[Problem]:
@@ -72,7 +52,7 @@ def callers_name_known_use_cases(rules: RuleSet, today: date) -> Iterator[Proble
                 yield rules.platform.problem((*path, "default_use_case"), "default-not-allowed", message)
         for place, name in named:
             if name not in known:
-                message, suggestion = _unknown("use case", name, known)
+                message, suggestion = unknown("use case", name, known)
                 yield rules.platform.problem(place, "unknown-use-case", message, suggestion)
         if caller.name in names_seen:
             yield rules.platform.problem((*path, "name"), "duplicate-name", f'a second caller named "{caller.name}"')
@@ -84,6 +64,7 @@ def callers_name_known_use_cases(rules: RuleSet, today: date) -> Iterator[Proble
 
 def tests_name_what_exists(rules: RuleSet, today: date) -> Iterator[Problem]:
     folders = {use_case.file.rpartition("/")[0] for use_case in rules.use_cases.values()}
+    targets = rules.model_names() | {f"{model}@{provider}" for model, provider in _doors(rules)}
     for name, tests in rules.tests.items():
         folder = tests.file.rpartition("/")[0]
         if folder not in folders and name not in rules.unreadable.get("use-cases", ()):
@@ -93,19 +74,19 @@ def tests_name_what_exists(rules: RuleSet, today: date) -> Iterator[Problem]:
             if test.name in seen:
                 yield tests.problem((index, "name"), "duplicate-name", "a second test of this name")
             seen.add(test.name)
-            yield from _names_in_test(rules, tests, index, test)
+            yield from _names_in_test(rules, targets, tests, index, test)
 
 
-def _names_in_test(rules: RuleSet, tests: RuleFile[RuleTests], index: int, test: RuleTest) -> Iterator[Problem]:
-    models, providers = rules.model_names(), rules.provider_names()
-    known = providers | models | {f"{model}@{provider}" for model, provider in _doors(rules)}
+def _names_in_test(
+    rules: RuleSet, targets: frozenset[str], tests: RuleFile[RuleTests], index: int, test: RuleTest
+) -> Iterator[Problem]:
     for position, down in enumerate(test.given.down):
-        if down not in known:
-            message, suggestion = _unknown("provider, model or target", down, known)
+        if down not in targets and down not in rules.provider_names():
+            message, suggestion = unknown("provider, model or target", down, targets | rules.provider_names())
             yield tests.problem((index, "given", "down", position), "unknown-target", message, suggestion)
     answered_by = test.given.answered_by
-    if answered_by is not None and answered_by not in known - providers:
-        message, suggestion = _unknown("model or target", answered_by, known - providers)
+    if answered_by is not None and answered_by not in targets:
+        message, suggestion = unknown("model or target", answered_by, targets)
         yield tests.problem((index, "given", "answered_by"), "unknown-target", message, suggestion)
     expect = test.expect
     named: list[tuple[Path, str]] = [((index, "expect", "route", i), m) for i, m in enumerate(expect.route or ())]
@@ -113,8 +94,8 @@ def _names_in_test(rules: RuleSet, tests: RuleFile[RuleTests], index: int, test:
     if expect.first is not None:
         named.append(((index, "expect", "first"), expect.first))
     for path, model in named:
-        if model not in models:
-            message, suggestion = _unknown("model", model, models)
+        if model not in targets:
+            message, suggestion = unknown("model", model, rules.model_names())
             yield tests.problem(path, "unknown-model", message, suggestion)
 
 
@@ -124,33 +105,8 @@ def _doors(rules: RuleSet) -> Iterator[tuple[str, str]]:
             yield name, door.provider
 
 
-def aliases_are_unambiguous(rules: RuleSet, today: date) -> Iterator[Problem]:
-    """A model name that an agent sends must lead to one use case; a plain alias goes before a glob."""
-    earlier: list[tuple[str, str]] = []
-    for name in sorted(rules.use_cases):
-        use_case = rules.use_cases[name]
-        own: set[str] = set()
-        for index, alias in enumerate(use_case.content.aliases):
-            path: Path = ("aliases", index)
-            if alias in own:
-                yield use_case.problem(path, "duplicate-alias", f'"{alias}" stands here twice', severity="warning")
-                continue
-            own.add(alias)
-            if alias != name and alias in rules.use_cases:
-                message = f'"{alias}" is itself a use case, and a use case goes before an alias'
-                yield use_case.problem(path, "alias-conflict", message)
-            for other, theirs in earlier:
-                if alias == theirs:
-                    message = f'"{alias}" is already an alias of {other}'
-                    yield use_case.problem(path, "alias-conflict", message)
-                elif covers(alias, theirs) or covers(theirs, alias):
-                    first = "a plain alias" if is_plain(alias) or is_plain(theirs) else other
-                    message = f'"{alias}" overlaps with "{theirs}" of {other}; {first} goes first'
-                    yield use_case.problem(path, "alias-overlap", message, severity="warning")
-        earlier += [(name, alias) for alias in sorted(own)]
-
-
-def _unknown(kind: str, name: str, known: Collection[str]) -> tuple[str, str]:
+def unknown(kind: str, name: str, known: Collection[str]) -> tuple[str, str]:
+    """The message about a name that leads nowhere, and what would be right."""
     plain = sorted(known)
     listing = f"known: {', '.join(plain[:8])}{', …' if len(plain) > 8 else ''}" if plain else f"there is no {kind} yet"
     folded = next((other for other in plain if fnmatchcase(other.lower(), name.lower())), "")

@@ -43,6 +43,30 @@ def _missing_price(model: RuleFile[Model], index: int, door: ServedBy, prices: S
     return model.problem(path, "missing-price", message, suggestion, at_key=bool(prices))
 
 
+STALE_AFTER_DAYS = 365
+"""Prices of models move every few months; after a year without a look they are a guess."""
+
+
+def prices_are_not_stale(rules: RuleSet, today: date) -> Iterator[Problem]:
+    for model in rules.models.values():
+        checked = model.content.prices_checked
+        if checked is not None and checked > today:
+            message = f"prices checked on {checked}: that day has not come yet"
+            yield model.problem(("prices_checked",), "prices-checked-in-future", message, severity="warning")
+        seen: set[Path] = set()
+        for index, door in enumerate(model.content.served_by):
+            price = price_in_force(prices_of(model.content, door), today)
+            path: Path = ("served_by", index, "prices") if door.prices else ("prices",)
+            if price is None or price.free or path in seen:
+                continue
+            seen.add(path)
+            looked_at = max(price.since, checked) if checked is not None else price.since
+            if (today - looked_at).days > STALE_AFTER_DAYS:
+                message = f"the price in force is from {price.since}, and nobody has looked at it since {looked_at}"
+                suggestion = f"compare it with the provider's page, then write prices_checked: {today}"
+                yield model.problem(path, "stale-price", message, suggestion, severity="warning", at_key=True)
+
+
 def price_dates_differ(rules: RuleSet, today: date) -> Iterator[Problem]:
     for model in rules.models.values():
         rows: list[tuple[Path, Sequence[Price]]] = [(("prices",), model.content.prices)]

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from datetime import date
 
-from schemas.checks.globs import covers
+from schemas.globs import covers
 from schemas.problems import Problem
 from schemas.rules.rule_set import RuleSet
 from schemas.rules.use_case import TokenRange, When

@@ -4,7 +4,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from schemas.rules.base import Capability, Count, Effort, Knob, Limits, Name, Rules, ServerToolName, Text
+from schemas.rules.base import Capability, Count, Day, Effort, Knob, Limits, Name, Rules, ServerToolName, Text
 from schemas.rules.price import Price, Times
 
 
@@ -19,6 +19,17 @@ class ServedBy(Rules):
     """Prices at this provider, where they differ from the model's."""
     price_times: Times | None = None
     """The model's token prices times this, instead of `prices`: 1.1 for a region that costs a tenth more."""
+
+
+class Deprecation(Rules):
+    """The vendor's notice that the model goes away."""
+
+    since: Day
+    """The day from which no new use of it is meant."""
+    retires: Day | None = None
+    """The day on which the vendor ends it; from then on it is an error for customer-facing use cases to name it."""
+    replaced_by: Name | None = None
+    """The model to use instead."""
 
 
 class Model(Rules):
@@ -49,5 +60,9 @@ class Model(Rules):
     """Providers in order of preference."""
     prices: tuple[Price, ...] = ()
     """Dated prices; the newest that is not in the future is in force."""
+    prices_checked: Day | None = None
+    """The day on which somebody last compared the prices with the provider's page."""
+    deprecated: Deprecation | None = None
+    """Set once the vendor says that the model goes away."""
     limits: Limits | None = None
     """What may be asked of this model, at all of its providers together."""

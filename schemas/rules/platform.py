@@ -53,7 +53,11 @@ class Rollout(Rules):
     bake: Duration = 120.0
     """How long each stage is watched before the next."""
     urgent: UrgentRollout = UrgentRollout()
-    """For a revision that cannot wait."""
+    """For a revision that cannot wait: its commit message has the trailer `Rollout: urgent`."""
+    min_sidecars: Annotated[int, Field(ge=2)] = 20
+    """With fewer sidecars connected, a revision goes to all at once."""
+    min_calls: Annotated[int, Field(ge=30)] = 200
+    """Calls that each use case must have had on both sides before a stage counts as passed."""
 
 
 class Grant(Rules):

@@ -49,7 +49,7 @@ def fit(request: ChatRequest, model: ModelTraits, lacks: frozenset[Knob], droppe
     for tool in request.server_tools:
         name: ServerToolName = "web_search" if isinstance(tool, WebSearch) else "code_execution"
         if name not in model.server_tools:
-            raise CannotCarry(f"{_CALLED[name]}, which the model does not list under `server_tools`")
+            raise CannotCarry("server_tool", f"{_CALLED[name]}, which the model does not list under `server_tools`")
     refused = model.refuses | lacks
     changes: dict[str, object] = {}
     for knob in (knob for knob in _SAMPLING if knob in refused):

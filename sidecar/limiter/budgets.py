@@ -14,7 +14,7 @@ from sidecar.routing.snapshot import UseCase
 MILLIONTHS = Decimal(1_000_000)
 LEAST_BLOCK = 10_000
 """One cent: less is not worth a question."""
-SPENT_SECONDS = 2.0
+SPENT_SECONDS = 1.0
 """How long the store's word is believed that a budget is spent: calls in flight may still give back."""
 DAY_SECONDS = 86_400
 MOST_QUESTIONS = 4

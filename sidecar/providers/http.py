@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterable, Awaitable, Callable, Mapping, Sequence
 
 import aiohttp
+from aiohttp.abc import AbstractResolver
 from yarl import URL
 
 from schemas.bundle import Secret
@@ -56,6 +57,11 @@ def _plainly(error: Exception) -> str:
     return type(error).__name__
 
 
+def _take_note(lost: asyncio.Future[None]) -> None:
+    """A connection may be lost while nobody uses it; asyncio logs an exception that nobody has looked at."""
+    lost.exception()
+
+
 class HttpAnswer:
     """An `UpstreamAnswer` over aiohttp's response."""
 
@@ -65,6 +71,8 @@ class HttpAnswer:
         self.headers: Mapping[str, str] = {name.lower(): value for name, value in response.headers.items()}
         self._lost = None if response.connection is None else response.connection.protocol.closed  # type: ignore[union-attr]
         if self._lost is not None:
+            self._lost.remove_done_callback(_take_note)  # an earlier answer's on this connection
+            self._lost.add_done_callback(_take_note)
             self._lost.add_done_callback(self._note_loss)
 
     async def read(self) -> bytes:
@@ -92,25 +100,38 @@ class HttpAnswer:
             self._lost.remove_done_callback(self._note_loss)
         self._response.close()
 
-    def _note_loss(self, lost: asyncio.Future[None]) -> None:
+    def _note_loss(self, _: asyncio.Future[None]) -> None:
         """A body whose chunked framing breaks closes its connection, and aiohttp does not tell whoever reads it."""
-        lost.exception()
         content = self._response.content
         if not content.is_eof() and content.exception() is None:
             content.set_exception(aiohttp.ClientPayloadError("the body is not framed as HTTP says"))
 
 
+DNS_SECONDS = 30
+"""How long a looked-up address is used: a name that moves is followed well within a minute."""
+
+
 class HttpUpstream:
     """One session, one pool, for the life of the process: connections outlive reloads."""
 
-    def __init__(self, credentials: Credentials, *, trust_env: bool = False, clock: Clock = SYSTEM_CLOCK) -> None:
+    def __init__(
+        self,
+        credentials: Credentials,
+        *,
+        trust_env: bool = False,
+        clock: Clock = SYSTEM_CLOCK,
+        resolver: AbstractResolver | None = None,
+    ) -> None:
+        """`resolver`: None is the system's."""
         self._credentials = credentials
         self._clock = clock
         self._ring = KeyRing()
         self._identities = Identities(clock)
         self._time_outs: dict[float, aiohttp.ClientTimeout] = {}
         self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=KEEPALIVE_SECONDS, ttl_dns_cache=60),
+            connector=aiohttp.TCPConnector(
+                limit=0, keepalive_timeout=KEEPALIVE_SECONDS, ttl_dns_cache=DNS_SECONDS, resolver=resolver
+            ),
             cookie_jar=aiohttp.DummyCookieJar(),
             auto_decompress=False,
             trust_env=trust_env,

@@ -48,7 +48,7 @@ class Breaker:
         self.until: float | None = None
         """End of the rest; None while closed."""
         self._failures = 0
-        self._rests = 0
+        self._doublings = 0
         self._probing = 0
         """Probes under way."""
         self._passed = 0
@@ -85,7 +85,7 @@ class Breaker:
             self._passed += 1
             self.until = min(now, self.until or now)  # a last resort may have come before its rest was over
             if self._passed > PROBES_AFTER_THE_FIRST:
-                self.until, self._rests, self._passed = None, 0, 0
+                self.until, self._passed = None, 0
         elif self.until is None:
             self._failures = 0
             self._window.add(now, failed=False)
@@ -96,8 +96,11 @@ class Breaker:
             self._probing -= 1
 
     def _open(self, now: float, jitter: float) -> None:
-        rest = min(LONGEST_REST_SECONDS, FIRST_REST_SECONDS * 2.0**self._rests)
+        if self.until is None:
+            self._doublings = 0
+        elif now >= self.until:  # else a retry, a pin or another probe met the same outage, which is no longer for it
+            self._doublings = min(self._doublings + 1, MOST_DOUBLINGS)
+        rest = min(LONGEST_REST_SECONDS, FIRST_REST_SECONDS * 2.0**self._doublings)
         self.until = now + rest * (1 - SPREAD + 2 * SPREAD * jitter)
-        self._rests = min(self._rests + 1, MOST_DOUBLINGS)
         self._failures = self._passed = 0
         self._window = Window()

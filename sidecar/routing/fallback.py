@@ -3,14 +3,12 @@
 from enum import Enum, auto
 
 from sidecar.errors import (
-    CannotCarry,
     ConnectionLost,
     ContentRefused,
     ContextTooLong,
     CredentialRefused,
     DeadlineExceeded,
     FirstTokenTimeout,
-    GatewayError,
     MalformedAnswer,
     ModelGone,
     Overloaded,
@@ -22,6 +20,7 @@ from sidecar.errors import (
     StreamStalled,
     Throttled,
     Unreachable,
+    UpstreamError,
 )
 
 SHORT_WAIT_SECONDS = 2.0
@@ -36,7 +35,7 @@ class Step(Enum):
     STOP = auto()
 
 
-AFTER: dict[type[GatewayError], Step] = {
+AFTER: dict[type[UpstreamError], Step] = {
     # Nothing was sent, so any target is safe; the next one is likelier to be up.
     Unreachable: Step.NEXT_TARGET,
     ConnectionLost: Step.SAME_TARGET,
@@ -52,7 +51,6 @@ AFTER: dict[type[GatewayError], Step] = {
     CredentialRefused: Step.NEXT_TARGET,
     ModelGone: Step.NEXT_TARGET,
     ContextTooLong: Step.NEXT_TARGET,  # with a larger window: `plan.is_outgrown`
-    CannotCarry: Step.NEXT_TARGET,
     Rejected: Step.STOP,  # the next provider would refuse the same body
     ContentRefused: Step.STOP,  # unless the use case says otherwise
     DeadlineExceeded: Step.STOP,
@@ -64,7 +62,7 @@ RETRIED_WHEN_ALONE = frozenset({Unreachable, MalformedAnswer, StreamCut, StreamF
 
 
 def step_after(
-    error: GatewayError,
+    error: UpstreamError,
     *,
     bytes_sent: bool,
     tries_left_on_target: int,

@@ -27,17 +27,19 @@ def _find(snapshot: Snapshot, named: str | None, model: str, caller: Caller | No
     if named:
         if named in snapshot.use_cases:
             return snapshot.use_cases[named]
-        raise UnknownUseCase(_unknown(snapshot, f'x-pointsman-use-case names "{named}", which is no use case', named))
+        raise UnknownUseCase(
+            say_unknown(snapshot, f'x-pointsman-use-case names "{named}", which is no use case', named)
+        )
     name = use_case_of_model(snapshot, model)
     if name is None and caller is not None:
         name = caller.default_use_case
     name = name or default
     if name is None and not model:
-        raise UnknownUseCase(_unknown(snapshot, "no model is named: name a use case in x-pointsman-use-case", ""))
+        raise UnknownUseCase(say_unknown(snapshot, "no model is named: name a use case in x-pointsman-use-case", ""))
     if name is None:
-        raise UnknownUseCase(_unknown(snapshot, f'model "{model}" is no use case and no alias of one', model))
+        raise UnknownUseCase(say_unknown(snapshot, f'model "{model}" is no use case and no alias of one', model))
     if name not in snapshot.use_cases:
-        raise UnknownUseCase(_unknown(snapshot, f'the default use case "{name}" is not in the rules', name))
+        raise UnknownUseCase(say_unknown(snapshot, f'the default use case "{name}" is not in the rules', name))
     return snapshot.use_cases[name]
 
 
@@ -50,7 +52,8 @@ def use_case_of_model(snapshot: Snapshot, model: str) -> str | None:
     return next((name for pattern, name in snapshot.alias_globs if pattern.match(model)), None)
 
 
-def _unknown(snapshot: Snapshot, what: str, word: str) -> str:
+def say_unknown(snapshot: Snapshot, what: str, word: str) -> str:
+    """What is wrong, then the close name, then some of those that there are."""
     hint = did_you_mean(word, snapshot.use_cases)
     known = sorted(snapshot.use_cases)
     listed = ", ".join(known[:10]) + (", …" if len(known) > 10 else "")

@@ -25,6 +25,11 @@ class LastGood:
             self._current.replace(self._previous)
         write_durably(self._current, msgspec.json.encode(signed))
 
+    def renew(self, signed: SignedPointer) -> None:
+        """Another pointer for the same bundle. Raises OSError."""
+        for kept in self.load()[:1]:
+            write_durably(self._current, msgspec.json.encode(msgspec.structs.replace(signed, bundle=kept.bundle)))
+
     def load(self) -> list[SignedPointer]:
         """What can be read, the newest first."""
         found = []

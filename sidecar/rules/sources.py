@@ -70,7 +70,7 @@ class ControllerSource:
                 async for signed in self._uplink.watch():
                     failures = 0
                     if heard():
-                        await self._take(signed)
+                        await take(signed, self._uplink, self._store)
             except UplinkFailed as error:
                 log.warning("rules.watch_broken error=%s", error)
             failures += 1
@@ -79,16 +79,19 @@ class ControllerSource:
             try:
                 polled = await self._uplink.poll()
                 if polled is not None and heard():
-                    await self._take(polled)
+                    await take(polled, self._uplink, self._store)
             except UplinkFailed as error:
                 log.warning("rules.poll_failed error=%s", error)
 
-    async def _take(self, signed: SignedPointer) -> None:
-        pointer = self._store.wants(signed)
-        if pointer is None:
-            return
-        data = signed.bundle.encode() if signed.bundle is not None else await self._uplink.bundle(pointer.digest)
-        self._store.offer(signed, data)
+
+async def take(signed: SignedPointer, uplink: Uplink, store: RuleStore) -> None:
+    """Runs what a pointer names, unless it runs or is refused already. Raises UplinkFailed."""
+    pointer = store.wants(signed)
+    if pointer is None:
+        return
+    inline = (signed.bundle or "").encode()
+    data = inline if digest_of(inline) == pointer.digest else await uplink.bundle(pointer.digest)
+    store.offer(signed, data)
 
 
 class FileSource:
@@ -168,10 +171,13 @@ async def _watch(folder: Path, look: Callable[[], Awaitable[None]]) -> None:
     async for _ in awatch(
         folder, step=SETTLE_MILLISECONDS, debounce=500, rust_timeout=int(POLL_SECONDS * 1000), yield_on_timeout=True
     ):
-        now = await asyncio.to_thread(_fingerprint, folder)
-        if now != seen:
-            seen = now
-            await look()
+        try:
+            now = await asyncio.to_thread(_fingerprint, folder)
+            if now != seen:
+                await look()
+                seen = now
+        except OSError as error:  # no file descriptor, no process: what runs goes on, and the next look may be better
+            log.warning("rules.not_looked_at folder=%s error=%s", folder, error.strerror)
 
 
 def _fingerprint(folder: Path) -> str:

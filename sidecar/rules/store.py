@@ -11,11 +11,13 @@ from datetime import UTC, datetime
 import msgspec
 
 from schemas.bundle import Bundle, BundleRefused, Pointer, SignedPointer, decode_bundle, digest_of
+from schemas.cohort import pointer_for
 from schemas.status import Activation
 from sidecar.ports import Clock
 from sidecar.routing.snapshot import Snapshot, build_snapshot
 from sidecar.rules.cache import LastGood
-from sidecar.rules.trust import LocalTrust, Trust, check_digest
+from sidecar.rules.probation import HOLD_SECONDS, MAX_DEATHS, Probation
+from sidecar.rules.trust import LocalTrust, Trust, check_digest, pointer_naming
 
 MAX_ERROR_CHARACTERS = 1024
 
@@ -25,7 +27,10 @@ log = logging.getLogger("pointsman.rules")
 class RuleStore:
     """`current` is read by every request; everything else is its history."""
 
-    def __init__(self, clock: Clock, trust: Trust | LocalTrust, cache: LastGood) -> None:
+    def __init__(
+        self, clock: Clock, trust: Trust | LocalTrust, cache: LastGood, probation: Probation, *, sidecar: str = ""
+    ) -> None:
+        """`sidecar` is the id by which a trial's lot is drawn."""
         self.current: Snapshot | None = None
         self.pointer = Pointer(epoch=0, seq=0, digest="", size=0, revision="")
         self.tried = self.fetched = self.active = Activation()
@@ -35,40 +40,74 @@ class RuleStore:
         self._clock = clock
         self._trust = trust
         self._cache = cache
+        self._probation = probation
+        self._activated = 0.0
+        self._seen = (0, 0)
+        """The highest epoch and sequence of all that was believed: nothing older is."""
+        self._sidecar = sidecar
 
     def load_last_good(self) -> None:
-        """What ran before, from disk: a start needs no controller."""
-        for signed in self._cache.load():
+        """What ran before, from disk: a start needs no controller.
+
+        Rules that are set aside give way to the ones before, and run all the same where there are none.
+        """
+        kept = self._cache.load()
+        refused = ""
+        for signed, is_last_resort in [(signed, False) for signed in kept] + [(signed, True) for signed in kept]:
             try:
-                pointer = self._trust.pointer(signed)
                 data = (signed.bundle or "").encode()
-                check_digest(pointer, data)
+                signed_pointer = self._trust.pointer(signed)
+                self._note_seen(signed_pointer)
+                pointer = pointer_naming(signed_pointer, data)
+                if not refused:
+                    self.tried = self._mark(pointer.digest, pointer.revision)
+                if not is_last_resort:
+                    self._refuse_set_aside(pointer.digest)
                 self._activate(pointer, data)
             except BundleRefused as error:
                 log.error("rules.last_good_refused error=%s", error)
+                refused = refused or str(error)
                 continue
-            log.info("rules.last_good revision=%s", pointer.revision)
-            return
+            log.info("rules.last_good revision=%s", self.active.revision)
+            break
+        if refused:
+            self.refuse(refused)
+
+    def note_alive(self) -> None:
+        """To be called now and then: rules under which the process lives on are trusted from then on."""
+        if self._clock.monotonic() - self._activated >= HOLD_SECONDS:
+            self._probation.hold()
+
+    def note_stop(self) -> None:
+        """The process ends because it was told to: its rules are not to blame."""
+        self._probation.end()
 
     def wants(self, signed: SignedPointer) -> Pointer | None:
-        """The verified pointer when its bundle is news; None when it runs already, or is refused (and noted)."""
+        """The verified pointer, as this sidecar reads it, when its bundle is news.
+
+        None when it runs already, or is refused (and noted).
+        """
         try:
-            pointer = self._trust.pointer(signed)
+            pointer = pointer_for(self._trust.pointer(signed), self._sidecar)
             self.tried = self._mark(pointer.digest, pointer.revision)
             self._refuse_older(pointer)
         except BundleRefused as error:
             self.refuse(str(error))
             return None
         if pointer.digest == self.active.digest:
-            self.pointer = pointer
-            self._settled("")
+            self._renew(signed, pointer)
+            return None
+        try:
+            self._refuse_set_aside(pointer.digest)
+        except BundleRefused as error:
+            self.refuse(str(error))
             return None
         return pointer
 
     def offer(self, signed: SignedPointer, data: bytes) -> bool:
         """A pointer and the bytes that came for it: activated, or refused with the reason kept. True when it runs."""
         try:
-            pointer = self._trust.pointer(signed)
+            pointer = pointer_for(self._trust.pointer(signed), self._sidecar)
             self._refuse_older(pointer)  # while its bundle was fetched, another source may have brought a newer one
             check_digest(pointer, data)
             self.fetched = self._mark(pointer.digest, pointer.revision)
@@ -101,24 +140,45 @@ class RuleStore:
         self._settled(reason[:MAX_ERROR_CHARACTERS])
 
     def _refuse_older(self, pointer: Pointer) -> None:
-        seen = self.pointer
-        if (pointer.epoch, pointer.seq) < (seen.epoch, seen.seq):
+        if (pointer.epoch, pointer.seq) < self._seen:
             raise BundleRefused(
                 f"the pointer's sequence {pointer.epoch}.{pointer.seq} is older than "
-                f"{seen.epoch}.{seen.seq}, which has been seen"
+                f"{self._seen[0]}.{self._seen[1]}, which has been seen"
             )
 
+    def _note_seen(self, pointer: Pointer) -> None:
+        self._seen = max(self._seen, (pointer.epoch, pointer.seq))
+
+    def _renew(self, signed: SignedPointer, pointer: Pointer) -> None:
+        """A newer pointer for what runs: kept too, or an older one would be believed after a restart."""
+        is_newer = (pointer.epoch, pointer.seq) > self._seen
+        self.pointer = pointer
+        self._note_seen(pointer)
+        self._settled("")
+        if is_newer:
+            self._write(lambda: self._cache.renew(signed))
+
+    def _refuse_set_aside(self, digest: str) -> None:
+        if self._probation.refuses(digest):
+            raise BundleRefused(f"set aside: this sidecar died {MAX_DEATHS} times soon after it had taken {digest}")
+
     def _activate(self, pointer: Pointer, data: bytes) -> None:
+        self._probation.begin(pointer.digest)
         bundle, self.current = _build(data, pointer.digest)
+        self._activated = self._clock.monotonic()
         self.has_rules.set()
         self.pointer = pointer
+        self._note_seen(pointer)
         self.active = self._mark(pointer.digest, bundle.revision)
         log.info("rules.activated revision=%s digest=%s seq=%d", bundle.revision, pointer.digest, pointer.seq)
         self._settled("")
 
     def _keep(self, signed: SignedPointer, data: bytes) -> None:
+        self._write(lambda: self._cache.save(msgspec.structs.replace(signed, bundle=data.decode())))
+
+    def _write(self, write: Callable[[], None]) -> None:
         try:
-            self._cache.save(msgspec.structs.replace(signed, bundle=data.decode()))
+            write()
         except OSError as error:
             log.error("rules.not_persisted error=%s", error.strerror)
             self._settled(f"not persisted: {error.strerror}")

@@ -47,6 +47,16 @@ def parse_pointer(signed: SignedPointer) -> Pointer:
         raise BundleRefused(f"the pointer cannot be read: {error}") from error
 
 
+def pointer_naming(pointer: Pointer, data: bytes) -> Pointer:
+    """The pointer as whoever ran these bytes had read it. Raises BundleRefused: it names other ones."""
+    trial = pointer.rollout
+    stable = msgspec.structs.replace(pointer, rollout=None)
+    if trial is not None and digest_of(data) == trial.digest:
+        return msgspec.structs.replace(stable, digest=trial.digest, size=trial.size, revision=trial.revision)
+    check_digest(stable, data)
+    return stable
+
+
 def check_digest(pointer: Pointer, data: bytes) -> None:
     """Raises BundleRefused when the bytes are not the ones that the pointer names."""
     if (found := digest_of(data)) != pointer.digest:

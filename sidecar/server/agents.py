@@ -43,7 +43,7 @@ from sidecar.routing.explain import explained
 from sidecar.routing.facts import parse_facts
 from sidecar.routing.scope import for_facts
 from sidecar.routing.snapshot import Snapshot
-from sidecar.routing.usecase import use_case_of_model
+from sidecar.routing.usecase import say_unknown, use_case_of_model
 from sidecar.rules.store import RuleStore
 from sidecar.server.guard import caller_of, refuse_foreigners, refuse_unreadable
 from sidecar.server.passthrough import ID, PASSED, Passed, PassThrough, is_json, read_form
@@ -191,7 +191,9 @@ class AgentPort:
             error = _our_own(http, request, self._max_body_bytes)
             self._metrics.refused(code_of(error))
         except ConnectionError:
-            raise
+            if request.transport is not None and not request.transport.is_closing():
+                raise
+            return web.Response()  # to nobody: its caller has left, and the call is on the books
         except Exception:
             log.exception("call.crashed id=%s path=%s", request_id, request.path)
             error = GatewayError("the sidecar failed on this request; its log says why")
@@ -365,12 +367,11 @@ class AgentPort:
             headers = {name.lower(): value for name, value in asked.headers.items()}
             now, started = self._clock.now(), self._clock.monotonic()
             whole = (served.dialect, body, headers, snapshot, caller, now, started, in_path or BODY_ALONE)
-            plan = self._pipeline.open(Inbound(request[REQUEST_ID], *whole, served.operation)).plan
+            plan = self._pipeline.explain(Inbound(request[REQUEST_ID], *whole, served.operation))
         else:
             use_case = snapshot.use_cases.get(asked.use_case)
             if use_case is None:
-                known = ", ".join(sorted(snapshot.use_cases)[:10])
-                raise UnknownUseCase(f'no use case "{asked.use_case}"; known: {known}')
+                raise UnknownUseCase(say_unknown(snapshot, f'no use case "{asked.use_case}"', asked.use_case))
             try:
                 facts = parse_facts(asked.facts)
             except ValueError as error:

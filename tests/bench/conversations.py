@@ -9,6 +9,7 @@ import msgspec
 from schemas.bundle import DialectName
 from schemas.record import Usage
 from sidecar.canonical.events import AnyEvent, Ended, Finished, Started, TextDelta, UsageReported
+from sidecar.canonical.model import ModelTraits
 from sidecar.dialects.base import InPath
 from sidecar.dialects.registry import DIALECTS
 from tests.bench.payloads import WORDS
@@ -40,7 +41,7 @@ def encode_conversation(dialect: DialectName, size_bytes: int) -> bytes:
         return chat
     openai = DIALECTS["openai"]
     request = openai.decode_request(openai.open(chat, IN_PATH))
-    return DIALECTS[dialect].encode_request(request, MODEL, MAX_OUTPUT_TOKENS).body
+    return DIALECTS[dialect].encode_request(request, ModelTraits(MODEL, MAX_OUTPUT_TOKENS)).body
 
 
 def _encode_chat(size_bytes: int) -> bytes:

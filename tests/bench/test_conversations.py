@@ -3,6 +3,7 @@
 import pytest
 
 from sidecar.canonical.events import collect
+from sidecar.canonical.model import ModelTraits
 from sidecar.canonical.request import Text
 from sidecar.dialects.registry import DIALECTS, TARGETS
 from tests.bench.conversations import IN_PATH, MAX_OUTPUT_TOKENS, encode_chunks, encode_conversation
@@ -16,7 +17,7 @@ def test_every_dialect_says_the_same_conversation_and_can_carry_all_of_it(size: 
         assert len(request.tools) == 1
         assert {message.role for message in request.messages} == {"system", "user", "assistant", "tool"}
         for target in TARGETS.values():
-            assert target.encode_request(request, "m", MAX_OUTPUT_TOKENS).dropped == ()
+            assert target.encode_request(request, ModelTraits("m", MAX_OUTPUT_TOKENS)).dropped == ()
 
 
 def test_every_dialect_says_the_same_answer() -> None:

@@ -12,6 +12,7 @@ from time import process_time
 from schemas.bundle import DialectName
 from schemas.record import Usage
 from sidecar.canonical.events import Started
+from sidecar.canonical.model import ModelTraits
 from sidecar.dialects.base import Tap
 from sidecar.dialects.registry import DIALECTS, TARGETS
 from sidecar.dialects.translator import Translator
@@ -70,13 +71,13 @@ def _work(pair: Pair, kind: str) -> Work:
 def _asking(caller: DialectName, target: DialectName, size_bytes: int) -> Work:
     """From the caller's body to the target's, as one attempt does it."""
     dialect, encode = DIALECTS[caller], TARGETS[target].encode_request
-    body = encode_conversation(caller, size_bytes)
+    body, traits = encode_conversation(caller, size_bytes), ModelTraits("a-target", MAX_OUTPUT_TOKENS)
 
     def pass_through() -> None:
         dialect.forward(dialect.open(body, IN_PATH), "a-target")
 
     def translate() -> None:
-        encode(dialect.decode_request(dialect.open(body, IN_PATH)), "a-target", MAX_OUTPUT_TOKENS)
+        encode(dialect.decode_request(dialect.open(body, IN_PATH)), traits)
 
     return Work(pass_through if caller == target else translate)
 

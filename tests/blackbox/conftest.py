@@ -10,14 +10,15 @@ import pytest
 from schemas.bundle import Price
 from schemas.record import CallRecord, Usage
 from tests.blackbox.agents import Agent, AnthropicAgent, OpenAIAgent, ResponsesAgent
+from tests.blackbox.kits.targets import FreshTargets
 from tests.fakes import bundles
 from tests.fakes.sidecar import SidecarProcess, StartSidecar
 from tests.fakes.simulator import SimulatorProcess, StartSimulator
 
 PROVIDER_KEY = "sk-provider-0123456789"
 PRICES = {
-    "to-openai": Price(since="2026-01-01", input=Decimal("1.25"), output=Decimal("10.00"), cache_read=Decimal("0.125")),
-    "to-anthropic": Price(
+    "openai": Price(since="2026-01-01", input=Decimal("1.25"), output=Decimal("10.00"), cache_read=Decimal("0.125")),
+    "anthropic": Price(
         since="2026-01-01",
         input=Decimal("3.00"),
         output=Decimal("15.00"),
@@ -25,7 +26,7 @@ PRICES = {
         cache_write=Decimal("3.75"),
     ),
 }
-"""Use case to the price of its one model, in US dollars per million tokens."""
+"""Dialect to the price of the model that speaks it, in US dollars per million tokens."""
 
 
 @dataclass(frozen=True)
@@ -33,13 +34,14 @@ class Crossing:
     """One SDK, one use case whose model speaks one dialect, and both processes between them."""
 
     agent: Agent
+    side: str
+    """The dialect that the use case's model speaks."""
     use_case: str
+    """Nobody has asked its model yet."""
+    target: tuple[str, str]
+    """That model, and the provider that serves it."""
     sidecar: SidecarProcess
     simulator: SimulatorProcess
-
-    @property
-    def is_translated(self) -> bool:
-        return self.use_case != f"to-{self.agent.dialect}"
 
     def billed(self) -> Usage:
         """What the provider reported for the last call, by its own journal."""
@@ -56,22 +58,27 @@ def provider(start_simulator: StartSimulator) -> SimulatorProcess:
 
 
 @pytest.fixture(scope="module")
-def crossing_sidecar(start_sidecar: StartSidecar, provider: SimulatorProcess) -> SidecarProcess:
+def crossing_targets(provider: SimulatorProcess) -> FreshTargets:
     rules = bundles.bundle(
         {
             "openai-side": bundles.provider("openai", provider.url, key_env="PROVIDER_KEY"),
             "anthropic-side": bundles.provider("anthropic", provider.url, key_env="PROVIDER_KEY"),
         },
         {
-            "o-model": bundles.model("openai-side", name="o-1", price=PRICES["to-openai"], vendor="o-vendor"),
-            "a-model": bundles.model("anthropic-side", name="a-1", price=PRICES["to-anthropic"], vendor="a-vendor"),
+            "o-model": bundles.model("openai-side", name="o-1", price=PRICES["openai"], vendor="o-vendor"),
+            "a-model": bundles.model("anthropic-side", name="a-1", price=PRICES["anthropic"], vendor="a-vendor"),
         },
         {
             "to-openai": bundles.use_case("o-model", aliases=("gpt-4o",)),
             "to-anthropic": bundles.use_case("a-model", aliases=("claude-*",)),
         },
     )
-    return start_sidecar(rules, environment={"PROVIDER_KEY": PROVIDER_KEY})
+    return FreshTargets(rules)
+
+
+@pytest.fixture(scope="module")
+def crossing_sidecar(start_sidecar: StartSidecar, crossing_targets: FreshTargets) -> SidecarProcess:
+    return start_sidecar(crossing_targets.rules, environment={"PROVIDER_KEY": PROVIDER_KEY})
 
 
 @pytest.fixture(scope="module")
@@ -88,12 +95,16 @@ def agent(request: pytest.FixtureRequest, agents: dict[str, Agent]) -> Agent:
     return agents[request.param]
 
 
-@pytest.fixture(params=["to-openai", "to-anthropic"])
+@pytest.fixture(params=["openai", "anthropic"], ids=["to-openai", "to-anthropic"])
 def crossing(
-    request: pytest.FixtureRequest, agent: Agent, crossing_sidecar: SidecarProcess, provider: SimulatorProcess
+    request: pytest.FixtureRequest,
+    agent: Agent,
+    crossing_targets: FreshTargets,
+    crossing_sidecar: SidecarProcess,
+    provider: SimulatorProcess,
 ) -> Crossing:
-    """All of them, one after the other, each without faults and with an empty journal."""
+    """All of them, one after the other, each with a target of its own, without faults and with an empty journal."""
     provider.clear()
-    agent.plain(request.param, "Are you there?")  # closes the breaker that an earlier test's faults have fed
-    provider.clear()
-    return Crossing(agent, request.param, crossing_sidecar, provider)
+    use_case = crossing_targets.use_case(f"to-{request.param}")
+    (target,) = crossing_targets.chain(use_case)
+    return Crossing(agent, request.param, use_case, target, crossing_sidecar, provider)

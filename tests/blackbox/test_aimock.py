@@ -12,7 +12,7 @@ import pytest
 from schemas.bundle import Provider, Secret
 from tests.blackbox.kits.kit import Kit, Settings
 from tests.blackbox.kits.registry import KITS
-from tests.blackbox.kits.targets import FreshTargets
+from tests.blackbox.kits.targets import FreshTargets, one_each
 from tests.fakes.aimock import AimockProcess
 from tests.fakes.sidecar import SidecarProcess, StartSidecar
 
@@ -70,7 +70,7 @@ def targets(aimock: AimockProcess) -> FreshTargets:
         "vertex": Provider(dialect="gemini", base_url=vertex, layout="vertex", api_key=key),
         "bedrock": Provider(dialect="bedrock", base_url=aimock.url, api_key=key),
     }
-    return FreshTargets(providers)
+    return FreshTargets(one_each(providers))
 
 
 @pytest.fixture(scope="module")
@@ -97,7 +97,7 @@ def cloud(request: pytest.FixtureRequest) -> str:
 @pytest.fixture
 def use_case(cloud: str, targets: FreshTargets, aimock: AimockProcess) -> str:
     aimock.clear()
-    return targets.use_case(cloud)
+    return targets.use_case(f"to-{cloud}")
 
 
 def ask(kit: Kit, how: str, use_case: str, question: str = QUESTION) -> str:

@@ -13,9 +13,9 @@ from tests.fakes.processes import eventually
 QUESTION = "Where is the station?"
 
 
-def by_hand(use_case: str, usage: Usage) -> Decimal:
+def by_hand(side: str, usage: Usage) -> Decimal:
     """Tokens times the price per million, written out, each token once."""
-    price = PRICES[use_case]
+    price = PRICES[side]
     fresh = usage.input_tokens - usage.cache_read_tokens - usage.cache_write_tokens
     read, write = price.cache_read, price.input if price.cache_write is None else price.cache_write
     assert read is not None
@@ -31,7 +31,7 @@ def ask(crossing: Crossing, how: str, question: str, wish: str) -> Heard:
 @pytest.mark.parametrize("how", ["plain", "streamed"])
 def test_text(crossing: Crossing, how: str) -> None:
     heard = ask(crossing, how, QUESTION, "text")
-    upstream_name = {"to-openai": "o-1", "to-anthropic": "a-1"}[crossing.use_case]
+    upstream_name = {"openai": "o-1", "anthropic": "a-1"}[crossing.side]
     assert heard.text == f'Simulated answer of {upstream_name} at alpha to: "{QUESTION}"'
     assert heard.finish == "done"
 
@@ -76,7 +76,7 @@ def test_money_is_the_same_plain_and_streamed_and_by_hand(crossing: Crossing, wi
     billed = crossing.billed()
     streamed = ask(crossing, "streamed", question, wish)
     assert plain.usage == streamed.usage == billed == crossing.billed()
-    assert plain.cost_usd == streamed.cost_usd == by_hand(crossing.use_case, billed)
+    assert plain.cost_usd == streamed.cost_usd == by_hand(crossing.side, billed)
     for heard in (plain, streamed):
         record = crossing.record(heard.request_id)
         assert (record.outcome, record.status) == ("ok", 200)
@@ -93,7 +93,7 @@ def test_cached_input_is_paid_at_its_own_price(crossing: Crossing) -> None:
         heard = method(crossing.use_case, QUESTION, messages=messages)
         billed = crossing.billed()
         assert heard.usage == billed
-        assert heard.cost_usd == by_hand(crossing.use_case, billed)
+        assert heard.cost_usd == by_hand(crossing.side, billed)
         assert (billed.cache_read_tokens > 1000) is (turn > 0)
 
 
@@ -107,7 +107,7 @@ def test_a_caller_that_leaves_ends_the_providers_work(crossing: Crossing) -> Non
     assert record.usage is not None
     assert record.usage.input_tokens > 0
     assert record.usage.output_tokens > 1
-    assert record.cost_usd == by_hand(crossing.use_case, record.usage)
+    assert record.cost_usd == by_hand(crossing.side, record.usage)
     entry = eventually(lambda: next((e for e in crossing.simulator.entries() if e["ended"] is not None), None))
     assert entry["client_left"]
     assert entry["pointsman_request_id"].startswith(call_id)

@@ -4,7 +4,7 @@ Seen by both official SDKs, whatever dialects the two providers speak.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import anthropic
@@ -14,6 +14,7 @@ import pytest
 from schemas.bundle import Bundle, Retry, Timeouts
 from schemas.record import CallRecord
 from tests.blackbox.agents import Agent, AnthropicAgent, OpenAIAgent
+from tests.blackbox.kits.targets import FreshTargets
 from tests.fakes import bundles, wire
 from tests.fakes.sidecar import SidecarProcess, StartSidecar
 from tests.fakes.simulator import SimulatorProcess, StartSimulator
@@ -60,6 +61,10 @@ class Chain:
 
     agent: Agent
     use_case: str
+    targets: list[tuple[str, str]]
+    """Models and their providers. No other test's failures have fed their breakers."""
+    primary: str
+    """What the first provider calls its model."""
     sidecar: SidecarProcess
     first: SimulatorProcess
     second: SimulatorProcess
@@ -92,8 +97,13 @@ def second(start_simulator: StartSimulator) -> SimulatorProcess:
 
 
 @pytest.fixture(scope="module")
-def shared(start_sidecar: StartSidecar, first: SimulatorProcess, second: SimulatorProcess) -> SidecarProcess:
-    return start_sidecar(rules(first.url, second.url))
+def targets(first: SimulatorProcess, second: SimulatorProcess) -> FreshTargets:
+    return FreshTargets(rules(first.url, second.url))
+
+
+@pytest.fixture(scope="module")
+def shared(start_sidecar: StartSidecar, targets: FreshTargets) -> SidecarProcess:
+    return start_sidecar(targets.rules)
 
 
 @pytest.fixture(autouse=True)
@@ -114,15 +124,13 @@ def agent(request: pytest.FixtureRequest, shared: SidecarProcess) -> Iterator[Ag
 def chain(
     request: pytest.FixtureRequest,
     agent: Agent,
+    targets: FreshTargets,
     shared: SidecarProcess,
     first: SimulatorProcess,
     second: SimulatorProcess,
 ) -> Chain:
-    chain = Chain(agent, request.param, shared, first, second)
-    chain.ask("plain")  # a call that goes well closes the breaker that an earlier test's failures have fed
-    for simulator in (first, second):
-        simulator.clear()
-    return chain
+    use_case = targets.use_case(request.param)
+    return Chain(agent, use_case, targets.chain(use_case), PRIMARIES[request.param], shared, first, second)
 
 
 BEFORE_CONTENT = [
@@ -172,7 +180,7 @@ def answered_by_fallback(chain: Chain, how: str, outcome: str) -> CallRecord:
     assert f"of {FALLBACK} at beta" in heard.text
     assert heard.headers["x-pointsman-attempts"] == "2"
     assert heard.headers["x-pointsman-reason"] == outcome
-    assert [entry["model"] for entry in chain.first.entries()] == [PRIMARIES[chain.use_case]]
+    assert [entry["model"] for entry in chain.first.entries()] == [chain.primary]
     record = chain.sidecar.record(heard.request_id)
     assert [attempt.outcome for attempt in record.attempts] == [outcome, "ok"]
     assert (record.outcome, record.provider) == ("ok", heard.headers["x-pointsman-provider"])
@@ -229,7 +237,7 @@ def test_a_whole_stream_has_its_end_mark(chain: Chain) -> None:
 def test_a_finish_reason_is_an_end_even_without_an_end_mark(chain: Chain) -> None:
     chain.first.fault({"no_done": True})
     heard = chain.ask("streamed")
-    assert f"of {PRIMARIES[chain.use_case]} at alpha" in heard.text
+    assert f"of {chain.primary} at alpha" in heard.text
     assert chain.sidecar.record(heard.request_id).outcome == "ok"
 
 
@@ -237,9 +245,9 @@ def test_a_finish_reason_is_an_end_even_without_an_end_mark(chain: Chain) -> Non
 def test_a_failure_that_passes_is_retried_where_it_happened(chain: Chain, how: str) -> None:
     """The same target again keeps the provider's prompt cache."""
     chain.first.fault({"status": 503, "retry_after": 0}, times=1)
-    patient = Chain(chain.agent, chain.use_case.replace("to-", "patient-"), chain.sidecar, chain.first, chain.second)
+    patient = replace(chain, use_case=chain.use_case.replace("to-", "patient-"))
     heard = patient.ask(how)
-    assert f"of {PRIMARIES[chain.use_case]} at alpha" in heard.text
+    assert f"of {chain.primary} at alpha" in heard.text
     assert heard.headers["x-pointsman-attempts"] == "2"
     record = chain.sidecar.record(heard.request_id)
     assert [(attempt.reason, attempt.outcome) for attempt in record.attempts] == [
@@ -283,7 +291,7 @@ def test_nobody_left_is_told_in_full(chain: Chain) -> None:
     sdk = SDKS[chain.agent.dialect]
     with pytest.raises(sdk.InternalServerError) as caught:
         chain.ask("streamed")
-    for model in ("model@", "backup@"):
-        assert model in caught.value.message
+    for model, provider in chain.targets:
+        assert f"{model}@{provider}" in caught.value.message
     assert caught.value.response.headers["x-should-retry"] == "false"
     assert len(chain.first.entries()) == len(chain.second.entries()) == 1

@@ -18,7 +18,7 @@ from schemas.record import CallRecord
 from tests.blackbox.conftest import PROVIDER_KEY
 from tests.blackbox.kits.kit import TOOL_RESULT, Kit, Settings
 from tests.blackbox.kits.registry import FRAMEWORKS
-from tests.blackbox.kits.targets import FreshTargets
+from tests.blackbox.kits.targets import FreshTargets, one_each
 from tests.fakes import bundles
 from tests.fakes.processes import eventually
 from tests.fakes.sidecar import SidecarProcess, StartSidecar
@@ -42,9 +42,8 @@ HOWS = pytest.mark.parametrize("how", ["plain", "streamed"])
 
 @pytest.fixture(scope="module")
 def targets(provider: SimulatorProcess) -> FreshTargets:
-    return FreshTargets(
-        {dialect: bundles.provider(dialect, provider.url, key_env="PROVIDER_KEY") for dialect in DIALECTS}
-    )
+    upstreams = {dialect: bundles.provider(dialect, provider.url, key_env="PROVIDER_KEY") for dialect in DIALECTS}
+    return FreshTargets(one_each(upstreams))
 
 
 @pytest.fixture(scope="module")
@@ -71,7 +70,7 @@ def dialect(request: pytest.FixtureRequest) -> str:
 @pytest.fixture
 def use_case(dialect: str, targets: FreshTargets, provider: SimulatorProcess) -> str:
     provider.clear()
-    return targets.use_case(dialect)
+    return targets.use_case(f"to-{dialect}")
 
 
 def answer_of(dialect: str) -> str:

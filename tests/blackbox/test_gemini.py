@@ -16,6 +16,7 @@ from schemas.record import Usage
 from tests.blackbox.agents import Agent, AnthropicAgent, OpenAIAgent
 from tests.blackbox.conftest import PROVIDER_KEY, Crossing
 from tests.blackbox.gemini_agent import GeminiAgent
+from tests.blackbox.kits.targets import FreshTargets
 from tests.blackbox.test_crossings import ask, by_hand
 from tests.fakes import bundles, gemini, wire
 from tests.fakes.gemini import FakeGemini, serving_gemini
@@ -50,7 +51,7 @@ def agent(google: GeminiAgent) -> GeminiAgent:
 @HOWS
 def test_text(crossing: Crossing, how: str) -> None:
     heard = ask(crossing, how, QUESTION, "text")
-    name = {"to-openai": "o-1", "to-anthropic": "a-1"}[crossing.use_case]
+    name = {"openai": "o-1", "anthropic": "a-1"}[crossing.side]
     assert (heard.text, heard.finish) == (f'Simulated answer of {name} at alpha to: "{QUESTION}"', "done")
 
 
@@ -92,7 +93,7 @@ def test_money_is_the_same_plain_and_streamed_and_by_hand(crossing: Crossing, wi
         heard, billed = ask(crossing, how, question, wish), crossing.billed()
         record = crossing.record(heard.request_id)
         assert heard.usage == billed == record.usage
-        assert record.cost_usd == by_hand(crossing.use_case, billed)
+        assert record.cost_usd == by_hand(crossing.side, billed)
         assert heard.cost_usd is None if how == "streamed" else Decimal(str(heard.cost_usd)) == record.cost_usd
 
 
@@ -135,7 +136,7 @@ def test_a_stream_that_breaks_raises_in_the_sdk(crossing: Crossing) -> None:
 def test_a_stream_carries_its_cost_in_the_last_usage_object(crossing: Crossing) -> None:
     raw = _events(crossing.sidecar, crossing.use_case, crossing.agent.body("", QUESTION, stream=True))
     usage = raw[-1]["usageMetadata"]
-    assert Decimal(str(usage["cost_usd"])) == by_hand(crossing.use_case, crossing.billed())
+    assert Decimal(str(usage["cost_usd"])) == by_hand(crossing.side, crossing.billed())
     assert raw[-1]["candidates"][0]["finishReason"] == "STOP"
 
 
@@ -143,14 +144,18 @@ def test_a_stream_carries_its_cost_in_the_last_usage_object(crossing: Crossing) 
 
 
 @HOWS
-def test_explain_and_the_list_of_models_speak_gemini(crossing: Crossing, how: str) -> None:
+def test_explain_and_the_list_of_models_speak_gemini(
+    crossing: Crossing, crossing_targets: FreshTargets, how: str
+) -> None:
     body = crossing.agent.body(crossing.use_case, QUESTION, stream=False)
     method = "generateContent" if how == "plain" else "streamGenerateContent?alt=sse"
     path = f"/v1beta/models/{crossing.use_case}:{method}"
     explained = crossing.sidecar.explain({"path": path, "body": body})
     assert (explained.status, json.loads(explained.body)["use_case"]) == (200, crossing.use_case)
     client = crossing.agent.client  # type: ignore[attr-defined]
-    assert {model.name for model in client.models.list()} == {"models/to-openai", "models/to-anthropic"}
+    assert {model.name for model in client.models.list()} == {
+        f"models/{name}" for name in crossing_targets.rules.use_cases
+    }
     assert client.models.get(model="to-openai").name == "models/to-openai"
     with pytest.raises(google_errors.ClientError) as unknown:
         client.models.get(model="nowhere")
@@ -181,6 +186,9 @@ class Through:
     agent: Agent
     fake: FakeGemini
     sidecar: SidecarProcess
+    targets: FreshTargets
+    use_case: str
+    """Its model is Gemini's, and nobody has asked it yet."""
 
 
 @pytest.fixture(scope="module")
@@ -190,7 +198,7 @@ def fake() -> Iterator[FakeGemini]:
 
 
 @pytest.fixture(scope="module")
-def guarded(start_sidecar: StartSidecar, fake: FakeGemini, provider: SimulatorProcess) -> SidecarProcess:
+def guarded_targets(fake: FakeGemini, provider: SimulatorProcess) -> FreshTargets:
     rules = bundles.bundle(
         {
             "google": bundles.provider("gemini", fake.url, key_env="GOOGLE_KEY"),
@@ -211,7 +219,12 @@ def guarded(start_sidecar: StartSidecar, fake: FakeGemini, provider: SimulatorPr
         },
         callers=[bundles.caller("bot", CALLER_KEY)],
     )
-    return start_sidecar(rules, environment={"GOOGLE_KEY": KEY, "PROVIDER_KEY": PROVIDER_KEY})
+    return FreshTargets(rules)
+
+
+@pytest.fixture(scope="module")
+def guarded(start_sidecar: StartSidecar, guarded_targets: FreshTargets) -> SidecarProcess:
+    return start_sidecar(guarded_targets.rules, environment={"GOOGLE_KEY": KEY, "PROVIDER_KEY": PROVIDER_KEY})
 
 
 @pytest.fixture(scope="module")
@@ -228,16 +241,18 @@ def through(
     all_agents: dict[str, Any],
     fake: FakeGemini,
     provider: SimulatorProcess,
+    guarded_targets: FreshTargets,
     guarded: SidecarProcess,
 ) -> Through:
     fake.requests.clear()
     provider.clear()
-    return Through(all_agents[request.param], fake, guarded)
+    use_case = guarded_targets.use_case("to-gemini")
+    return Through(all_agents[request.param], fake, guarded, guarded_targets, use_case)
 
 
 def heard_of(through: Through, how: str, wish: str = "text") -> Any:
     method = through.agent.plain if how == "plain" else through.agent.streamed
-    return method("gemini-flash", QUESTION, wish)
+    return method(through.use_case, QUESTION, wish)
 
 
 @HOWS
@@ -254,7 +269,7 @@ def test_parallel_calls_of_gemini_and_their_results(through: Through, how: str) 
         ("weather", {"city": "Oslo", "days": 1}),
         ("weather", {"city": "Rome", "days": 1}),
     ]
-    told = through.agent.answer_tools("gemini-flash", QUESTION, asked, "rain", stream=how == "streamed")
+    told = through.agent.answer_tools(through.use_case, QUESTION, asked, "rain", stream=how == "streamed")
     assert told.text == "The tools say weather: rain, weather: rain"
     model = through.fake.requests[-1]["body"]["contents"][1]
     # Passed through, Gemini gets its own signature back; a history of another dialect has none.
@@ -276,29 +291,33 @@ BUSY = (400, {"error": {"code": 400, "message": "API key expired.", "status": "I
 
 
 @HOWS
-@pytest.mark.parametrize("use_case", ["then-openai", "then-anthropic"])
-def test_a_conversation_that_gemini_began_goes_on_elsewhere(through: Through, how: str, use_case: str) -> None:
+@pytest.mark.parametrize("kind", ["then-openai", "then-anthropic"])
+def test_a_conversation_that_gemini_began_goes_on_elsewhere(through: Through, how: str, kind: str) -> None:
+    use_case = through.targets.use_case(kind)
     method = through.agent.plain if how == "plain" else through.agent.streamed
+    (first, _), (second, _) = through.targets.chain(use_case)
     asked = method(use_case, QUESTION, "tool")
-    assert asked.headers["x-pointsman-model"] == "g-model"
+    assert asked.headers["x-pointsman-model"] == first
     through.fake.refusals.append(BUSY)
     told = through.agent.answer_tools(use_case, QUESTION, asked, "rain", stream=how == "streamed")
-    assert told.headers["x-pointsman-model"] in ("o-model", "a-model")
+    assert told.headers["x-pointsman-model"] == second
     assert told.headers["x-pointsman-attempts"] == "2"
     assert "The tool says: rain" in told.text
 
 
 @HOWS
-@pytest.mark.parametrize("use_case", ["first-openai", "first-anthropic"])
+@pytest.mark.parametrize("kind", ["first-openai", "first-anthropic"])
 def test_a_conversation_that_began_elsewhere_goes_on_at_gemini(
-    through: Through, provider: SimulatorProcess, how: str, use_case: str
+    through: Through, provider: SimulatorProcess, how: str, kind: str
 ) -> None:
+    use_case = through.targets.use_case(kind)
     method = through.agent.plain if how == "plain" else through.agent.streamed
+    (first, _), (second, _) = through.targets.chain(use_case)
     asked = method(use_case, TOOL_QUESTION, "tool")
-    assert asked.headers["x-pointsman-model"] in ("o-model", "a-model")
+    assert asked.headers["x-pointsman-model"] == first
     provider.fault({"status": 401})
     told = through.agent.answer_tools(use_case, TOOL_QUESTION, asked, "rain", stream=how == "streamed")
-    assert told.headers["x-pointsman-model"] == "g-model"
+    assert told.headers["x-pointsman-model"] == second
     assert told.text == "The tools say weather: rain"
     # Gemini 3 refuses a call of another model's that is not signed with this word.
     turn = through.fake.requests[-1]["body"]["contents"][1]["parts"]

@@ -9,19 +9,19 @@ import pytest
 
 from tests.blackbox.agents import Agent, AnthropicAgent, OpenAIAgent
 from tests.blackbox.conftest import Crossing
+from tests.blackbox.kits.targets import FreshTargets
 from tests.fakes import bundles, wire
 from tests.fakes.sidecar import SidecarProcess, StartSidecar
 from tests.fakes.simulator import SimulatorProcess
 
 QUESTION = "Which platform?"
-MODELS = {"to-openai": ("o-model", "openai-side"), "to-anthropic": ("a-model", "anthropic-side")}
 
 
 @pytest.mark.parametrize("how", ["plain", "streamed"])
 def test_every_answer_says_where_it_came_from(crossing: Crossing, how: str) -> None:
     method = crossing.agent.plain if how == "plain" else crossing.agent.streamed
     headers = method(crossing.use_case, QUESTION).headers
-    model, provider = MODELS[crossing.use_case]
+    model, provider = crossing.target
     assert headers["x-pointsman-use-case"] == crossing.use_case
     assert headers["x-pointsman-model"] == model
     assert headers["x-pointsman-provider"] == provider
@@ -46,8 +46,8 @@ def test_a_call_can_be_looked_up_afterwards(crossing: Crossing, how: str) -> Non
 def test_the_use_case_may_come_as_a_header_or_an_alias(crossing: Crossing) -> None:
     by_header = crossing.agent.plain("any-model", QUESTION, extra_headers={"x-pointsman-use-case": crossing.use_case})
     assert by_header.headers["x-pointsman-use-case"] == crossing.use_case
-    alias = {"to-openai": "gpt-4o", "to-anthropic": "claude-sonnet-of-some-day"}[crossing.use_case]
-    assert crossing.agent.plain(alias, QUESTION).headers["x-pointsman-use-case"] == crossing.use_case
+    alias = {"openai": "gpt-4o", "anthropic": "claude-sonnet-of-some-day"}[crossing.side]
+    assert crossing.agent.plain(alias, QUESTION).headers["x-pointsman-use-case"] == f"to-{crossing.side}"
 
 
 def test_what_an_agent_calls_itself_is_booked(crossing: Crossing) -> None:
@@ -56,19 +56,20 @@ def test_what_an_agent_calls_itself_is_booked(crossing: Crossing) -> None:
 
 
 def test_a_knob_that_the_target_lacks_is_named(agents: dict[str, Agent]) -> None:
-    """A seed is not known to Anthropic, a thinking budget not to OpenAI."""
+    """A seed is not known to Anthropic, `top_k` not to OpenAI."""
     seeded = agents["openai"].plain("to-anthropic", QUESTION, seed=7)
     assert "seed" in seeded.headers["x-pointsman-dropped"]
-    budget = {"type": "enabled", "budget_tokens": 1024}
-    thought = agents["anthropic"].plain("to-openai", QUESTION, thinking=budget)
-    assert "thinking" in thought.headers["x-pointsman-dropped"]
+    of_few = agents["anthropic"].plain("to-openai", QUESTION, extra_body={"top_k": 3})
+    assert of_few.headers["x-pointsman-dropped"] == "top_k"
     assert "x-pointsman-dropped" not in agents["openai"].plain("to-openai", QUESTION, seed=7).headers
 
 
-def test_both_sdks_list_the_use_cases_and_look_one_up(crossing_sidecar: SidecarProcess) -> None:
-    url = crossing_sidecar.url
+def test_both_sdks_list_the_use_cases_and_look_one_up(
+    crossing_sidecar: SidecarProcess, crossing_targets: FreshTargets
+) -> None:
+    url, use_cases = crossing_sidecar.url, sorted(crossing_targets.rules.use_cases)
     with openai.OpenAI(base_url=f"{url}/v1", api_key="-") as openai_client:
-        assert [model.id for model in openai_client.models.list()] == ["to-anthropic", "to-openai"]
+        assert [model.id for model in openai_client.models.list()] == use_cases
         assert [openai_client.models.retrieve(name).id for name in ("to-openai", "gpt-4o")] == ["to-openai", "gpt-4o"]
         with pytest.raises(openai.NotFoundError, match='did you mean "to-openai"'):
             openai_client.models.retrieve("to-opnai")
@@ -77,7 +78,7 @@ def test_both_sdks_list_the_use_cases_and_look_one_up(crossing_sidecar: SidecarP
         assert anthropic_client.models.retrieve("claude-anything").id == "claude-anything"
         with pytest.raises(anthropic.NotFoundError, match="no model of yours"):
             anthropic_client.models.retrieve("gpt-5")
-    assert [model.id for model in listed] == ["to-anthropic", "to-openai"]
+    assert [model.id for model in listed] == use_cases
     assert abs(listed[0].created_at.timestamp() - time.time()) < 3600
 
 
@@ -175,7 +176,7 @@ def test_a_call_belongs_to_its_caller(guarded: SidecarProcess) -> None:
 
 
 def test_explain_answers_without_calling_anyone(crossing: Crossing) -> None:
-    model, provider = MODELS[crossing.use_case]
+    model, provider = crossing.target
     expected = {
         "use_case": crossing.use_case,
         "plan": [{"model": model, "provider": provider, "reason": "primary"}],
@@ -192,7 +193,7 @@ def test_explain_answers_without_calling_anyone(crossing: Crossing) -> None:
 @pytest.mark.parametrize(
     ("question", "status", "words"),
     [
-        ({"use_case": "to-openia", "facts": {}}, 404, "to-openai"),
+        ({"use_case": "to-openia", "facts": {}}, 404, 'did you mean "to-openai"?'),
         ({"use_case": "to-openai", "facts": {"tool": True}}, 400, "tools"),
         ({"path": "/v2/messages", "body": {}}, 400, "/v1/messages"),
         ({"who": "knows"}, 400, "explain takes a JSON object"),

@@ -11,7 +11,7 @@ import pytest
 
 from tests.blackbox.kits.kit import TOOL_RESULT, Kit, Settings
 from tests.blackbox.kits.registry import KITS
-from tests.blackbox.kits.targets import FreshTargets
+from tests.blackbox.kits.targets import FreshTargets, one_each
 from tests.fakes import bundles
 from tests.fakes.llmock import ECHO, PATHS, LLMockProcess
 from tests.fakes.sidecar import SidecarProcess, StartSidecar
@@ -31,7 +31,8 @@ def llmock(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LLMockProcess]:
 @pytest.fixture(scope="module")
 def targets(llmock: LLMockProcess) -> FreshTargets:
     roots = {dialect: llmock.base_url(dialect).removesuffix("/v1" if dialect == "openai" else "") for dialect in PATHS}
-    return FreshTargets({dialect: bundles.provider(dialect, root) for dialect, root in roots.items()})
+    upstreams = {dialect: bundles.provider(dialect, root) for dialect, root in roots.items()}
+    return FreshTargets(one_each(upstreams), copies=600)
 
 
 @pytest.fixture(scope="module")
@@ -58,7 +59,7 @@ def dialect(request: pytest.FixtureRequest) -> str:
 @pytest.fixture
 def use_case(dialect: str, targets: FreshTargets, llmock: LLMockProcess) -> str:
     llmock.reset()
-    return targets.use_case(dialect)
+    return targets.use_case(f"to-{dialect}")
 
 
 def ask(kit: Kit, how: str, use_case: str, question: str = QUESTION) -> str:
@@ -131,8 +132,13 @@ def test_a_fault_that_passes_is_waited_out_unseen(
 ) -> None:
     llmock.will(fault)
     assert kits["openai-chat"].streamed(use_case, QUESTION) == f"{ECHO}{QUESTION}"
-    assert len(llmock.requests()) == 2
-    assert is_passed(llmock)
+    met, answered = sorted(llmock.requests(), key=lambda request: request["seq"])
+    assert met["fault"] is not None or met["status"] >= 400
+    assert (answered["fault"], answered["status"]) == (None, 200)
+    # A malformed stream goes on until LLMock notices that nobody reads it, and a retry that began before that is to its
+    # judge no retry: which of the two comes first is its own scheduling.
+    if fault.get("kind") != "malformed":
+        assert is_passed(llmock)
 
 
 def test_a_provider_that_is_down_is_not_stormed(
@@ -140,7 +146,7 @@ def test_a_provider_that_is_down_is_not_stormed(
 ) -> None:
     llmock.reset()
     llmock.will({"type": "fail", "status": 503, "retry_after": 0.05, "times": 50})
-    use_case = targets.use_case("openai")
+    use_case = targets.use_case("to-openai")
     for number in range(8):
         with pytest.raises(openai.InternalServerError):
             kits["openai-chat"].plain(use_case, f"{QUESTION} Asked {number} times.")

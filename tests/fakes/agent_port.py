@@ -8,6 +8,7 @@ from aiohttp.test_utils import TestClient, TestServer
 from schemas.bundle import encode_bundle
 from sidecar.counting import TokenCounter
 from sidecar.rules.cache import LastGood
+from sidecar.rules.probation import Probation
 from sidecar.rules.store import RuleStore
 from sidecar.rules.trust import LocalTrust
 from sidecar.server.agents import AgentPort
@@ -22,7 +23,7 @@ Client = TestClient  # type: ignore[type-arg]
 class Port:
     def __init__(self, folder: Path, core: Core, **rules: Any) -> None:
         self.core = core
-        self.store = RuleStore(core.clock, LocalTrust(), LastGood(folder))
+        self.store = RuleStore(core.clock, LocalTrust(), LastGood(folder), Probation(folder, "1"))
         if rules.pop("ready", True):
             self.store.offer_local(encode_bundle(bundles.bundle(**rules)))
         self.agents = AgentPort(

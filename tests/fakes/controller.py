@@ -8,6 +8,9 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any, Protocol
 
+import psycopg
+from psycopg.rows import dict_row
+
 from tests.fakes import wire
 from tests.fakes.processes import Child
 
@@ -22,6 +25,8 @@ class ControllerProcess:
         self.state = folder / "state"
         self._repo = repo
         self._options = options
+        named = dict(zip(options[::2], options[1::2], strict=False))
+        self._database_url = named.get("--database-url")
         self._log = folder / "controller.log"
         self._kept: Path | None = None
         self._port = 0
@@ -89,6 +94,9 @@ class ControllerProcess:
 
     def calls(self) -> list[dict[str, Any]]:
         """Every booked call, as the ledger's table has it."""
+        if self._database_url is not None:
+            with psycopg.connect(self._database_url, row_factory=dict_row) as postgres:
+                return list(postgres.execute("SELECT * FROM calls"))
         with closing(sqlite3.connect(f"{(self.state / 'ledger.db').as_uri()}?mode=ro", uri=True)) as ledger:
             ledger.row_factory = sqlite3.Row
             return [dict(row) for row in ledger.execute("SELECT * FROM calls")]

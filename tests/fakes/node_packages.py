@@ -18,7 +18,7 @@ def installed() -> Path:
     A machine without Node.js skips what needs it; any other failure is one.
     """
     if shutil.which("node") is None or shutil.which("npm") is None:
-        pytest.skip("Node.js 20 with npm is not installed: Vercel's AI SDK and the simulator aimock need it")
+        pytest.skip("Node.js 20 with npm is missing: Vercel's AI SDK, aimock and the YAML language server need it")
     wanted = (FOLDER / "package-lock.json").read_bytes()
     stamp = FOLDER / "node_modules" / ".installed"
     folder = os.open(FOLDER, os.O_RDONLY)

@@ -51,6 +51,10 @@ class HandClock:
     def monotonic(self) -> float:
         return 1_000.0 + self._elapsed
 
+    def jump(self, seconds: float) -> None:
+        """Somebody sets the wall clock; no time has passed."""
+        self._now += seconds
+
     def jitter(self) -> float:
         return self._jitter
 

@@ -45,6 +45,7 @@ EXTRA_PLAYS = {
     "stale": Play(status=None, then="close", only=2),
     "hangs": Play(status=None, then="hang"),
     "streams": Play(pieces=(wire.CONTENT,), then="hang"),
+    "throttles": Play(status=429, headers={"retry-after": "60"}),
     "key": Play(status=401, pieces=(b'{"error":{"message":"Incorrect API key provided: sk-live-abcdef123456"}}',)),
     "bad-key": Play(status=400, pieces=(b'{"error":{"message":"no such key sk-live-abcdef123456 here"}}',)),
 }
@@ -124,7 +125,8 @@ def rules(server: FaultServer, simulator: str, ports: Mapping[str, int]) -> Bund
             if "does" in row:
                 server.plays[name] = play_of(row["does"])
     for name in EXTRA_PLAYS:
-        add(name, f"http://127.0.0.1:{server.port}/{name}", (name,), {})
+        chain = (name, "good") if name == "throttles" else (name,)
+        add(name, f"http://127.0.0.1:{server.port}/{name}", chain, {})
     return bundles.bundle(providers=providers, models=models, chain=("good",), name="good", more_use_cases=use_cases)
 
 

@@ -100,6 +100,14 @@ async def test_a_connection_that_went_stale_costs_one_silent_retry(field: Field)
     assert [attempt.outcome for attempt in record.attempts] == ["connection_lost", "ok"]
 
 
+async def test_a_provider_that_throttles_everything_for_long_holds_nobody_up(field: Field) -> None:
+    first = await field.call("throttles")
+    rest = await asyncio.gather(*(field.call("throttles", stream=number % 2 == 0) for number in range(40)))
+    assert {seen.status for seen in (first, *rest)} == {200}
+    assert field.server.received["throttles"] == 1, "it said when to come back"
+    assert {seen.headers["x-pointsman-attempts"] for seen in rest} == {"1"}
+
+
 @pytest.mark.parametrize("stream", [False, True])
 async def test_a_caller_that_leaves_takes_its_upstream_call_with_it(field: Field, stream: bool) -> None:
     part = "streams" if stream else "hangs"

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from schemas.bundle import BundleRefused, Ceiling, Hours, Requirements, Rule, Share, TokenRange, When
-from sidecar.errors import CannotCarry, UpstreamError
+from sidecar.errors import UpstreamError
 from sidecar.limits.fleet import FleetSize
 from sidecar.limits.money import MoneyBook
 from sidecar.routing.facts import Facts
@@ -229,7 +229,7 @@ def test_matching_is_total(when: When, asked: Facts, at: datetime) -> None:
 def test_there_is_always_a_next_step_and_never_a_second_answer(
     kind: type[UpstreamError], bytes_sent: bool, tries_left: int, targets_left: int, retry_after: float | None
 ) -> None:
-    error = CannotCarry("x") if kind is CannotCarry else kind("x", retry_after_seconds=retry_after)
+    error = kind("x", retry_after_seconds=retry_after)
     step = step_after(error, bytes_sent=bytes_sent, tries_left_on_target=tries_left, targets_left=targets_left)
     assert isinstance(step, Step)
     assert not bytes_sent or step is Step.STOP

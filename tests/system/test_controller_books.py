@@ -5,6 +5,7 @@ import random
 from collections.abc import AsyncIterator, Iterator
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import aiohttp
 import msgspec
@@ -13,11 +14,13 @@ import pytest
 from schemas.record import CallRecord, Usage, UsageBatch, UsageReceipt
 from tests.fakes.controller_process import ControllerProcess
 from tests.fakes.postgres import PostgresServer, postgres_server
+from tests.fakes.proxy import proxy_to
 from tests.fakes.rules_repo import RulesRepo
 
 BATCHES = 40
 BATCH_RECORDS = 50
 KILLS = 3
+LOST_ANSWERS = 5
 
 
 def record(number: int) -> CallRecord:
@@ -65,9 +68,9 @@ async def send(session: aiohttp.ClientSession, number: int) -> UsageReceipt:
         return msgspec.json.decode(await got.read(), type=UsageReceipt)
 
 
-def client(controller: ControllerProcess) -> aiohttp.ClientSession:
+def client(controller: ControllerProcess, url: str | None = None) -> aiohttp.ClientSession:
     return aiohttp.ClientSession(
-        controller.url,
+        url or controller.url,
         headers={"Authorization": f"Bearer {controller.sidecar_token}"},
         timeout=aiohttp.ClientTimeout(total=20),
     )
@@ -105,7 +108,38 @@ async def test_killed_between_and_during_ingests_every_record_is_booked_once(con
         async with session.get("/v1/usage", params={"by": "use_case"}) as got:
             rows = (await got.json())["rows"]
 
-    everything = [record(number) for number in range(BATCHES * BATCH_RECORDS)]
+    assert_booked(rows, BATCHES)
+
+
+async def test_killed_after_the_commit_and_before_its_answer_arrives_a_batch_is_booked_once(
+    controller: ControllerProcess,
+) -> None:
+    """The controller dies with the first byte of each receipt on its way, which therefore nobody gets."""
+    for number in range(LOST_ANSWERS):
+        killed = asyncio.Event()
+
+        async def swallow(data: bytes, killed: asyncio.Event = killed) -> bytes:
+            await controller.kill()
+            killed.set()
+            return b""
+
+        port = int(controller.url.rpartition(":")[2])
+        async with proxy_to(port, swallow) as proxy, client(controller, f"http://127.0.0.1:{proxy.port}") as session:
+            with pytest.raises(aiohttp.ClientError):
+                await send(session, number)
+        assert killed.is_set()
+        await controller.start()
+        async with client(controller) as session:
+            receipt = await send(session, number)
+        assert (receipt.booked, receipt.known) == (0, BATCH_RECORDS), "it was booked, although nobody was told so"
+    async with client(controller) as session, session.get("/v1/usage", params={"by": "use_case"}) as got:
+        rows = (await got.json())["rows"]
+    assert_booked(rows, LOST_ANSWERS)
+
+
+def assert_booked(rows: list[dict[str, Any]], batches: int) -> None:
+    """Every record of the first so many batches, once."""
+    everything = [record(number) for number in range(batches * BATCH_RECORDS)]
     for row in rows:
         own = [r for r in everything if r.use_case == row["use_case"]]
         assert row["requests"] == len(own)

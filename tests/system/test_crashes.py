@@ -4,14 +4,17 @@ import json
 import os
 import random
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from tests.fakes.controller import ControllerProcess, StartController
 from tests.fakes.load import Load, counted, kinds
+from tests.fakes.postgres import postgres_server
 from tests.fakes.processes import eventually
 from tests.fakes.rules_repo import RulesRepo
 from tests.fakes.sidecar import SidecarProcess, StartSidecar
@@ -19,7 +22,10 @@ from tests.fakes.simulator import StartSimulator
 from tests.system.rules import Door, files, use_case
 
 CYCLES = int(os.environ.get("POINTSMAN_CRASH_CYCLES", "50"))
+"""Kills of sidecars, half of them on either database."""
+CYCLES_EACH = CYCLES // 2
 SEED = int(os.environ.get("POINTSMAN_CRASH_SEED", "20261123"))
+PROGRESS_CYCLES = 50
 MOST_CALLS = 30
 """Between a sidecar's start and its next crash, over all sidecars."""
 CALLS_BETWEEN = 800
@@ -35,10 +41,24 @@ class Seen:
     """By attempt, where one was reported."""
 
 
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database(request: pytest.FixtureRequest) -> Iterator[Sequence[str]]:
+    """The controller's options."""
+    if request.param == "sqlite":
+        yield ()
+        return
+    with postgres_server() as server:
+        yield ("--database-url", server.new_database())
+
+
 def test_no_record_is_lost_and_none_is_doubled(
-    tmp_path: Path, start_controller: StartController, start_sidecar: StartSidecar, start_simulator: StartSimulator
+    database: Sequence[str],
+    tmp_path: Path,
+    start_controller: StartController,
+    start_sidecar: StartSidecar,
+    start_simulator: StartSimulator,
 ) -> None:
-    print(f"seed {SEED}, {CYCLES} cycles")
+    print(f"seed {SEED}, {CYCLES_EACH} cycles")
     chance = random.Random(SEED)
     journals = [tmp_path / "alpha.jsonl", tmp_path / "beta.jsonl"]
     makers = [
@@ -55,7 +75,7 @@ def test_no_record_is_lost_and_none_is_doubled(
     repo = RulesRepo(tmp_path / "rules")
     chains = {"support": use_case("alpha", "beta"), "falls": use_case("failing", "beta", name="falls")}
     repo.commit(files(doors, chains))
-    controller = start_controller(repo.path)
+    controller = start_controller(repo.path, options=database)
     controller.child.wait_for("revision.accepted")
     options = ["--controller-token", str(controller.token_file)]
     sidecars = [start_sidecar(controller.url, options=options) for _ in range(2)]
@@ -79,7 +99,7 @@ def test_no_record_is_lost_and_none_is_doubled(
     for call_id, call in seen.items():
         tells_what_was_seen(booked[call_id], call)
     assert {booked[call_id]["outcome"] for call_id in answered} == {"ok"}
-    assert outcomes["unknown_outcome"] >= CYCLES // 5, "the crashes have hit no open calls"
+    assert outcomes["unknown_outcome"] >= CYCLES_EACH // 5, "the crashes have hit no open calls"
 
     # The sums are made record by record: one booked twice would show here.
     sums = controller.usage("outcome")
@@ -99,10 +119,12 @@ def crash_again_and_again(
     controller_crashes = 0
 
     def crash(sidecar: SidecarProcess, chance: random.Random) -> None:
-        for _ in range(CYCLES // len(sidecars)):
+        for number in range(CYCLES_EACH // len(sidecars)):
             load.wait_for(chance.randint(1, MOST_CALLS))
             sidecar.kill()
             sidecar.start()
+            if (number + 1) % PROGRESS_CYCLES == 0:
+                print(f"{number + 1} of {CYCLES_EACH // len(sidecars)} crashes of a sidecar", flush=True)
 
     load.wait_for(len(sidecars) * 5)
     with ThreadPoolExecutor() as threads:

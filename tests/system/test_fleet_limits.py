@@ -1,17 +1,20 @@
 """Three sidecars under one limit, one budget, one invoice: what a rule says, and what the provider really got."""
 
+import asyncio
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from decimal import Decimal
+from itertools import cycle, islice
 from pathlib import Path
 from typing import Any
 
+import aiohttp
 import pytest
 
 from tests.fakes.controller import ControllerProcess, StartController
-from tests.fakes.load import Came, Load, counted
+from tests.fakes.load import Came, Kind, Load, call, counted
 from tests.fakes.processes import eventually
 from tests.fakes.redis_server import running_redis
 from tests.fakes.rules_repo import RulesRepo
@@ -23,6 +26,9 @@ SIDECARS = 3
 PER_MINUTE = 600
 BURST_SECONDS, BLOCK_SECONDS = 2, 4
 DAY_USD = Decimal("0.10")
+MOST_RESERVED = Decimal("0.0400")
+"""For a call of 64 tokens at 600 dollars a million. By shares a call fits when N times its reservation does."""
+SECONDS_OF_A_WORD = 1.5
 BY_SHARES_OVER = Decimal("0.1")
 """By shares a budget may be passed by what is booked while the oldest report in use is current (decision 12): here a
 second or so of a spending that takes many.
@@ -146,3 +152,35 @@ def test_the_books_agree_with_the_provider_to_the_last_token(fleet: Fleet) -> No
     assert booked == billed
     dollars = sum(Decimal(row["cost_usd"]) for row in rows)
     assert dollars == sum(billed[name] * price for name, price in zip(sorted(billed), PRICE, strict=True)) / 1_000_000
+
+
+async def test_two_hundred_calls_at_once_neither_pass_a_dollar_nor_are_refused_while_money_is_left(
+    fleet: Fleet,
+) -> None:
+    """Waves over all sidecars, each answered in part, until not one more call fits beside what is left."""
+    red = "models/red.yaml"
+    dear = fleet.rules[red].replace("output: 15.00", "output: 600.00")
+    spent = fleet.spent()
+    ceiling = {
+        USE_CASE_FILE: use_case("red", more=f"cost_ceiling: {{per_day: {spent + 1}, then: reject}}\n"),
+        red: dear,
+    }
+    revision = fleet.repo.commit(fleet.rules | ceiling)
+    eventually(lambda: all(s.status().active.revision == revision for s in fleet.sidecars), 10)
+    answered, idle = 0, 0
+    async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as session:
+        kind = Kind("anthropic", False)
+        while idle < 2:
+            urls = islice(cycle(sidecar.url for sidecar in fleet.sidecars), 200)
+            came = await asyncio.gather(*(call(session, url, kind, "Hello.") for url in urls))
+            assert {one.status for one in came} <= {200, 402}, counted(came)
+            passed = sum(one.status == 200 for one in came)
+            answered += passed
+            idle = 0 if passed else idle + 1
+            await asyncio.to_thread(fleet.settle)
+            # What idle sidecars hold at the store goes back with their next word to it.
+            await asyncio.sleep(SECONDS_OF_A_WORD if fleet.redis_url else 0)
+    left = spent + 1 - fleet.spent()
+    print(f"{answered} calls answered, {left} of a dollar left")
+    assert left >= (-BY_SHARES_OVER if fleet.redis_url is None else 0)
+    assert left < SIDECARS * MOST_RESERVED, "refused while money was left"

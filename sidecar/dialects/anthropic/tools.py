@@ -69,7 +69,7 @@ def decode_tools(fields: Mapping[str, msgspec.Raw], lost: list[str]) -> tuple[li
         elif (asked := decode_server_tool(read_value(f"tools[{place}]", raw, OWN_TOOL))) is not None:
             own.append(asked)
         else:
-            raise CannotCarry(f"Anthropic's own tool {tool.type!r}")
+            raise CannotCarry("server_tool", f"Anthropic's own tool {tool.type!r}")
     return functions, own
 
 

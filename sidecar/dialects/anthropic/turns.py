@@ -63,7 +63,7 @@ def _content(raw: msgspec.Raw, where: str, lost: list[str]) -> tuple[AnyPart, ..
     try:
         return decode_content(raw, where, lost)
     except UnknownBlock as error:
-        raise CannotCarry(str(error)) from error
+        raise CannotCarry("part", str(error)) from error
     except BadBlock as error:
         raise MalformedRequest(str(error)) from error
 
@@ -83,7 +83,7 @@ def split_system(messages: Sequence[Message], dropped: list[str]) -> tuple[list[
         if turns:
             dropped.append("messages.system_position")
         if not all(isinstance(part, Text) for part in message.parts):
-            raise CannotCarry("a system message that is more than text")
+            raise CannotCarry("system", "a system message that is more than text")
         if message.name is not None:
             dropped.append("messages.name")
         system += encode_parts(message.parts, dropped)

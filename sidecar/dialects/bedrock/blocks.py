@@ -6,6 +6,7 @@ import base64
 import re
 from collections.abc import Mapping, Sequence
 from hashlib import sha256
+from typing import Literal
 
 import msgspec
 
@@ -174,7 +175,7 @@ def encode_part(part: AnyPart, notes: Notes) -> Block | None:
             return _document(part, notes)
         case Audio(data=data, format=format_):
             if format_ not in AUDIO_FORMATS:
-                raise CannotCarry(f"a sound of the format {format_}")
+                raise CannotCarry("audio", f"a sound of the format {format_}")
             return Block(audio=Media(format_, Source(bytes=data)))
         case ToolCall(id=id_, name=name, arguments=arguments):
             return Block(tool_use=ToolUse(call_id(id_), tool_name(name), _input(arguments)))
@@ -195,7 +196,9 @@ def call_id(id_: str) -> str:
 def tool_name(name: str) -> str:
     """Raises CannotCarry: a name is what the caller knows its function by, so it is not ours to change."""
     if not _TOOL_NAME.fullmatch(name):
-        raise CannotCarry("a tool whose name is longer than 64 characters or more than letters, digits, _ and -")
+        raise CannotCarry(
+            "tool", "a tool whose name is longer than 64 characters or more than letters, digits, _ and -"
+        )
     return name
 
 
@@ -203,9 +206,9 @@ def _image(part: Image, notes: Notes) -> Block:
     if part.detail not in (None, "auto"):
         notes.dropped.append("messages.image_url.detail")
     if part.data is None:
-        return Block(image=_in_s3(part.url or "", _IMAGE_ENDINGS, "an image"))
+        return Block(image=_in_s3(part.url or "", _IMAGE_ENDINGS, "image"))
     if part.media_type not in IMAGE_FORMATS:
-        raise CannotCarry(f"an image of type {part.media_type}")
+        raise CannotCarry("image", f"an image of type {part.media_type}")
     return Block(image=Media(IMAGE_FORMATS[part.media_type], Source(bytes=part.data)))
 
 
@@ -213,15 +216,15 @@ def _document(part: File, notes: Notes) -> Block:
     if part.text is not None:
         return Block(document=Document(_document_name(part.name, notes), Source(text=part.text), "txt"))
     if part.data is None:
-        stored = _in_s3(part.url or "", _DOCUMENT_ENDINGS, "a file")
+        stored = _in_s3(part.url or "", _DOCUMENT_ENDINGS, "file")
         return Block(document=Document(_document_name(part.name, notes), stored.source, stored.format))
     if part.media_type not in DOCUMENT_FORMATS:
-        raise CannotCarry(f"a file of type {part.media_type}")
+        raise CannotCarry("file", f"a file of type {part.media_type}")
     format_ = DOCUMENT_FORMATS[part.media_type]
     return Block(document=Document(_document_name(part.name, notes), Source(bytes=part.data), format_))
 
 
-def _in_s3(url: str, endings: Mapping[str, str], what: str) -> Media:
+def _in_s3(url: str, endings: Mapping[str, str], kind: Literal["image", "file"]) -> Media:
     """Converse fetches from S3 and from nowhere else, and wants to be told what lies there.
 
     Raises:
@@ -229,7 +232,7 @@ def _in_s3(url: str, endings: Mapping[str, str], what: str) -> Media:
     """
     format_ = endings.get(url.rpartition(".")[2].lower())
     if not url.startswith("s3://") or format_ is None:
-        raise CannotCarry(f"{what} that is named by its URL or an id")
+        raise CannotCarry(kind, f"{'an image' if kind == 'image' else 'a file'} that is named by its URL or an id")
     return Media(format_, Source(s3_location=S3Location(url)))
 
 

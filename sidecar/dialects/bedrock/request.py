@@ -134,9 +134,9 @@ def encode_request(request: ChatRequest, model: ModelTraits) -> Encoded:
         CannotCarry: several choices, media that Converse does not read, or a conversation of a form that it refuses.
     """
     if request.choices != 1:
-        raise CannotCarry(f"a wish for {request.choices} choices")
+        raise CannotCarry("choices", f"a wish for {request.choices} choices")
     if request.server_tools:
-        raise CannotCarry("a tool that the provider runs by itself")
+        raise CannotCarry("server_tool", "a tool that the provider runs by itself")
     notes = Notes()
     request = fit(request, model, _LACKS, notes.dropped)
     turns = [message for message in request.messages if message.role not in ("system", "developer")]
@@ -167,7 +167,7 @@ def _encode_system(messages: Sequence[Message], notes: Notes) -> list[Block]:
         if turn_seen:
             notes.dropped.append("messages.system_position")
         if not all(isinstance(part, Text) for part in message.parts):
-            raise CannotCarry("a system message that is more than text")
+            raise CannotCarry("system", "a system message that is more than text")
         if message.name is not None:
             notes.dropped.append("messages.name")
         system += encode_parts(message.parts, notes)
@@ -189,7 +189,7 @@ def _encode_turns(turns: Sequence[Message], notes: Notes) -> list[_Turn]:
         else:
             messages.append((role, blocks))
     if not messages or messages[0][0] != "user":
-        raise CannotCarry("a conversation that the user does not begin")
+        raise CannotCarry("conversation", "a conversation that the user does not begin")
     return [_Turn(role, [*blocks, *_beside_documents(blocks)]) for role, blocks in messages]
 
 
@@ -219,10 +219,10 @@ def _encode_tools(request: ChatRequest, turns: Sequence[Message], notes: Notes) 
     choice, tools = request.tool_choice, request.tools
     were_called = any(isinstance(part, ToolCall | ToolResult) for turn in turns for part in turn.parts)
     if were_called and not tools:
-        raise CannotCarry("tool calls without the tools that were called")
+        raise CannotCarry("tool", "tool calls without the tools that were called")
     if choice is not None and choice.mode == "none" and tools:
         if were_called:
-            raise CannotCarry("a ban on tools amid a conversation that used them")
+            raise CannotCarry("conversation", "a ban on tools amid a conversation that used them")
         notes.dropped.append("tools")
         return None
     if not tools:

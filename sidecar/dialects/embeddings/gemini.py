@@ -89,7 +89,7 @@ def _decoded(requests: Sequence[Fields]) -> EmbeddingsRequest:
     settings = [(request, request.fields("embedContentConfig") or Fields({})) for request in requests]
     sizes = {_whole(pair, "outputDimensionality") for pair in settings}
     if len(sizes) > 1:
-        raise CannotCarry("vectors of different sizes in one batch")
+        raise CannotCarry("embedding", "vectors of different sizes in one batch")
     return EmbeddingsRequest(
         inputs=tuple(_text(request) for request in requests),
         dimensions=sizes.pop(),
@@ -114,10 +114,10 @@ def _text(request: Fields) -> str:
     for part in content.each("parts"):
         text = part.text("text")
         if text is None:
-            raise CannotCarry("something else than text to embed")
+            raise CannotCarry("embedding", "something else than text to embed")
         texts.append(text)
     if len(texts) != 1:
-        raise CannotCarry("a content of no or several parts to embed as one")
+        raise CannotCarry("embedding", "a content of no or several parts to embed as one")
     return texts[0]
 
 
@@ -125,7 +125,7 @@ def encode_batch(request: EmbeddingsRequest, model: ModelTraits) -> Encoded:
     requests: list[dict[str, object]] = []
     for place, text in enumerate(request.inputs):
         if not isinstance(text, str):
-            raise CannotCarry("token ids to embed")
+            raise CannotCarry("embedding", "token ids to embed")
         one: dict[str, object] = {"model": resource_name(model.name), "content": {"parts": [{"text": text}]}}
         if request.dimensions is not None:
             one["outputDimensionality"] = request.dimensions

@@ -97,7 +97,7 @@ def encode_request(request: EmbeddingsRequest, model: ModelTraits) -> Encoded:
     Asked for in decimal numbers: not every server that calls itself compatible knows base64.
     """
     if any(title is not None for title in request.titles):
-        raise CannotCarry("a title beside a text to embed")
+        raise CannotCarry("embedding", "a title beside a text to embed")
     out: dict[str, object] = {"input": request.inputs, "model": model.name, "encoding_format": "float"}
     if request.dimensions is not None:
         out["dimensions"] = request.dimensions

@@ -68,7 +68,7 @@ def decode_part(part: Fields, lost: list[str]) -> AnyPart | None:
     signature = part.text("thoughtSignature")
     for name, what in _OWN_KINDS.items():
         if name in part:
-            raise CannotCarry(what)
+            raise CannotCarry("server_tool", what)
     if part.flag("thought"):
         thought = unwrap(part.text("text") or "", signature)
         if signature is not None and not is_wrapped(signature):
@@ -106,7 +106,7 @@ def _inline(blob: Fields) -> Image | File | Audio:
         case "audio":
             return Audio(data=data, format=_AUDIO_FORMATS.get(subtype, subtype))
         case "video":
-            raise CannotCarry("a video")
+            raise CannotCarry("video", "a video")
         case _:
             return File(data=data, media_type=media_type, name=blob.text("displayName"))
 
@@ -118,9 +118,9 @@ def _linked(linked: Fields) -> Image | File:
     media_type = media_type or _media_type_of(url)
     name = linked.text("displayName")
     if (media_type or "").startswith("video/") or _YOUTUBE.match(url):
-        raise CannotCarry("a video")
+        raise CannotCarry("video", "a video")
     if (media_type or "").startswith("audio/"):
-        raise CannotCarry("audio named by its URL")
+        raise CannotCarry("audio", "audio named by its URL")
     if _AT_GOOGLE.match(url):
         return File(file_id=url, media_type=media_type, name=name)
     if (media_type or "").startswith("image/"):
@@ -141,7 +141,7 @@ def decode_result(response: Fields, call_id: str, lost: list[str]) -> ToolResult
     for inner in response.each("parts"):
         part = decode_part(inner, lost)
         if not isinstance(part, Text | Image | File):
-            raise CannotCarry("a tool's result that holds more than text, images and files")
+            raise CannotCarry("tool_result", "a tool's result that holds more than text, images and files")
         parts.append(part)
     if parts[1:] and not given:
         del parts[0]
@@ -202,10 +202,10 @@ def _encode_media(part: Image | File | Audio, dropped: list[str]) -> dict[str, o
         case File(text=str(text)):
             return {"text": f"{part.name}\n\n{text}" if part.name else text}
         case File(file_id=str()):
-            raise CannotCarry("a file that is stored at another provider (a file id)")
+            raise CannotCarry("file", "a file that is stored at another provider (a file id)")
         case File():
             if part.media_type is None:
-                raise CannotCarry("a file whose media type is not said")
+                raise CannotCarry("file", "a file whose media type is not said")
             if part.name is not None:
                 dropped.append("filename")
             return _blob(part.media_type, part.data or "")
@@ -223,7 +223,7 @@ def _blob(media_type: str, data: str) -> dict[str, object]:
 def _encode_result(result: ToolResult, names: dict[str, str], dropped: list[str]) -> dict[str, object]:
     name = names.get(result.call_id)
     if name is None:
-        raise CannotCarry("a tool's result whose call is not in the conversation")
+        raise CannotCarry("tool_result", "a tool's result whose call is not in the conversation")
     texts: list[str] = []
     media: list[dict[str, object]] = []
     for part in result.parts:
@@ -232,7 +232,7 @@ def _encode_result(result: ToolResult, names: dict[str, str], dropped: list[str]
         if isinstance(part, Text):
             texts.append(part.text)
         elif part.url is not None:
-            raise CannotCarry("a tool's result that names an image or a file by its URL")
+            raise CannotCarry("tool_result", "a tool's result that names an image or a file by its URL")
         else:
             media.append(_encode_media(part, dropped))
     texts += [str(part["text"]) for part in media if "text" in part]

@@ -62,7 +62,7 @@ def decode_request(envelope: Envelope) -> ChatRequest:
     fields = Fields(envelope.fields)
     for name, what in _NOT_CARRIED.items():
         if name in fields:
-            raise CannotCarry(what)
+            raise CannotCarry("state", what)
     lost: list[str] = []
     config = fields.fields("generationConfig") or Fields({}, "generationConfig")
     _refuse_other_modalities(config)
@@ -104,7 +104,7 @@ _TIERS = {"standard": "default", "unspecified": "auto"}
 def _refuse_other_modalities(config: Fields) -> None:
     for modality in config.texts("responseModalities"):
         if modality.upper() not in ("TEXT", "MODALITY_UNSPECIFIED"):
-            raise CannotCarry(f"a wish for {modality.lower()} output")
+            raise CannotCarry("output", f"a wish for {modality.lower()} output")
 
 
 def _decode_choices(config: Fields) -> int:
@@ -120,7 +120,7 @@ def _decode_output(config: Fields) -> OutputFormat | None:
         schema = to_json_schema(google)
     media_type = config.text("responseMimeType")
     if media_type not in (None, "", "text/plain", _JSON):
-        raise CannotCarry(f"a wish for an answer of type {media_type}")
+        raise CannotCarry("output", f"a wish for an answer of type {media_type}")
     if schema is not None:
         return OutputFormat(mode="json_schema", schema=schema)
     return OutputFormat(mode="json") if media_type == _JSON else None
@@ -164,14 +164,14 @@ def encode_request(request: ChatRequest, model: ModelTraits) -> Encoded:
     system = [part for turn in request.messages if is_system(turn) for part in encode_system(turn, dropped)]
     contents = encode_contents([turn for turn in request.messages if not is_system(turn)], names, dropped)
     if not contents:
-        raise CannotCarry("no message besides the system's")
+        raise CannotCarry("conversation", "no message besides the system's")
     body: dict[str, object] = {"contents": contents}
     if system:
         body["systemInstruction"] = {"parts": system}
     if request.tools and request.server_tools:
         # Together they need what only an answer in this dialect could carry: signed calls of Google's own tools
         # (ai.google.dev/gemini-api/docs/tool-combination).
-        raise CannotCarry("tools that the provider runs by itself, beside functions")
+        raise CannotCarry("server_tool", "tools that the provider runs by itself, beside functions")
     if request.tools:
         body["tools"] = [{"functionDeclarations": [encode_tool(tool, dropped) for tool in request.tools]}]
     elif request.server_tools:

@@ -41,6 +41,7 @@ from sidecar.dialects.gemini.errors import Said
 from sidecar.dialects.gemini.grounding import Grounding, Logprobs, encode_grounding, encode_logprobs
 from sidecar.dialects.gemini.signatures import SKIP, unwrap, wrap, wrap_redacted
 from sidecar.dialects.gemini.usage import WireUsage, decode_usage, encode_usage
+from sidecar.dialects.kinds import kind_of
 from sidecar.dialects.redact import redact
 from sidecar.dialects.signatures import GEMINI_MARK
 from sidecar.errors import CannotCarry, ContentRefused, MalformedAnswer, StreamFailed
@@ -488,7 +489,7 @@ def encode_answer_parts(parts: Iterable[AnyPart]) -> Iterable[dict[str, object]]
                 yield call_part(part, is_first=calls == 0)
                 calls += 1
             case _:
-                raise CannotCarry(f"{type(part).__name__.lower()} in an answer")
+                raise CannotCarry(kind_of(part), f"{type(part).__name__.lower()} in an answer")
 
 
 def thought_part(text: str, signature: str | None) -> dict[str, object]:

@@ -25,7 +25,7 @@ def decode_tools(fields: Fields, lost: list[str]) -> Iterator[Tool | ServerTool]
             elif name == "codeExecution":
                 yield CodeExecution()
             elif name != "functionDeclarations":
-                raise CannotCarry(f"Google's own tool `{name}`")
+                raise CannotCarry("server_tool", f"Google's own tool `{name}`")
         for function in tool.each("functionDeclarations"):
             yield _decode_function(function, lost)
 
@@ -33,7 +33,7 @@ def decode_tools(fields: Fields, lost: list[str]) -> Iterator[Tool | ServerTool]
 def _decode_search(search: Fields, lost: list[str]) -> WebSearch:
     kinds = search.fields("searchTypes")
     if "timeRangeFilter" in search or (kinds is not None and "imageSearch" in kinds):
-        raise CannotCarry("a search for images, or within a time")
+        raise CannotCarry("server_tool", "a search for images, or within a time")
     if "blockingConfidence" in search:
         lost.append("tools.googleSearch.blockingConfidence")
     return WebSearch(blocked_domains=search.texts("excludeDomains"))
@@ -47,7 +47,7 @@ def encode_server_tool(tool: ServerTool, dropped: list[str]) -> dict[str, object
     if isinstance(tool, CodeExecution):
         return {"codeExecution": {}}
     if tool.allowed_domains or tool.blocked_domains:
-        raise CannotCarry("a web search within some domains")
+        raise CannotCarry("server_tool", "a web search within some domains")
     knobs = {"max_uses": tool.max_uses, "user_location": tool.location, "search_context_size": tool.context_size}
     dropped += [f"tools.{name}" for name, value in knobs.items() if value is not None]
     return {"googleSearch": {}}

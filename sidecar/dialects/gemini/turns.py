@@ -22,7 +22,7 @@ def decode_system(fields: Fields, lost: list[str]) -> Iterator[Message]:
     if system is not None:
         parts = [decode_part(part, lost) for part in system.each("parts")]
         if any(not isinstance(part, Text | None) for part in parts):
-            raise CannotCarry("a system instruction that is more than text")
+            raise CannotCarry("system", "a system instruction that is more than text")
         if kept := tuple(part for part in parts if part is not None):
             yield Message("system", kept)
 
@@ -65,7 +65,7 @@ class Conversation:
         if not name:
             raise MalformedRequest(f"`{call.where}.name` is missing")
         if "partialArgs" in call:
-            raise CannotCarry("a function call in pieces")
+            raise CannotCarry("tool", "a function call in pieces")
         call.object("args")
         arguments = on_one_line(call.raw("args") or b"{}")
         made = ToolCall(id=call.text("id") or f"call_{self._calls}", name=name, arguments=arguments)
@@ -90,7 +90,7 @@ def is_system(turn: Message) -> bool:
 
 def encode_system(turn: Message, dropped: list[str]) -> list[dict[str, object]]:
     if any(not isinstance(part, Text) for part in turn.parts):
-        raise CannotCarry("a system message that is more than text")
+        raise CannotCarry("system", "a system message that is more than text")
     if turn.name is not None:
         dropped.append("messages.name")
     return encode_parts(turn.parts, {}, dropped)

@@ -13,6 +13,7 @@ from sidecar.canonical.request import (
     Text,
 )
 from sidecar.dialects.data_url import data_url, split_data_url
+from sidecar.dialects.kinds import kind_of
 from sidecar.errors import CannotCarry, MalformedRequest
 
 
@@ -139,7 +140,7 @@ def encode_text_part(part: AnyPart) -> dict[str, object]:
         case File(text=str(text)):
             return {"type": "text", "text": f"{part.name}\n\n{text}" if part.name else text}
         case _:
-            raise CannotCarry(f"{called(part)} where chat takes text alone")
+            raise CannotCarry(kind_of(part), f"{called(part)} where chat takes text alone")
 
 
 def encode_user_part(part: AnyPart) -> dict[str, object]:

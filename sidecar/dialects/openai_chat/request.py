@@ -140,9 +140,11 @@ def _parse(body: bytes) -> _Request:
 
 def _refuse_what_has_no_place(wire: _Request) -> None:
     if wire.functions is not None or wire.function_call is not None:
-        raise CannotCarry("the deprecated `functions` or `function_call` (send `tools` and `tool_choice` instead)")
+        raise CannotCarry(
+            "tool", "the deprecated `functions` or `function_call` (send `tools` and `tool_choice` instead)"
+        )
     if wire.audio is not None or "audio" in (wire.modalities or ()):
-        raise CannotCarry("a wish for audio output")
+        raise CannotCarry("output", "a wish for audio output")
 
 
 def _decode_extra(name: str, raw: msgspec.Raw) -> object:

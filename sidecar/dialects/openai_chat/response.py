@@ -27,6 +27,7 @@ from sidecar.dialects.beside_text import (
     placed,
     url_citation,
 )
+from sidecar.dialects.kinds import kind_of
 from sidecar.dialects.openai_chat.usage import WireUsage, decode_usage, encode_usage
 from sidecar.dialects.redact import redact
 from sidecar.errors import CannotCarry, MalformedAnswer
@@ -259,7 +260,7 @@ def _encode_message(parts: Iterable[AnyPart]) -> dict[str, object]:
             case ToolCall():
                 calls.append(encode_tool_call(part))
             case _:
-                raise CannotCarry(f"{type(part).__name__.lower()} in an answer")
+                raise CannotCarry(kind_of(part), f"{type(part).__name__.lower()} in an answer")
     message: dict[str, object] = {
         "role": "assistant",
         "content": "".join(texts) if texts else None,

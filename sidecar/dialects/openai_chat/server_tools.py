@@ -40,9 +40,9 @@ def encode_search(tools: tuple[ServerTool, ...], dropped: list[str]) -> SearchOp
     """
     for tool in tools:
         if isinstance(tool, CodeExecution):
-            raise CannotCarry("code that the provider runs")
+            raise CannotCarry("server_tool", "code that the provider runs")
         if tool.allowed_domains or tool.blocked_domains:
-            raise CannotCarry("a web search within some domains")
+            raise CannotCarry("server_tool", "a web search within some domains")
         if tool.max_uses is not None:
             dropped.append("tools.max_uses")
         where = tool.location

@@ -44,7 +44,7 @@ class WireChoice(msgspec.Struct):
 
 def decode_tool(tool: WireTool) -> Tool:
     if tool.type != "function":
-        raise CannotCarry(f"a tool of type `{tool.type}`")
+        raise CannotCarry("tool", f"a tool of type `{tool.type}`")
     function = tool.function
     if function is None:
         raise MalformedRequest("a tool of type `function` must have a `function`")
@@ -75,7 +75,7 @@ def decode_tool_choice(wire: str | WireChoice | None) -> tuple[ToolChoice | None
             names = frozenset(tool.function.name for tool in tools if tool.function is not None)
             return ToolChoice("required" if mode == "required" else "auto"), names
         case WireChoice(type="custom"):
-            raise CannotCarry("a choice of a custom tool")
+            raise CannotCarry("tool_choice", "a choice of a custom tool")
         case _:
             raise MalformedRequest("`tool_choice` must be none, auto, required, or name a function")
 

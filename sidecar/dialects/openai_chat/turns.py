@@ -19,6 +19,7 @@ from sidecar.canonical.request import (
     ToolCall,
     ToolResult,
 )
+from sidecar.dialects.kinds import kind_of
 from sidecar.dialects.openai_chat.parts import (
     Part,
     called,
@@ -60,9 +61,9 @@ _ROLES: Mapping[str, Role] = {role: role for role in get_args(Role)}
 
 def decode_message(message: WireMessage, where: str) -> Message:
     if message.role == "function" or message.function_call is not None:
-        raise CannotCarry("the deprecated function messages (send `tool_calls` and `tool` messages instead)")
+        raise CannotCarry("tool", "the deprecated function messages (send `tool_calls` and `tool` messages instead)")
     if message.audio is not None:
-        raise CannotCarry("an earlier audio answer")
+        raise CannotCarry("audio", "an earlier audio answer")
     role = _ROLES.get(message.role)
     if role is None:
         raise MalformedRequest(f"`{where}.role` must be one of {', '.join(_ROLES)}")
@@ -94,7 +95,7 @@ def _decode_assistant(message: WireMessage, parts: tuple[AnyPart, ...]) -> Itera
         yield Refusal(text=message.refusal)
     for call in message.tool_calls or ():
         if call.type != "function" or call.function is None:
-            raise CannotCarry(f"a tool call of type `{call.type}`")
+            raise CannotCarry("tool", f"a tool call of type `{call.type}`")
         yield ToolCall(id=call.id, name=call.function.name, arguments=call.function.arguments)
 
 
@@ -115,7 +116,7 @@ def encode_message(message: Message) -> Iterable[dict[str, object]]:
 
 def _encode_tool_result(part: AnyPart) -> dict[str, object]:
     if not isinstance(part, ToolResult):
-        raise CannotCarry(f"{called(part)} in a tool message")
+        raise CannotCarry(kind_of(part), f"{called(part)} in a tool message")
     content = encode_content([encode_text_part(inner) for inner in part.parts])
     return {"role": "tool", "tool_call_id": part.call_id, "content": content}
 

@@ -15,6 +15,7 @@ from sidecar.canonical.request import (
     ToolCall,
 )
 from sidecar.dialects.beside_text import openai_logprobs, placed, url_citation
+from sidecar.dialects.kinds import kind_of
 from sidecar.dialects.openai_responses.reasoning import SEALED, encode_signature, encode_summary
 from sidecar.dialects.openai_responses.server_tools import encode_call
 from sidecar.errors import CannotCarry
@@ -112,4 +113,4 @@ def _encode_item(group: Sequence[AnyPart], index: int, response_id: str, status:
         case RedactedReasoning(data=data):
             return reasoning_item(item_id("rs", index, response_id), "", SEALED + data, status)
         case other:
-            raise CannotCarry(f"{type(other).__name__.lower()} in an answer")
+            raise CannotCarry(kind_of(other), f"{type(other).__name__.lower()} in an answer")

@@ -13,6 +13,7 @@ from sidecar.canonical.request import (
 )
 from sidecar.dialects.beside_text import UrlCitation, decode_citations
 from sidecar.dialects.data_url import data_url, split_data_url
+from sidecar.dialects.kinds import kind_of
 from sidecar.errors import CannotCarry, MalformedRequest
 
 
@@ -41,7 +42,7 @@ def decode_content(content: str | list[Part], where: str) -> Iterator[AnyPart]:
     for at, part in enumerate(content):
         decode = _PARTS.get(part.type)
         if decode is None:
-            raise CannotCarry(f"a part of type `{part.type}`")
+            raise CannotCarry("part", f"a part of type `{part.type}`")
         decoded = decode(part)
         if decoded is None:
             raise MalformedRequest(f"`{where}[{at}]`: this {part.type} is empty or cannot be read")
@@ -68,7 +69,7 @@ def _decode_refusal(part: Part) -> Refusal | None:
 
 def _decode_image(part: Part) -> Image | None:
     if part.file_id is not None:
-        raise CannotCarry("an image that lives at one provider")
+        raise CannotCarry("image", "an image that lives at one provider")
     url = part.image_url
     if url is None:
         return None
@@ -117,7 +118,7 @@ def encode_text_part(part: AnyPart) -> dict[str, object]:
         case File(text=str(text)):
             return {"type": "input_text", "text": f"{part.name}\n\n{text}" if part.name else text}
         case _:
-            raise CannotCarry(f"{called(part)} where the Responses API takes text alone")
+            raise CannotCarry(kind_of(part), f"{called(part)} where the Responses API takes text alone")
 
 
 def encode_user_part(part: AnyPart) -> dict[str, object]:

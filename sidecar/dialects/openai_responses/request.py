@@ -108,7 +108,7 @@ def decode_request(envelope: Envelope) -> ChatRequest:
     _refuse_what_lives_elsewhere(envelope)
     wire = parse(envelope.body, _REQUEST, "")
     if wire.background:
-        raise CannotCarry("a wish for an answer in the background")
+        raise CannotCarry("background", "a wish for an answer in the background")
     lost = list(_lost(wire))
     choice, allowed = decode_tool_choice(wire.tool_choice)
     tools, server_tools = decode_tools(wire.tools or [], allowed, lost)
@@ -146,7 +146,7 @@ _ELSEWHERE = {
 def _refuse_what_lives_elsewhere(envelope: Envelope) -> None:
     for name, what in _ELSEWHERE.items():
         if is_given(envelope.fields, name):
-            raise CannotCarry(what)
+            raise CannotCarry("state", what)
 
 
 def _lost(wire: _Request) -> Iterator[str]:
@@ -218,7 +218,7 @@ def encode_request(request: ChatRequest, model: ModelTraits) -> Encoded:
         CannotCarry: several choices, or a part of a message that the API has no place for.
     """
     if request.choices != 1:
-        raise CannotCarry(f"a wish for {request.choices} choices")
+        raise CannotCarry("choices", f"a wish for {request.choices} choices")
     dropped: list[str] = []
     is_never_idle = model.efforts is not None and "none" not in model.efforts
     request = fit(request, model, _LACKS | {"reasoning_off"} if is_never_idle else _LACKS, dropped)

@@ -71,17 +71,17 @@ def decode_server_tool(kind: str, raw: msgspec.Raw, where: str, lost: list[str])
     if kind in SEARCH_TYPES:
         search = parse(raw, _SEARCH, where)
         if search.external_web_access is False:
-            raise CannotCarry("a web search that must not leave OpenAI's cache")
+            raise CannotCarry("server_tool", "a web search that must not leave OpenAI's cache")
         return WebSearch(
             allowed_domains=(search.filters.allowed_domains or ()) if search.filters is not None else (),
             location=None if search.user_location is None else search.user_location.location(),
             context_size=search.search_context_size,
         )
     if kind != CODE_TYPE:
-        raise CannotCarry(f"a tool of type `{kind}`")
+        raise CannotCarry("tool", f"a tool of type `{kind}`")
     container = parse(raw, _CODE, where).container
     if isinstance(container, str) or container.file_ids:
-        raise CannotCarry("a container or files that one provider keeps")
+        raise CannotCarry("server_tool", "a container or files that one provider keeps")
     lost += [f"tools.container.{name}" for name in ("memory_limit", "network_policy") if getattr(container, name)]
     return CodeExecution()
 
@@ -94,7 +94,7 @@ def encode_server_tool(tool: ServerTool, dropped: list[str]) -> Mapping[str, obj
     if isinstance(tool, CodeExecution):
         return {"type": CODE_TYPE, "container": {"type": "auto"}}
     if tool.blocked_domains:
-        raise CannotCarry("a web search that must keep out of some domains")
+        raise CannotCarry("server_tool", "a web search that must keep out of some domains")
     if tool.max_uses is not None:
         dropped.append("tools.max_uses")
     wire: dict[str, object] = {"type": "web_search"}

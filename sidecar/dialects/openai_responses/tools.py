@@ -98,7 +98,7 @@ def decode_tool_choice(wire: str | WireChoice | None) -> tuple[ToolChoice | None
             names = frozenset(tool.name or tool.type for tool in tools)
             return ToolChoice("required" if mode == "required" else "auto"), names
         case WireChoice(type=kind) if kind not in ("function", "allowed_tools"):
-            raise CannotCarry(f"a choice of a tool of type `{kind}`")
+            raise CannotCarry("tool_choice", f"a choice of a tool of type `{kind}`")
         case _:
             raise MalformedRequest("`tool_choice` must be none, auto, required, or name a function")
 

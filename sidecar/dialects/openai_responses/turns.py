@@ -18,6 +18,7 @@ from sidecar.canonical.request import (
     ToolCall,
     ToolResult,
 )
+from sidecar.dialects.kinds import kind_of
 from sidecar.dialects.openai_responses.fields import parse
 from sidecar.dialects.openai_responses.parts import (
     Part,
@@ -86,7 +87,7 @@ def _decode_item(raw: msgspec.Raw, where: str, lost: list[str]) -> tuple[Role, l
         return "assistant", [decode_call(parse(raw, CALL, where))]
     decode = _ITEMS.get(kind)
     if decode is None:
-        raise CannotCarry(f"an item of type `{kind}`")
+        raise CannotCarry("part", f"an item of type `{kind}`")
     item = parse(raw, _ITEM, where)
     if item.phase is not None:
         lost.append("input.phase")
@@ -150,7 +151,7 @@ def encode_message(message: Message) -> Iterator[dict[str, object]]:
 
 def _encode_result(part: AnyPart) -> dict[str, object]:
     if not isinstance(part, ToolResult):
-        raise CannotCarry(f"{called(part)} in a tool message")
+        raise CannotCarry(kind_of(part), f"{called(part)} in a tool message")
     output = encode_content([encode_user_part(inner) for inner in part.parts])
     return {"type": "function_call_output", "call_id": part.call_id, "output": output}
 
@@ -180,7 +181,7 @@ def _encode_assistant(parts: Iterable[AnyPart]) -> Iterator[dict[str, object]]:
             case RedactedReasoning():
                 item = None
             case _:
-                raise CannotCarry(f"{called(part)} in an answer")
+                raise CannotCarry(kind_of(part), f"{called(part)} in an answer")
         if item is not None:
             yield from _encode_said(said)
             said = []

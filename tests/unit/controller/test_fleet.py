@@ -60,3 +60,28 @@ def test_who_was_away_for_a_day_is_forgotten() -> None:
     roster.note_status(status("ACTIVE", active="new"))
     clock[0] = 86_400.0
     assert roster.fleet(CURRENT).sidecars == ()
+
+
+@pytest.mark.parametrize(
+    ("said", "rejecting"),
+    [
+        (status("REJECTED", active="old", tried="new"), ["a"]),
+        (status("REJECTED", active="new", tried="new"), []),  # its disk is full, and it runs all the same
+        (status("REJECTED", active="old", tried="other"), []),
+        (status("ACTIVE", active="old", tried="new"), []),
+    ],
+)
+def test_who_will_not_run_a_bundle(said: SidecarStatus, rejecting: list[str]) -> None:
+    roster = Roster(lambda: 1000.0)
+    roster.note_status(said)
+    assert roster.rejecting("new") == rejecting
+
+
+def test_sidecars_bound_to_other_use_cases_are_left_out_while_others_remain() -> None:
+    roster = Roster(lambda: 1000.0)
+    for name, use_case in (("a", "chat"), ("b", "support"), ("c", "")):
+        roster.note_status(SidecarStatus(id=name, version="1", state="ACTIVE", use_case=use_case))
+    assert roster.serving(["support"]) == ["b", "c"]
+    roster = Roster(lambda: 1000.0)
+    roster.note_status(SidecarStatus(id="a", version="1", state="ACTIVE", use_case="chat"))
+    assert roster.serving(["support"]) == ["a"]

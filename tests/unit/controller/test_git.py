@@ -1,10 +1,11 @@
 import asyncio
 import os
+import subprocess
 from pathlib import Path
 
 import pytest
 
-from controller.errors import SourceUnavailable
+from controller.errors import Refused, SourceUnavailable
 from controller.git import Git, LocalRepository, RemoteRepository, is_repository, is_url, without_credentials
 from controller.tree import MAX_FILE_BYTES
 from tests.fakes.rules_repo import PLATFORM, RULES, RulesRepo, write_files
@@ -222,3 +223,56 @@ def test_only_a_repository_s_top_is_one(repo: RulesRepo, tmp_path: Path) -> None
     assert is_repository(tmp_path / "bare.git")
     assert not is_repository(repo.path / "models")
     assert not is_repository(tmp_path)
+
+
+class TestSignatures:
+    @pytest.fixture
+    def keys(self, tmp_path: Path) -> Path:
+        """A key that is allowed, and one that is not."""
+        folder = tmp_path / "keys"
+        folder.mkdir()
+        for name in ("allowed", "stranger"):
+            subprocess.run(
+                ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", name, "-f", str(folder / name)], check=True
+            )
+        public = (folder / "allowed.pub").read_text()
+        (folder / "signers").write_text(f'author@example.com namespaces="git" {public}')
+        return folder
+
+    def signed_by(self, repo: RulesRepo, key: Path) -> str:
+        repo.git(
+            "-c", "gpg.format=ssh", "-c", f"user.signingKey={key}", "commit", "-q", "--allow-empty", "-S", "-m", "x"
+        )
+        return repo.git("rev-parse", "HEAD")
+
+    async def test_only_a_commit_that_an_allowed_signer_signed_is_read(self, repo: RulesRepo, keys: Path) -> None:
+        unsigned = repo.commit()
+        source = LocalRepository(repo.path, ref="main", signers=keys / "signers")
+        good = self.signed_by(repo, keys / "allowed")
+        assert (await source.read(good)).files
+        foreign = self.signed_by(repo, keys / "stranger")
+        for commit in (unsigned, foreign):
+            with pytest.raises(Refused) as refused:
+                await source.read(commit)
+            (problem,) = refused.value.problems
+            assert (problem.code, commit[:12] in problem.message) == ("not-signed", True)
+
+    async def test_a_signature_over_another_commit_does_not_count(self, repo: RulesRepo, keys: Path) -> None:
+        repo.commit()
+        source = LocalRepository(repo.path, ref="main", signers=keys / "signers")
+        raw = repo.git("cat-file", "commit", self.signed_by(repo, keys / "allowed"))
+        (repo.path / "raw").write_text(raw.replace("author Author", "author Autor") + "\n")
+        forged = repo.git("hash-object", "-t", "commit", "-w", "raw")
+        with pytest.raises(Refused):
+            await source.read(forged)
+
+
+@pytest.mark.parametrize(
+    ("message", "is_urgent"),
+    [("change\n\nRollout: urgent", True), ("Rollout: urgent is what this is not\n\nmore", False), ("change", False)],
+)
+async def test_a_commit_says_by_its_trailer_that_it_cannot_wait(repo: RulesRepo, message: str, is_urgent: bool) -> None:
+    repo.commit()
+    repo.git("commit", "--quiet", "--allow-empty", "--message", message)
+    source = LocalRepository(repo.path, ref="main")
+    assert (await source.read(await source.fetch())).is_urgent is is_urgent

@@ -8,7 +8,8 @@ import pytest
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
-from controller.publish import INLINE_BYTES, KEPT_BUNDLES, STATE_FILE, Publisher
+from controller.channel import KEPT_BUNDLES
+from controller.publish import INLINE_BYTES, SHELF_FOLDER, STATE_FILE, Publisher
 from controller.sign import Signer
 from schemas.bundle import Bundle, BundleRefused, Pointer, decode_bundle, digest_of
 
@@ -65,7 +66,10 @@ async def test_a_new_key_signs_the_current_bundle_again(
     other = Signer(bytes(32))
     publisher = Publisher(tmp_path, other, epoch=8)
     publisher.restore()
+    for _ in range(2):
+        await publisher.sign_anew()
     publication = await publisher.publish(make_bundle())
+    assert publication is publisher.current
     assert (publication.event_id, publication.signed.key_id) == ("7.2", other.key_id)
 
 
@@ -81,11 +85,11 @@ async def test_an_unreadable_state_is_set_aside_and_a_higher_epoch_begins(
     assert (tmp_path / "published.bad").read_bytes() == damage
 
 
-async def test_a_state_file_with_another_bundle_than_its_pointer_names_is_not_served(
+async def test_a_kept_bundle_that_is_not_what_its_name_says_is_not_served(
     tmp_path: Path, signer: Signer, make_bundle: MakeBundle
 ) -> None:
     await Publisher(tmp_path, signer, epoch=7).publish(make_bundle("r1"))
-    path = tmp_path / STATE_FILE
+    (path,) = (tmp_path / SHELF_FOLDER).iterdir()
     path.write_bytes(path.read_bytes().replace(b"example.com", b"example.org"))
     publisher = Publisher(tmp_path, signer, epoch=8)
     publisher.restore()

@@ -108,18 +108,30 @@ async def test_a_provider_that_asks_for_time_is_left_alone_by_every_call_until_t
     assert core.upstream.models[-1] == "alpha@one"
 
 
-async def test_a_provider_that_is_down_gets_hardly_more_calls_than_callers_make() -> None:
-    """A retry for each would double them: a fifth and the floor of three a second may be repeated, not more."""
+async def test_a_provider_that_is_down_is_not_asked_again_by_calls_that_waited_meanwhile() -> None:
     core = Core(status(500), chain=["alpha"])
     calls = [asyncio.ensure_future(core.pipeline.run(core.inbound())) for _ in range(1_000)]
     await at_rest()
     assert len(core.upstream.sent) == 1_000, "all were under way before any breaker could open"
-    await core.clock.turn(10.0)
-    assert len(core.upstream.sent) == 1_000 * 1.2 + 30
+    await core.clock.turn(4.0)
+    assert len(core.upstream.sent) == 1_000
     assert all(isinstance(call.exception(), CallFailed) for call in calls)
+    assert {record.skipped[-1].reason for record in core.sink.booked} == {"breaker_open", "retry_budget"}
+
+
+async def test_a_provider_that_fails_now_and_then_gets_hardly_more_calls_than_callers_make() -> None:
+    """A third of the calls fail, which opens no breaker: a fifth of all, and the floor, may be repeated, not more."""
+    core = Core(*[status(500), GOOD, GOOD] * 333, GOOD, chain=["alpha"])
+    calls = [asyncio.ensure_future(core.pipeline.run(core.inbound())) for _ in range(999)]
+    await at_rest()
+    assert len(core.upstream.sent) == 999
+    await core.clock.turn(10.0)
+    again = int(999 * 0.2 + 30)
+    assert len(core.upstream.sent) == 999 + again
+    assert sum(isinstance(call.exception(), CallFailed) for call in calls) == 333 - again
     kept_back = [record for record in core.sink.booked if record.skipped]
     assert {record.skipped[0].reason for record in kept_back} == {"retry_budget"}
-    assert len(kept_back) == 1_000 - 230
+    assert len(kept_back) == 333 - again
 
 
 async def test_a_target_of_the_provider_that_just_failed_counts_against_its_budget() -> None:

@@ -19,6 +19,7 @@ async def error_of(answer: aiohttp.ClientResponse) -> tuple[int, str]:
 def test_watching_status_and_ingest_are_guarded() -> None:
     assert {path for _, path in GUARDED} == {
         "/v1/watch", "/v1/bundle", "/v1/bundle/{digest}", "/v1/status", "/v1/usage", "/v1/spend", "/v1/calls",
+            "/v1/pin", "/v1/unpin", "/v1/rollback", "/v1/promote", "/v1/suspend", "/v1/resume",
     }  # fmt: skip
     assert ("POST", "/v1/usage") in GUARDED
 

@@ -93,6 +93,7 @@ def test_reviews_are_judged_by_the_day_that_is_given(pointsman: Callable, exampl
     assert {(p["code"], p["severity"]) for p in answer.json["problems"]} == {
         ("review-overdue", "error"),
         ("review-overdue", "warning"),
+        ("stale-price", "warning"),
     }
 
 

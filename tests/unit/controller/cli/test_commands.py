@@ -1,5 +1,6 @@
 import asyncio
 import json
+import re
 import socket
 import subprocess
 import sys
@@ -116,4 +117,25 @@ def test_the_table_of_commands_holds_real_modules(capsys: pytest.CaptureFixture[
     assert leaving.value.code == 0
     shown = capsys.readouterr().out
     for name in COMMANDS:
-        assert f"\n    {name} " in shown
+        assert re.search(rf"^    {name}\s", shown, re.MULTILINE)
+
+
+async def test_an_act_on_the_fleet_is_done_at_once_and_told_in_words(
+    controller: Running, repo: RulesRepo, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    first = repo.commit()
+    publisher = controller.parts.publisher
+    await publisher.newer_than("")
+    assert publisher.current is not None
+    second = await asyncio.to_thread(repo.commit_variant, 1)
+    await publisher.newer_than(publisher.current.event_id)
+    where = ("--controller", controller.url, "--admin-token", str(tmp_path / "state" / "admin.token"))
+    assert await pointsman("rollback", "--reason", "calls fail", *where) == 0
+    out = capsys.readouterr().out
+    assert (f"Stable: {first}" in out, f"Rolled back: {second}" in out, "Why: calls fail" in out) == (True,) * 3
+    assert publisher.pointer is not None
+    assert (publisher.pointer.seq, publisher.pointer.revision) == (3, first)
+    assert await pointsman("pin", "0123456789", "--reason", "why", "--ttl", "4h", "--format", "json", *where) == 1
+    assert "no kept bundles are named" in capsys.readouterr().err
+    assert await pointsman("pin", first[:10], "--reason", "why", "--ttl", "4h", "--format", "json", *where) == 0
+    assert json.loads(capsys.readouterr().out)["pin"]["revision"] == first

@@ -1,9 +1,10 @@
 """What people rely on from `pointsman init`."""
 
+import json
 import subprocess
 from collections.abc import Callable
 from datetime import date
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import pytest
 
@@ -69,7 +70,7 @@ def test_a_file_in_the_way_is_named(pointsman: Callable, tmp_path: Path) -> None
 def test_every_rule_file_names_a_schema_that_is_there() -> None:
     files = starting_files(date(2026, 11, 23))
     for path, text in files.items():
-        if path.endswith(".yaml"):
+        if path.endswith(".yaml") and not path.startswith("."):
             schema = text.splitlines()[0].removeprefix("# yaml-language-server: $schema=")
             assert schema.count("../") == path.count("/")
             assert schema.removeprefix("../" * path.count("/")) in files
@@ -82,3 +83,13 @@ def test_its_models_are_those_of_the_examples(model: str, examples: Path) -> Non
 
     ours = starting_files(date(2026, 11, 23))[f"models/{model}.yaml"]
     assert said(ours) == said((examples / f"models/{model}.yaml").read_text())
+
+
+def test_editors_are_told_which_schema_describes_which_file() -> None:
+    files = starting_files(date(2026, 11, 23))
+    told = json.loads(files[".vscode/settings.json"])["yaml.schemas"]
+    assert all(schema.removeprefix("./") in files for schema in told)
+    for path, text in files.items():
+        if path.endswith(".yaml") and not path.startswith("."):
+            (schema,) = [schema for schema, glob in told.items() if PurePosixPath(path).match(glob)]
+            assert text.splitlines()[0].endswith(schema.removeprefix("./"))

@@ -5,9 +5,9 @@ from datetime import UTC, datetime
 from hypothesis import given
 from hypothesis import strategies as st
 
-from schemas.checks.globs import covers
 from schemas.checks.rule_order import implies
 from schemas.compile import compile_when_document
+from schemas.globs import covers
 from schemas.rules.use_case import When
 from sidecar.routing.facts import Facts
 from sidecar.routing.matching import compile_when, glob

@@ -1,5 +1,7 @@
 """The upstream client: which network failure is which of our errors, and that no message shows a URL or a key."""
 
+import asyncio
+import gc
 from pathlib import Path
 
 import aiohttp
@@ -71,6 +73,24 @@ async def test_a_connection_is_used_again_after_a_body_that_was_read() -> None:
             answer.close()
         assert server.connections == 1
         await upstream.close()
+
+
+async def test_a_connection_that_is_reset_after_its_answer_leaves_no_traceback_in_the_log() -> None:
+    logged: list[str] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: logged.append(context["message"]))
+    long_answer = b"a" * (1 << 20)  # not all of it comes with its headers
+    async with serving({"part": Play(status=None, then="reset", only=2)}, long_answer) as server:
+        upstream = HttpUpstream(Credentials())
+        where = target(f"http://127.0.0.1:{server.port}/part")
+        answer = await upstream.send(where, "/x", {}, b"{}", 1.0)
+        assert await answer.read() == long_answer
+        answer.close()
+        with pytest.raises(ConnectionLost):
+            await upstream.send(where, "/x", {}, b"{}", 1.0)
+        await upstream.close()
+    del answer
+    gc.collect()
+    assert logged == []
 
 
 async def test_what_is_failed_from_outside_is_raised_by_the_read_that_waits_or_comes_next() -> None:

@@ -98,6 +98,22 @@ def test_a_probe_that_fails_doubles_the_rest_up_to_five_minutes() -> None:
     assert rests == [5, 10, 20, 40, 80, 160, 300, 300, 300]
 
 
+def test_probes_that_fail_within_a_rest_begin_it_anew_and_do_not_lengthen_it() -> None:
+    """Retries that waited while it opened, and probes made side by side: all of them met the same outage."""
+    breaker = opened()
+    for retry in range(16):
+        assert breaker.enter()
+        fail(breaker, retry / 16, is_probe=True)
+    assert breaker.until == 15 / 16 + FIRST_REST_SECONDS
+    now = breaker.until
+    assert breaker.enter()
+    breaker.succeeded(now, is_probe=True)
+    for _ in range(PROBES_AFTER_THE_FIRST):
+        assert breaker.enter()
+    fail(breaker, now, PROBES_AFTER_THE_FIRST, is_probe=True)
+    assert breaker.until == now + 2 * FIRST_REST_SECONDS
+
+
 def test_a_target_that_stays_down_for_days_does_no_harm() -> None:
     breaker, now = opened(), 0.0
     for _ in range(3_000):

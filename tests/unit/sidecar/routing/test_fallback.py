@@ -3,7 +3,6 @@
 import pytest
 
 from sidecar.errors import (
-    CannotCarry,
     ConnectionLost,
     ContentRefused,
     ContextTooLong,
@@ -55,7 +54,6 @@ def test_every_upstream_error_has_its_row(kind: type[UpstreamError]) -> None:
         (CredentialRefused("x"), NEXT, NEXT, NEXT),
         (ModelGone("x"), NEXT, NEXT, NEXT),
         (ContextTooLong("x"), NEXT, NEXT, NEXT),
-        (CannotCarry("images"), NEXT, NEXT, NEXT),
         (Rejected("x"), STOP, STOP, STOP),
         (ContentRefused("x"), STOP, STOP, STOP),
         (DeadlineExceeded("x"), STOP, STOP, STOP),

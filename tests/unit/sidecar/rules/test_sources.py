@@ -10,6 +10,7 @@ import pytest
 from schemas.bundle import BundleRefused, encode_bundle
 from sidecar.rules import sources
 from sidecar.rules.cache import LastGood
+from sidecar.rules.probation import Probation
 from sidecar.rules.sources import SILENT_SECONDS, FileSource, compile_folder, run_sources
 from sidecar.rules.store import RuleStore
 from sidecar.rules.trust import LocalTrust
@@ -24,7 +25,7 @@ def written(revision: str) -> bytes:
 
 @pytest.fixture
 def store(tmp_path: Path) -> RuleStore:
-    return RuleStore(HandClock(), LocalTrust(), LastGood(tmp_path / "state"))
+    return RuleStore(HandClock(), LocalTrust(), LastGood(tmp_path / "state"), Probation(tmp_path / "state", "1"))
 
 
 async def until(store: RuleStore, holds: Callable[[], bool]) -> None:

@@ -5,8 +5,9 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from schemas.bundle import Hours, Pointer, Rule, SignedPointer, When, digest_of, encode_bundle
+from schemas.bundle import Candidate, Hours, Pointer, Rule, SignedPointer, When, digest_of, encode_bundle
 from sidecar.rules.cache import LastGood
+from sidecar.rules.probation import Probation
 from sidecar.rules.store import RuleStore
 from sidecar.rules.trust import LocalTrust
 from tests.fakes import core_bundles as bundles
@@ -33,7 +34,7 @@ def store(folder: Path) -> RuleStore:
 
 
 def new_store(folder: Path) -> RuleStore:
-    return RuleStore(HandClock(), LocalTrust(), LastGood(folder))
+    return RuleStore(HandClock(), LocalTrust(), LastGood(folder), Probation(folder, "1"))
 
 
 def test_good_rules_run_and_are_kept(store: RuleStore, folder: Path) -> None:
@@ -143,3 +144,79 @@ def test_everybody_is_told_of_every_change(store: RuleStore) -> None:
     store.offer(pointer(GOOD, 1), GOOD)
     store.refuse("x" * 5_000)
     assert told == ["", "x" * 1024]
+
+
+def on_trial(stable: bytes, trial: bytes, seq: int, percent: float) -> SignedPointer:
+    made = msgspec.json.decode(pointer(stable, seq).pointer, type=Pointer)
+    candidate = Candidate(digest=digest_of(trial), size=len(trial), revision="r", percent=percent, salt="s")
+    return SignedPointer(pointer=msgspec.json.encode(msgspec.structs.replace(made, rollout=candidate)).decode())
+
+
+@pytest.mark.parametrize(("percent", "runs"), [(100.0, "next"), (0.0, "good")])
+def test_a_trial_is_run_by_whom_the_lot_fell_to_and_is_still_run_after_a_restart(
+    store: RuleStore, folder: Path, percent: float, runs: str
+) -> None:
+    signed = on_trial(GOOD, NEXT, 1, percent)
+    wanted = store.wants(signed)
+    assert wanted is not None
+    data = {digest_of(GOOD): GOOD, digest_of(NEXT): NEXT}[wanted.digest]
+    assert store.offer(signed, data)
+    assert store.wants(signed) is None
+    later = new_store(folder)
+    later.load_last_good()
+    assert (later.active.revision, later.active.digest) == (runs, wanted.digest)
+
+
+def test_the_other_arm_s_bytes_are_refused(store: RuleStore) -> None:
+    assert not store.offer(on_trial(GOOD, NEXT, 1, 0.0), NEXT)
+    assert store.current is None
+
+
+def test_a_newer_pointer_for_the_same_rules_is_remembered_over_a_restart(store: RuleStore, folder: Path) -> None:
+    store.offer(pointer(GOOD, 1), GOOD)
+    assert store.wants(pointer(GOOD, 3)) is None
+    later = new_store(folder)
+    later.load_last_good()
+    assert later.wants(pointer(NEXT, 2)) is None
+    assert "older" in later.error
+    assert (later.active.revision, later.pointer.seq) == ("good", 3)
+
+
+def test_rules_under_which_the_process_dies_give_way_to_those_before_and_are_named(folder: Path) -> None:
+    new_store(folder).offer(pointer(GOOD, 1), GOOD)
+    new_store(folder).offer(pointer(NEXT, 2), NEXT)
+    for _ in range(2):
+        again = new_store(folder)
+        again.load_last_good()
+        assert again.active.revision == "next"
+    after = new_store(folder)
+    after.load_last_good()
+    assert (after.active.revision, after.tried.digest) == ("good", digest_of(NEXT))
+    assert "died 3 times" in after.error
+    assert after.wants(pointer(NEXT, 2)) is None
+    assert "died 3 times" in after.error
+    assert after.wants(pointer(GOOD, 1)) is None
+    assert "older" in after.error, "what was set aside was believed all the same"
+    assert after.wants(pointer(GOOD, 3)) is None
+    assert after.error == ""
+
+
+def test_the_only_rules_run_however_often_the_process_died(folder: Path) -> None:
+    new_store(folder).offer(pointer(GOOD, 1), GOOD)
+    for _ in range(5):
+        again = new_store(folder)
+        again.load_last_good()
+        assert again.active.revision == "good"
+
+
+async def test_rules_that_held_for_a_minute_are_never_suspected(folder: Path) -> None:
+    new_store(folder).offer(pointer(GOOD, 1), GOOD)
+    clock = HandClock()
+    store = RuleStore(clock, LocalTrust(), LastGood(folder), Probation(folder, "1"))
+    store.offer(pointer(NEXT, 2), NEXT)
+    await clock.turn(60.0)
+    store.note_alive()
+    for _ in range(5):
+        again = new_store(folder)
+        again.load_last_good()
+        assert again.active.revision == "next"

@@ -6,9 +6,12 @@ import json
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import aiohttp
 import pytest
+from aiohttp import web
+from aiohttp.test_utils import make_mocked_request
 from yarl import URL
 
 from schemas.bundle import Caller
@@ -285,3 +288,21 @@ async def test_open_calls_are_counted_until_they_end(tmp_path: Path) -> None:
         with pytest.raises(aiohttp.ClientError):
             await answer.read()
         assert port.agents.calls_open == 0
+
+
+@pytest.mark.parametrize("has_left", [True, False])
+async def test_a_caller_that_has_left_is_no_error_of_ours(tmp_path: Path, has_left: bool) -> None:
+    """A write finds out before the handler is cancelled; aiohttp would log a traceback."""
+    port = Port(tmp_path, Core())
+    transport = Mock(spec=asyncio.Transport)
+    transport.is_closing.return_value = has_left
+    request = make_mocked_request("POST", "/v1/messages", headers={"host": "127.0.0.1"}, transport=transport)
+
+    async def write(_: web.Request) -> web.StreamResponse:
+        raise ConnectionResetError("Cannot write to closing transport")
+
+    if has_left:
+        assert (await port.agents._edge(request, write)).status == 200
+    else:
+        with pytest.raises(ConnectionResetError):
+            await port.agents._edge(request, write)

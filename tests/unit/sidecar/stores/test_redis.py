@@ -68,13 +68,18 @@ async def admits(limits: Limits, call_id: str, of: UseCase, tokens: int = 1) -> 
 
 
 async def test_three_sidecars_together_keep_to_one_limit(stores: list[RedisStore]) -> None:
-    """60 a minute: two at once, then one a second, whoever asks. The test lasts far less than the twenty it allows."""
-    fleet, of = fleet_of(stores), use_case(limits=LimitsDocument(requests_per_minute=60))
+    """60 a minute: two at once, then one a second, whoever asks. Without the store nothing passes: on a busy machine an
+    answer may take longer than a call waits, and what it granted is lost.
+    """
+    of = use_case(limits=LimitsDocument(requests_per_minute=60, on_store_error="deny"))
+    verdicts = Verdicts()
+    fleet = [Limits(clock=SYSTEM_CLOCK, observer=verdicts, store=store) for store in stores]
     began = SYSTEM_CLOCK.monotonic()
     passed = 0
     for number in range(200):
         passed += sum(await asyncio.gather(*(admits(limits, str(number), of) for limits in fleet)))
-    assert 2 <= passed <= 2 + (SYSTEM_CLOCK.monotonic() - began)
+    assert passed <= 2 + (SYSTEM_CLOCK.monotonic() - began)
+    assert passed + 2 * verdicts.count("store_error") >= 2
 
 
 async def test_three_sidecars_together_spend_no_more_than_a_budget(stores: list[RedisStore]) -> None:

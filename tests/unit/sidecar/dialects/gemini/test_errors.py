@@ -37,7 +37,7 @@ from sidecar.errors import (
         (ForeignHost("m"), 403, "PERMISSION_DENIED", "foreign_host"),
         (UnknownUseCase("m"), 404, "NOT_FOUND", "unknown_use_case"),
         (WrongMethod("m"), 405, "UNIMPLEMENTED", "wrong_method"),
-        (CannotCarry("m"), 422, "INVALID_ARGUMENT", "cannot_carry"),
+        (CannotCarry("part", "m"), 422, "INVALID_ARGUMENT", "cannot_carry"),
         (GatewayError("m"), 500, "INTERNAL", "gateway_error"),
         (CredentialRefused("m"), 502, "INTERNAL", "provider_auth"),
         (NotReady("m"), 503, "UNAVAILABLE", "not_ready"),

@@ -130,7 +130,7 @@ OURS: list[tuple[GatewayError, str, str]] = [
     (CeilingSpent("spent"), "ceiling_spent", "insufficient_quota"),
     (ForeignHost("no"), "foreign_host", "permission_error"),
     (UnknownUseCase("no such use case"), "unknown_use_case", "not_found_error"),
-    (CannotCarry("audio"), "cannot_carry", "invalid_request_error"),
+    (CannotCarry("audio", "audio"), "cannot_carry", "invalid_request_error"),
     (NotReady("no rules yet"), "not_ready", "service_unavailable_error"),
     (ChainSpent("all failed", status=502, code="provider_auth"), "provider_auth", "server_error"),
     (StreamStalled("silence"), "stream_stalled", "server_error"),

@@ -1,13 +1,20 @@
 """What can be said about two globs without trying names."""
 
+import re
 from fnmatch import fnmatchcase
 
 _WILD = frozenset("*?[")
+_STEM = re.compile(r"[^*?\[]*")
 
 
 def is_plain(glob: str) -> bool:
     """Whether it matches nothing but itself."""
     return not _WILD & set(glob)
+
+
+def stem_of(glob: str) -> str:
+    """The text before its first wild card: whatever it matches begins so."""
+    return _STEM.match(glob)[0]  # type: ignore[index]  # it matches any text
 
 
 def covers(wide: str, narrow: str) -> bool:

@@ -1,0 +1,1 @@
+"""How a company uses models today: by its code, its ledger and its invoices."""

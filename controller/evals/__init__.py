@@ -1,0 +1,1 @@
+"""The eval loop: which model for which use case, and with what evidence."""
