@@ -66,7 +66,7 @@ class SkippedTarget(msgspec.Struct, frozen=True):
 
 
 class CallFacts(msgspec.Struct, frozen=True, omit_defaults=True):
-    """What a plan looked at and the rest of the record does not say, so that other rules can be asked about the call."""
+    """What a plan looked at and the record does not say elsewhere, so that other rules can be asked about the call."""
 
     input_tokens: int = 0
     """The estimate that the rules were held against."""

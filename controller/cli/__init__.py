@@ -13,6 +13,7 @@ COMMANDS: Final = {
     "init": "controller.cli.init",
     "check": "controller.cli.check",
     "test": "controller.cli.test",
+    "plan": "controller.cli.plan",
     "explain": "controller.cli.explain",
     "codeowners": "controller.cli.codeowners",
     "comment": "controller.cli.comment",

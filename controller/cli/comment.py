@@ -8,7 +8,6 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from controller.cli import COMMANDS
 from controller.cli.rules_folder import add_folder, refused
 from controller.pull_request import MARKER, MAY_NOT, HostSaysNo, NoPullRequest, keep_comment, pull_request_of
 
@@ -35,7 +34,7 @@ def run(args: argparse.Namespace) -> int:
         request = pull_request_of(os.environ)
     except NoPullRequest as error:
         return refused("comment", error)
-    plan = _output(*PLAN, str(args.folder), "--base", args.base) if PLAN[0] in COMMANDS else ""
+    plan = _output(*PLAN, str(args.folder), "--base", args.base)
     body = _body(_output(*CHECK, str(args.folder)), plan)
     print(body)
     if summary := os.environ.get("GITHUB_STEP_SUMMARY"):

@@ -65,6 +65,20 @@ def fetch_json(
 ) -> Any:
     """The controller's answer to a GET, or with a body to a POST; with a token where the path asks for one.
 
+    Raises as `fetch` does.
+    """
+    answer = fetch(controller, path, query, token=token, body=body)
+    try:
+        return json.loads(answer)
+    except ValueError as error:
+        raise NotReachable(f"what answers at {controller} is not a Pointsman controller") from error
+
+
+def fetch(
+    controller: str, path: str, query: Mapping[str, str], *, token: str | None = None, body: object = None
+) -> bytes:
+    """The answer as it came.
+
     Raises:
         ControllerSaysNo: it refused.
         NotReachable: nothing that speaks our API is there.
@@ -78,15 +92,14 @@ def fetch_json(
     opener = build_opener(ProxyHandler({})) if _is_loopback(controller) else build_opener()
     try:
         with opener.open(Request(url, data, headers), timeout=TIMEOUT_SECONDS) as response:
-            return json.load(response)
+            content: bytes = response.read()
+            return content
     except HTTPError as error:
         with error:
             raise ControllerSaysNo(error.code, _message(error)) from error
     except (URLError, OSError, HTTPException) as error:
         reason = getattr(error, "reason", error)
         raise NotReachable(f"no controller at {controller} ({reason}); is `pointsman serve` running?") from error
-    except ValueError as error:
-        raise NotReachable(f"what answers at {controller} is not a Pointsman controller") from error
 
 
 def _message(error: HTTPError) -> str:

@@ -1,10 +1,11 @@
 """One revision's rules, asked about recorded calls: the sidecar's own plan, with everything healthy.
 
-Calls come in the order of time: conversations stay and ceilings fill as they would have. Equal questions are asked once.
+Calls come in the order of time: conversations stay and ceilings fill as they would have. Equal questions are
+asked once.
 """
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Hashable
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
@@ -66,9 +67,14 @@ class _Asked:
 class Side:
     """Raises `BundleRefused`, when it is made: rules that cannot be compiled."""
 
-    def __init__(self, bundle: Bundle, priced_on: str) -> None:
-        """`priced_on`: the ISO day whose prices count."""
+    def __init__(self, bundle: Bundle, priced_on: str, resting: Mapping[str, str] | None = None) -> None:
+        """
+        Args:
+            priced_on: the ISO day whose prices count.
+            resting: provider, model or `model@provider` → why nobody is to call it, as in an outage.
+        """
         self.bundle = bundle
+        self._resting = resting or {}
         self.priced_on = priced_on
         self._snapshot = build_snapshot(bundle)
         self._asked: dict[tuple[str, bool], _Asked | None] = {}
@@ -104,7 +110,9 @@ class Side:
         decision = self._plans.get(key)
         if decision is None:
             asked_facts = _facts(call, facts, conversation)
-            decision = _decision(plan(use_case, asked_facts, resting={}, spend=spend, at=at, answered_by=answered_by))
+            decision = _decision(
+                plan(use_case, asked_facts, resting=self._resting, spend=spend, at=at, answered_by=answered_by)
+            )
             if len(self._plans) >= REMEMBERED_PLANS:
                 self._plans.clear()
             self._plans[key] = decision
@@ -152,7 +160,8 @@ def _asked_of(use_case: UseCase, document: UseCaseDocument) -> _Asked:
     chains = [use_case.chain, *(rule.chain for rule in use_case.rules)]
     if use_case.ceiling is not None and use_case.ceiling.then is not None:
         chains.append(use_case.ceiling.then)
-    targets = [target for chain in chains for group in (chain, *chain.arms) for target in group.targets]
+    groups = [group for chain in chains for group in (chain.targets, *(arm.targets for arm in chain.arms))]
+    targets = [target for group in groups for target in group]
     whens = [rule.when for rule in document.rules]
     return _Asked(
         use_case,

@@ -21,7 +21,7 @@ and what an outage has moved comes home."""
 
 
 def conversation_key(*, named: str | None, beginning: bytes = b"", call: str = "") -> str:
-    """A hash of what tells conversations apart, the same in every sidecar. It is booked whole: its lot can be drawn again.
+    """A hash of what tells conversations apart, the same in every sidecar. Booked whole: its lot can be drawn again.
 
     Args:
         named: what the caller calls it (`x-pointsman-conversation`).

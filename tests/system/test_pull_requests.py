@@ -12,7 +12,6 @@ from typing import Any
 import pytest
 import yaml
 
-from controller.cli import COMMANDS
 from controller.init import starting_files
 from tests.fakes.code_host import CodeHost
 from tests.fakes.processes import REPOSITORY
@@ -144,7 +143,6 @@ def test_a_merge_request_has_one_note_that_follows_it(repo: RulesRepo, environme
         assert [asked for asked in host.asked if asked[0] != "GET"] == [("POST", 201), ("PUT", 200)]
 
 
-@pytest.mark.skipif("plan" not in COMMANDS, reason="this version has no `pointsman plan`")
 def test_the_comment_holds_the_plan(repo: RulesRepo, environment: dict[str, str]) -> None:
     with CodeHost.github() as host:
         propose(repo, CHANGED)
