@@ -53,8 +53,12 @@ _KEPT: Final = ("PATH", "HOME", "TMPDIR", "SSH_AUTH_SOCK", "HTTPS_PROXY", "https
                 "SSL_CERT_FILE", "SSL_CERT_DIR")  # fmt: skip
 
 
-class TooLong(SourceUnavailable):
+class Endless(SourceUnavailable):
     """A command that answers without end."""
+
+
+class TookTooLong(SourceUnavailable):
+    """A command that did not end in its time: a server that says nothing, as a rule."""
 
 
 def without_credentials(text: str) -> str:
@@ -179,26 +183,43 @@ class RemoteRepository:
 
     async def fetch(self) -> str:
         await self._prepare()
-        await self._git.run(
-            ["fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "rules", f"+{self._ref}:{FETCHED_REF}"],
-            timeout=self._fetch_timeout_seconds,
-        )
+        try:
+            await self._git.run(
+                ["fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "rules", f"+{self._ref}:{FETCHED_REF}"],
+                timeout=self._fetch_timeout_seconds,
+            )
+        except TookTooLong:
+            raise
+        except SourceUnavailable:
+            if await self._is_there():
+                await self._drop_mirror()
+            raise
         return await self._git.commit_of(FETCHED_REF)
 
     async def read(self, revision: str) -> Tree:
         try:
             return await self._git.read_tree(revision, self._folder, signers=self._signers)
         except SourceUnavailable:
-            # Just fetched and yet unreadable: the mirror is damaged. The next look makes it anew.
-            await asyncio.to_thread(shutil.rmtree, self._mirror, ignore_errors=True)
+            await self._drop_mirror()  # just fetched and yet unreadable
             raise
+
+    async def _is_there(self) -> bool:
+        """Whether the ref can be had: a fetch that fails all the same fails by the mirror."""
+        try:
+            return bool(await self._git.run(["ls-remote", "--quiet", "rules", self._ref]))
+        except SourceUnavailable:
+            return False
+
+    async def _drop_mirror(self) -> None:
+        """It is damaged. The next look makes it anew."""
+        await asyncio.to_thread(_remove, self._mirror)
 
     async def follows(self, revision: str, before: str) -> bool:
         return await self._git.is_ancestor(before, revision)
 
     async def _prepare(self) -> None:
         if not (self._mirror / "HEAD").exists():
-            await asyncio.to_thread(shutil.rmtree, self._mirror, ignore_errors=True)
+            await self._drop_mirror()
             self._mirror.mkdir(parents=True)
             await self._git.run(["init", "--quiet", "--bare", "--template="])
         # Only this process uses the mirror, one command at a time: a lock that is there was left by a killed one.
@@ -244,7 +265,7 @@ class Git:
             listed = await self.run(["ls-tree", "-r", "-z", "-l", "--end-of-options", place],
                                     failure=f"no folder {inside!r} in {commit[:12]}",
                                     most=MAX_LIST_BYTES)  # fmt: skip
-        except TooLong as error:  # perhaps trees that hold one another many times: in a few bytes, files without end
+        except Endless as error:  # perhaps trees that hold one another many times: in a few bytes, files without end
             raise Refused([too_large(f"more than {MAX_LIST_BYTES} bytes of file names")]) from error
         chosen, problems = select(_entries(listed))
         blobs = await self._read_blobs([entry.handle for entry in chosen])
@@ -311,9 +332,9 @@ class Git:
                 out = await _whole(process.stdout, most)
                 await process.wait()
         except TimeoutError as error:
-            raise SourceUnavailable(f"git {arguments[0]} took longer than {timeout:.0f} s") from error
-        except TooLong as error:
-            raise TooLong(f"git {arguments[0]} answered with more than {most} bytes") from error
+            raise TookTooLong(f"git {arguments[0]} took longer than {timeout:.0f} s") from error
+        except Endless as error:
+            raise Endless(f"git {arguments[0]} answered with more than {most} bytes") from error
         finally:
             await _end(process)
             complaint = await complaining
@@ -339,13 +360,13 @@ class Git:
 
 
 async def _whole(stream: asyncio.StreamReader | None, most: int) -> bytes:
-    """All of it. Raises `TooLong` as soon as it is more than anybody wants, whatever else would come."""
+    """All of it. Raises `Endless` as soon as it is more than anybody wants, whatever else would come."""
     assert stream is not None
     data = bytearray()
     while piece := await stream.read(_PIECE_BYTES):
         data += piece
         if len(data) > most:
-            raise TooLong
+            raise Endless
     return bytes(data)
 
 
@@ -402,6 +423,12 @@ def _secrets_of(url: str) -> tuple[str, ...]:
     parts = urlsplit(url)
     secret = parts.password or (parts.username if parts.scheme.startswith("http") else None)
     return (secret, unquote(secret)) if secret else ()
+
+
+def _remove(path: Path) -> None:
+    if path.is_file():
+        path.unlink(missing_ok=True)
+    shutil.rmtree(path, ignore_errors=True)
 
 
 def _content_of(path: Path) -> bytes | None:

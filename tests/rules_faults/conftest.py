@@ -1,19 +1,19 @@
 """One small system for many faults: a served repository, a controller that follows it, a sidecar that answers calls."""
 
-import os
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.fakes import wire
-from tests.fakes.controller import ControllerProcess, StartController
+from tests.fakes.controller import ControllerProcess
 from tests.fakes.git_daemon import GitDaemon
 from tests.fakes.processes import eventually
-from tests.fakes.sidecar import SidecarProcess, StartSidecar
-from tests.fakes.simulator import SimulatorProcess, StartSimulator
+from tests.fakes.sidecar import SidecarProcess
+from tests.fakes.simulator import SimulatorProcess
 from tests.system.rules import USE_CASE_FILE, Door, files, use_case
 
 SETTLED_SECONDS = 20.0
@@ -24,9 +24,13 @@ class System:
     git: GitDaemon
     controller: ControllerProcess
     sidecar: SidecarProcess
-    maker: SimulatorProcess
     rules: dict[str, str]
     """The files of a good revision."""
+
+    @property
+    def mirror(self) -> Path:
+        """What the controller has fetched."""
+        return self.controller.state / "mirror.git"
 
     def primary(self, model: str) -> str:
         """Commits and pushes a good revision that calls this model first."""
@@ -54,6 +58,13 @@ class System:
         assert reply.status == 200, reply.body
         return reply.headers["x-pointsman-model"]
 
+    def rollout(self) -> dict[str, Any]:
+        return dict(wire.get(f"{self.controller.url}/v1/status").json["rollout"])
+
+    def tried_at(self) -> str:
+        """When the controller last began to look at its repository."""
+        return str(self.report()["tried_at"])
+
     def act(self, name: str, **body: str) -> dict[str, Any]:
         token = (self.controller.state / "admin.token").read_text()
         reply = wire.post(
@@ -67,27 +78,21 @@ def sidecar_options(controller: ControllerProcess) -> Sequence[str]:
     return ["--controller-token", str(controller.token_file), "--public-key", str(controller.public_key_file)]
 
 
-@pytest.fixture(scope="module")
-def serve_git(tmp_path_factory: pytest.TempPathFactory) -> Iterator[GitDaemon]:
+@pytest.fixture(scope="package")
+def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
+    folder = tmp_path_factory.mktemp("system")
     with ExitStack() as ends:
-        daemon = GitDaemon(tmp_path_factory.mktemp("git"))
-        ends.callback(lambda: os.path.exists(f"/proc/{daemon.child.popen.pid}") and daemon.stop())
-        yield daemon
-
-
-@pytest.fixture(scope="module")
-def system(
-    serve_git: GitDaemon,
-    start_controller: StartController,
-    start_sidecar: StartSidecar,
-    start_simulator: StartSimulator,
-) -> System:
-    maker = start_simulator("alpha")
-    doors = [Door("red", "openai", maker.url), Door("green", "anthropic", maker.url)]
-    rules = files(doors, {"support": use_case("red")})
-    serve_git.repo.commit(rules)
-    first = serve_git.push()
-    controller = start_controller(serve_git.url, options=["--poll", "50ms"])  # type: ignore[arg-type]
-    controller.child.wait_for(f"revision.accepted revision={first}")
-    sidecar = start_sidecar(controller.url, options=sidecar_options(controller))
-    return System(serve_git, controller, sidecar, maker, rules)
+        git = GitDaemon(folder / "git")
+        ends.callback(git.stop)
+        maker = SimulatorProcess(folder)
+        ends.callback(maker.stop)
+        doors = [Door("red", "openai", maker.url), Door("green", "anthropic", maker.url)]
+        rules = files(doors, {"support": use_case("red")})
+        git.repo.commit(rules)
+        first = git.push()
+        controller = ControllerProcess(git.url, folder / "controller", ["--poll", "50ms"])
+        ends.callback(controller.stop)
+        controller.child.wait_for(f"revision.accepted revision={first}")
+        sidecar = SidecarProcess(controller.url, folder / "sidecar", options=sidecar_options(controller))
+        ends.callback(sidecar.stop)
+        yield System(git, controller, sidecar.wait_ready(), rules)
