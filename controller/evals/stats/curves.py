@@ -3,6 +3,7 @@
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import NamedTuple
 
 
@@ -106,7 +107,7 @@ def average_quality_of_hull(points: Mapping[str, Point]) -> float | None:
 
 
 def _area(points: Sequence[tuple[float, float]]) -> float:
-    return math.fsum((x2 - x1) * (y1 + y2) / 2 for (x1, y1), (x2, y2) in zip(points, points[1:], strict=False))
+    return math.fsum((x2 - x1) * (y1 + y2) / 2 for (x1, y1), (x2, y2) in pairwise(points))
 
 
 def _is_above(left: Point, middle: Point, right: Point) -> bool:

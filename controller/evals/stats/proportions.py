@@ -67,10 +67,7 @@ def newcombe_paired(counts: PairCounts, alpha: float = 0.05) -> Interval:
     right_b, right_a = counts.both + counts.only_candidate, counts.both + counts.only_incumbent
     margins = right_b * (n - right_b) * right_a * (n - right_a)
     cross = counts.both * counts.neither - counts.only_candidate * counts.only_incumbent
-    if cross > 0:
-        cross_corrected = max(cross - n / 2, 0.0)
-    else:
-        cross_corrected = float(cross)
+    cross_corrected = max(cross - n / 2, 0.0) if cross > 0 else float(cross)
     phi = cross_corrected / math.sqrt(margins) if margins else 0.0
     pb, pa = right_b / n, right_a / n
     b, a = wilson(right_b, n, alpha), wilson(right_a, n, alpha)
