@@ -62,7 +62,7 @@ def _ids(data: Data) -> Iterable[str]:
     for one, other in (data.arms, data.arms[::-1]):
         alone = [sample_id for sample_id in one.samples if sample_id not in other.samples]
         if alone:
-            yield f"{len(alone):,} samples of {one.model} are not in {other.model} ({_some(alone)}): run both on one set"
+            yield f"{len(alone):,} samples of {one.model} are not in {other.model} ({_some(alone)}): use one set"
     for arm in data.arms:
         if arm.repeated:
             yield f"{arm.model} says {arm.repeated:,} results twice; they count once"
