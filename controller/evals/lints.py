@@ -62,12 +62,12 @@ def _ids(data: Data) -> Iterable[str]:
     for one, other in (data.arms, data.arms[::-1]):
         alone = [sample_id for sample_id in one.samples if sample_id not in other.samples]
         if alone:
-            yield f"{len(alone):,} samples of {one.model} are not in {other.model} ({_some(alone)}): use one set"
+            yield f"{_many(len(alone), 'sample')} of {one.model} are not in {other.model} ({_some(alone)}): use one set"
     for arm in data.arms:
         if arm.repeated:
-            yield f"{arm.model} says {arm.repeated:,} results twice; they count once"
+            yield f"{arm.model} says {_many(arm.repeated, 'result')} twice; they count once"
         if arm.conflicting:
-            number = f"{arm.conflicting:,} samples"
+            number = _many(arm.conflicting, "sample")
             yield f"{arm.model} has several results for one run and repetition of {number}: give each its own epoch"
 
 
@@ -112,7 +112,7 @@ def _range(data: Data) -> Iterable[str]:
             values = _some(
                 f"{value:g}" for value in sorted({row.success for row in outside if row.success is not None})
             )
-            yield f"{len(outside):,} results of {arm.model} lie outside 0 to 1 ({values}); they count as ungraded"
+            yield f"{_many(len(outside), 'result')} of {arm.model} outside 0 to 1 ({values}); they count as ungraded"
         negative = sorted(
             {name for row in arm.rows for name, score in row.scores.items() if score is not None and score < 0}
         )
@@ -136,12 +136,12 @@ def _settings(data: Data) -> Iterable[str]:
         differ = [(a, b) for a, b in differ if a != b]
         if differ:
             a, b = (_some(sorted(frozenset().union(*sides))) for sides in zip(*differ, strict=True))
-            yield f"{name} differs on {len(differ):,} samples ({a} against {b}): run both alike"
+            yield f"{name} differs on {_many(len(differ), 'sample')} ({a} against {b}): run both alike"
     for name in ("cluster", "slice"):
         names = [(getattr(a, name), getattr(b, name)) for a, b in paired]
         number = sum(a is not None and b is not None and a != b for a, b in names)
         if number:
-            yield f"{number:,} samples have another {name} in one arm than in the other: run both on one set"
+            yield f"{_many(number, 'sample')} with another {name} in one arm than in the other: run both on one set"
 
 
 def _missing(data: Data) -> Iterable[str]:
@@ -235,3 +235,7 @@ def _some(names: Iterable[str]) -> str:
     listed = list(names)
     tail = ", …" if len(listed) > NAMED else ""
     return ", ".join(listed[:NAMED]) + tail
+
+
+def _many(number: int, thing: str) -> str:
+    return f"{number:,} {thing}" if number == 1 else f"{number:,} {thing}s"

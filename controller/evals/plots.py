@@ -34,7 +34,7 @@ def forest(comparison: Comparison) -> str:
     parts.append(
         f'<line class="margin" x1="{x(-quality.margin):.1f}" x2="{x(-quality.margin):.1f}" y1="24" y2="{bottom}"/>'
     )
-    parts.append(_text(x(-quality.margin) - 4, 16, f"margin −{100 * quality.margin:g}", "end", "quiet"))
+    parts.append(_text(x(-quality.margin) - 4, 16, f"margin -{100 * quality.margin:g}", "end", "quiet"))
     parts.append(_text(x(0) + 4, 16, "equal", "start", "quiet"))
     for index, (name, row) in enumerate(rows):
         y = 44 + ROW * index
@@ -83,7 +83,10 @@ def quality_by_cost(comparison: Comparison) -> str:
     parts += [f'<circle class="{kind}" cx="{x(p.cost):.1f}" cy="{y(p.quality):.1f}" r="5"/>' for _, p, kind in marks]
     parts += _labels([(name, x(point.cost), y(point.quality)) for name, point, _ in marks], left, right, top, bottom)
     caption = _text((left + right) / 2, bottom + 40, "USD per sample", "middle", "quiet")
-    return _svg(bottom + 48, "Quality and cost of each model on these samples", parts, caption)
+    title = "Quality and cost of each model on these samples; the line is what the best mixes reach"
+    if cascade is not None:
+        title += ". The cascade and the dotted line, random mixes, are of the held-out half"
+    return _svg(bottom + 48, title, parts, caption)
 
 
 def agreement(comparison: Comparison) -> str:

@@ -27,7 +27,8 @@ th, td { padding: .3rem .75rem .3rem 0; border-bottom: 1px solid var(--line); te
 th:first-child, td:first-child { text-align: left; } th { color: var(--quiet); font-weight: 600; }
 figure { margin: 1.5rem 0; } figcaption { color: var(--quiet); margin-bottom: .35rem; } 
 svg { width: 100%; height: auto; }
-svg text { fill: var(--ink); font: 13px system-ui, sans-serif; } svg text.quiet { fill: var(--quiet); font-size: 12px; }
+svg text { fill: var(--ink); font: 13px system-ui, sans-serif; paint-order: stroke; stroke: var(--paper);
+  stroke-width: 3px; } svg text.quiet { fill: var(--quiet); font-size: 12px; }
 svg text.number { font-variant-numeric: tabular-nums; }
 svg line.axis { stroke: var(--quiet); } svg line.grid { stroke: var(--line); } svg line.zero { stroke: var(--quiet); }
 svg line.margin { stroke: var(--bad); stroke-dasharray: 5 4; }

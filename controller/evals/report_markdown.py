@@ -1,5 +1,6 @@
 """A comparison as people read it: Markdown for a pull request, and plain text for a terminal. Pure."""
 
+import math
 from collections.abc import Iterable, Sequence
 
 from controller.cli.table import render
@@ -100,8 +101,12 @@ def _quality_words(quality: Quality, min_samples: int, power: float) -> list[str
     words = [
         f"Only the candidate does better on {quality.candidate_better:,} samples, only the incumbent on "
         f"{quality.incumbent_better:,} (McNemar, exact: p = {quality.mcnemar_p:.3g}).",
-        f"These data prove a margin of {100 * quality.smallest_proved_margin:.1f} points; {quality.n:,} samples show "
-        f"a true difference of {100 * quality.detectable:.1f} points in {power:.0%} of all runs.",
+        f"These data prove a margin of {100 * quality.smallest_proved_margin:.1f} points"
+        + (
+            f"; {quality.n:,} samples show a true difference of {100 * quality.detectable:.1f} points in {power:.0%} of all runs."
+            if quality.detectable
+            else "."
+        ),
         f"A margin of {100 * quality.margin:g} points takes {max(quality.needed, min_samples):,} samples "
         f"if the two are equal in truth"
         + (
@@ -226,6 +231,8 @@ def _times(ratio: Estimate | None) -> str:
 
 
 def _usd(amount: float) -> str:
+    if math.isinf(amount):
+        return "any"
     return f"{amount:.4g}" if amount < 1 else f"{amount:,.2f}"
 
 

@@ -48,7 +48,7 @@ def decide(
     if still_open:
         codes = ", ".join(still_open)
         why = f"The data are in doubt ({codes}), so no verdict is given."
-        return Outcome("inconclusive", "keep", why, f"Mend what {codes} names, or accept it by name: --accept.")
+        return Outcome("inconclusive", "keep", why, f"Mend the data, or accept {codes} by name (--accept).")
     verdict = verdict_of(quality, decision.min_samples)
     why = _verdict_reason(verdict, quality, decision, names)
     if quality is None:
