@@ -38,17 +38,17 @@ class Cascade:
     threshold: float
     """The cheap answer is kept where the check gives at least this."""
     n: int
-    """Samples of the half that tests; those of the other half chose the threshold."""
+    """Samples that tested it: all where the check says yes or no, else the half that did not choose the threshold."""
     escalated: float
     """Share of calls that go on to the strong model."""
     ends: Ends
     reached: Point
     chord: float
-    """The quality of a random mix at the same cost."""
+    """The quality of a random mix at the same cost, or of the cheap model alone where the strong one is not better."""
     lift: float
     lift_interval: Interval | None
     random_usd: float | None
-    """What a random mix costs to be as good; None where the two models are equally good."""
+    """What a random mix costs to be as good; None where none is: past the strong model, or if that is not better."""
     perfect: Point
     """What a check that is always right would reach."""
 
@@ -78,13 +78,16 @@ def cascade_of(
     samples = [both for pair in priced if (both := _both(pair, cheap, checks[cheap].get(pair.sample_id))) is not None]
     choosing = [both for both in samples if not both.is_held_out]
     testing = [both for both in samples if both.is_held_out]
-    if not choosing or not testing or _ends(testing) is None:
+    if all(both.check in (0.0, 1.0) for both in samples):
+        # Yes or no leaves nothing to choose, so that every sample may test.
+        choosing, testing = [], samples
+    ends = _ends(testing)
+    if ends is None:
         return None
     threshold = _best_threshold(choosing)
-    ends = _ends(testing)
-    assert ends is not None
     reached = _reached(testing, threshold)
-    is_gap = ends.weak.quality != ends.strong.quality
+    mixed = max(chord(ends, reached.cost), ends.weak.quality)
+    is_between = ends.weak.quality < ends.strong.quality >= reached.quality
     n = len(testing)
     return Cascade(
         cheap=names[cheap],
@@ -95,10 +98,10 @@ def cascade_of(
         escalated=sum(both.check < threshold for both in testing) / n,
         ends=ends,
         reached=reached,
-        chord=chord(ends, reached.cost),
-        lift=lift(ends, reached),
+        chord=mixed,
+        lift=reached.quality - mixed,
         lift_interval=_lift_interval(testing, threshold, alpha, resamples),
-        random_usd=cost_of_quality(ends, reached.quality) if is_gap else None,
+        random_usd=cost_of_quality(ends, reached.quality) if is_between else None,
         perfect=Point(
             math.fsum(b.cheap_usd + (b.strong_usd if b.strong > b.cheap else 0) for b in testing) / n,
             math.fsum(max(b.cheap, b.strong) for b in testing) / n,
@@ -122,7 +125,10 @@ def _both(pair: Pair, cheap: int, check: float | None) -> Both | None:
 
 
 def _ends(samples: Sequence[Both]) -> Ends | None:
+    """None where the one model is not dearer than the other: then there is no line between them."""
     n = len(samples)
+    if not n:
+        return None
     weak = Point(math.fsum(b.cheap_usd for b in samples) / n, math.fsum(b.cheap for b in samples) / n)
     strong = Point(math.fsum(b.strong_usd for b in samples) / n, math.fsum(b.strong for b in samples) / n)
     return Ends(weak, strong) if strong.cost > weak.cost else None
@@ -141,10 +147,10 @@ def _reached(samples: Sequence[Both], threshold: float) -> Point:
 
 
 def _best_threshold(samples: Sequence[Both]) -> float:
-    """A check that says yes or no has one; for others the one with the greatest lift."""
+    """The one with the greatest lift; 1 where there is nothing to choose it by."""
     values = sorted({both.check for both in samples})
     ends = _ends(samples)
-    if set(values) <= {0.0, 1.0} or ends is None:
+    if ends is None:
         return 1.0
     step = max(1, len(values) // MOST_THRESHOLDS)
     return max(values[::step], key=lambda threshold: lift(ends, _reached(samples, threshold)))
@@ -165,6 +171,6 @@ def _lift_interval(samples: Sequence[Both], threshold: float, alpha: float, resa
     gap = strong_usd - weak_usd
     # A resample in which the strong model is not dearer has no line to beat.
     rise = np.divide(strong - weak, gap, out=np.full_like(gap, np.nan), where=gap > 0)
-    lifts = quality - weak - rise * (cost - weak_usd)
+    lifts = quality - weak - np.maximum(rise, 0) * (cost - weak_usd)
     lifts = lifts[np.isfinite(lifts)]
     return percentile_interval(lifts, alpha) if len(lifts) else None

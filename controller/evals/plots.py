@@ -85,7 +85,7 @@ def quality_by_cost(comparison: Comparison) -> str:
     caption = _text((left + right) / 2, bottom + 40, "USD per sample", "middle", "quiet")
     title = "Quality and cost of each model on these samples; the line is what the best mixes reach"
     if cascade is not None:
-        title += ". The cascade and the dotted line, random mixes, are of the held-out half"
+        title += f". Dotted: random mixes of the two, on the {cascade.n:,} samples that tested the cascade"
     return _svg(bottom + 48, title, parts, caption)
 
 

@@ -39,7 +39,7 @@ def as_markdown(comparison: Comparison) -> str:
             lines += [f"- {_escaped(sentence)}" if len(sentences) > 1 else _escaped(sentence)]
         lines += [""] if sentences else []
         for head, rows in tables:
-            lines += [f"| {' | '.join(head)} |", f"| --- |{' ---: |' * (len(head) - 1)}"]
+            lines += [f"| {' | '.join(map(_escaped, head))} |", f"| --- |{' ---: |' * (len(head) - 1)}"]
             lines += [f"| {' | '.join(map(_escaped, row))} |" for row in rows]
             lines += [""]
     return "\n".join(lines).rstrip() + "\n"
@@ -103,7 +103,8 @@ def _quality_words(quality: Quality, min_samples: int, power: float) -> list[str
         f"{quality.incumbent_better:,} (McNemar, exact: p = {quality.mcnemar_p:.3g}).",
         f"These data prove a margin of {100 * quality.smallest_proved_margin:.1f} points"
         + (
-            f"; {quality.n:,} samples show a true difference of {100 * quality.detectable:.1f} points in {power:.0%} of all runs."
+            f"; {quality.n:,} samples show a true difference of {100 * quality.detectable:.1f} points "
+            f"in {power:.0%} of all runs."
             if quality.detectable
             else "."
         ),
@@ -186,14 +187,16 @@ def _cascade_words(cascade: Cascade) -> list[str]:
     strong = cascade.ends.strong
     words = [
         f"{cascade.cheap} first, {cascade.strong} where {cascade.checker} is below {cascade.threshold:g}: "
-        f"{cascade.escalated:.1%} of {cascade.n:,} held-out calls go on.",
+        f"{cascade.escalated:.1%} of {cascade.n:,} calls go on.",
         f"It reaches {cascade.reached.quality:.1%} at {_usd(cascade.reached.cost)} USD a call, "
         f"{cascade.reached.cost / strong.cost:.1%} of what {cascade.strong} costs for its {strong.quality:.1%}.",
         f"Against a random mix at the same cost: {points(cascade.lift)} points{reach}. "
         + ("It beats chance." if cascade.is_lawful else "It is not shown to beat chance: do not use it."),
     ]
     if cascade.random_usd is not None:
-        words.append(f"A random mix as good would cost {cascade.random_usd / strong.cost:.1%} of {cascade.strong}.")
+        words.append(f"A random mix as good costs {cascade.random_usd / strong.cost:.1%} of {cascade.strong}.")
+    else:
+        words.append("No random mix of the two is as good.")
     perfect = cascade.perfect
     words.append(f"A check that is always right would reach {perfect.quality:.1%} at {_usd(perfect.cost)} USD a call.")
     return words

@@ -21,8 +21,14 @@ def two_models(
 ) -> tuple[Rows, Rows]:
     """The old model's rows and the new one's; the old costs one cent a sample."""
     outcomes = [(1, 1)] * both + [(0, 1)] * only_new + [(1, 0)] * only_old + [(0, 0)] * neither
-    old = [Row(sample_id=f"s{i:04}", model=OLD, success=one, cost_usd=Decimal("0.01"), **fields) for i, (one, _) in enumerate(outcomes)]
-    new = [Row(sample_id=f"s{i:04}", model=NEW, success=two, cost_usd=Decimal(new_usd), **fields) for i, (_, two) in enumerate(outcomes)]
+    old = [
+        Row(sample_id=f"s{i:04}", model=OLD, success=one, cost_usd=Decimal("0.01"), **fields)
+        for i, (one, _) in enumerate(outcomes)
+    ]
+    new = [
+        Row(sample_id=f"s{i:04}", model=NEW, success=two, cost_usd=Decimal(new_usd), **fields)
+        for i, (_, two) in enumerate(outcomes)
+    ]
     return tuple(old), tuple(new)
 
 
@@ -30,8 +36,12 @@ def changed(rows: Iterable[Row], change: Callable[[int, Row], dict[str, Any]]) -
     return tuple(replace(row, **change(index, row)) for index, row in enumerate(rows))
 
 
+def model_of(rows: Rows, default: str) -> tuple[str, Rows]:
+    return (rows[0].model if rows else default), rows
+
+
 def arms(rows: tuple[Rows, Rows]) -> tuple[Arm, Arm]:
-    return gather(rows[0][0].model, rows[0]), gather(rows[1][0].model, rows[1])
+    return gather(*model_of(rows[0], OLD)), gather(*model_of(rows[1], NEW))
 
 
 def compared(rows: tuple[Rows, Rows], **asked: Any) -> Comparison:

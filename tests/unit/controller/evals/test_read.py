@@ -15,21 +15,60 @@ def read(text: str, **kwargs: object) -> Results:
 
 def test_a_full_row_keeps_everything() -> None:
     line = {
-        "run_id": "r1", "set_hash": "h", "sample_id": 7, "cluster": "c", "slice": "s", "epoch": 2, "model": "m", "provider": "p",
-        "params_hash": "a", "prompt_hash": "b", "success": 0.5, "scores": {"exact": 1, "judge": None}, "status": "length",
-        "grader_versions": {"exact": 3}, "in_tok": 10, "out_tok": 5, "cached_tok": 1, "cost_usd": 0.1, "price_version": "v",
-        "ttft_ms": 1.5, "latency_ms": 20, "ts": "2026-11-01T00:00:00Z", "harness_version": "1", "never_heard_of": [1],
-    }  # fmt: skip
+        "run_id": "r1",
+        "set_hash": "h",
+        "sample_id": 7,
+        "cluster": "c",
+        "slice": "s",
+        "epoch": 2,
+        "model": "m",
+        "provider": "p",
+        "params_hash": "a",
+        "prompt_hash": "b",
+        "success": 0.5,
+        "scores": {"exact": 1, "judge": None},
+        "status": "length",
+        "grader_versions": {"exact": 3},
+        "in_tok": 10,
+        "out_tok": 5,
+        "cached_tok": 1,
+        "cost_usd": 0.1,
+        "price_version": "v",
+        "ttft_ms": 1.5,
+        "latency_ms": 20,
+        "ts": "2026-11-01T00:00:00Z",
+        "harness_version": "1",
+        "never_heard_of": [1],
+    }
     found = read(json.dumps(line))
     assert not found.problems
     assert found.rows == (
         Row(
-            sample_id="7", model="m", success=0.5, epoch=2, status="length", cluster="c", slice="s", provider="p", run_id="r1",
-            set_hash="h", params_hash="a", prompt_hash="b", price_version="v", harness_version="1", grader_versions={"exact": "3"},
-            scores={"exact": 1.0, "judge": None}, in_tok=10, out_tok=5, cached_tok=1, cost_usd=Decimal("0.1"), ttft_ms=1.5,
-            latency_ms=20.0, ts="2026-11-01T00:00:00Z",
+            sample_id="7",
+            model="m",
+            success=0.5,
+            epoch=2,
+            status="length",
+            cluster="c",
+            slice="s",
+            provider="p",
+            run_id="r1",
+            set_hash="h",
+            params_hash="a",
+            prompt_hash="b",
+            price_version="v",
+            harness_version="1",
+            grader_versions={"exact": "3"},
+            scores={"exact": 1.0, "judge": None},
+            in_tok=10,
+            out_tok=5,
+            cached_tok=1,
+            cost_usd=Decimal("0.1"),
+            ttft_ms=1.5,
+            latency_ms=20.0,
+            ts="2026-11-01T00:00:00Z",
         ),
-    )  # fmt: skip
+    )
 
 
 @pytest.mark.parametrize(
@@ -46,12 +85,17 @@ def test_a_full_row_keeps_everything() -> None:
 def test_one_table_in_many_forms(text: str) -> None:
     found = read(text)
     assert [str(problem) for problem in found.problems] == []
-    assert [(row.sample_id, row.model, row.success, row.epoch) for row in found.rows] == [("1", "r", 1.0, 1), ("2", "r", 0.0, 1)]
+    assert [(row.sample_id, row.model, row.success, row.epoch) for row in found.rows] == [
+        ("1", "r", 1.0, 1),
+        ("2", "r", 0.0, 1),
+    ]
     assert found.rows[0].cost_usd is None
 
 
 def test_csv_cells_hold_scores_and_versions() -> None:
-    text = 'sample_id,success,scores.exact,scores,grader_versions,kept\n1,1,0.5,"{""judge"": 4}","{""judge"": ""2""}",0\n'
+    text = (
+        'sample_id,success,scores.exact,scores,grader_versions,kept\n1,1,0.5,"{""judge"": 4}","{""judge"": ""2""}",0\n'
+    )
     (row,) = read(text, scores=["kept"]).rows
     assert row.scores == {"exact": 0.5, "judge": 4.0, "kept": 0.0}
     assert row.grader_versions == {"judge": "2"}
@@ -69,7 +113,17 @@ def test_every_problem_has_its_line_and_what_would_be_right() -> None:
         ]
     )
     found = [(problem.line, problem.path) for problem in read(text).problems]
-    assert found == [(1, "success"), (1, "status"), (2, ""), (3, ""), (4, "sample_id"), (5, ""), (6, "epoch"), (6, "cost_usd"), (6, "scores")]  # fmt: skip
+    assert found == [
+        (1, "success"),
+        (1, "status"),
+        (2, ""),
+        (3, ""),
+        (4, "sample_id"),
+        (5, ""),
+        (6, "epoch"),
+        (6, "cost_usd"),
+        (6, "scores"),
+    ]
     assert all(problem.suggestion for problem in read(text).problems)
 
 
