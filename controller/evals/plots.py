@@ -80,7 +80,10 @@ def quality_by_cost(comparison: Comparison) -> str:
             f'<line class="chord" x1="{x(weak.cost):.1f}" y1="{y(weak.quality):.1f}" '
             f'x2="{x(strong.cost):.1f}" y2="{y(strong.quality):.1f}"/>'
         )
-    parts += [f'<circle class="{kind}" cx="{x(p.cost):.1f}" cy="{y(p.quality):.1f}" r="5"/>' for _, p, kind in marks]
+    for name, p, kind in marks:
+        words = f"{name}: {p.quality:.1%} at {_dollars(p.cost)} USD"
+        mark = f'<circle class="{kind}" cx="{x(p.cost):.1f}" cy="{y(p.quality):.1f}" r="5">'
+        parts.append(f"{mark}<title>{escape(words)}</title></circle>")
     parts += _labels([(name, x(point.cost), y(point.quality)) for name, point, _ in marks], left, right, top, bottom)
     caption = _text((left + right) / 2, bottom + 40, "USD per sample", "middle", "quiet")
     title = "Quality and cost of each model on these samples; the line is what the best mixes reach"
@@ -122,19 +125,26 @@ def _hull(models: Models, x: "_Scale", y: "_Scale") -> str:
 def _labels(
     marks: Sequence[tuple[str, float, float]], left: float, right: float, top: float, bottom: float
 ) -> Iterable[str]:
-    """Each name beside its mark, moved up or down until it covers no other name and no mark."""
+    """Each name beside its mark, moved until it covers no other name and no mark; where no room is left, none."""
     taken = [(x - 7, y - 7, x + 7, y + 7) for _, x, y in marks]
     for name, x, y in sorted(marks, key=lambda mark: (mark[2], mark[1])):
         words = _short(name, 40)
         wide = LETTER * len(words)
-        start = x + 10 if x + 10 + wide <= right else max(left, x - 10 - wide)
-        for step in range(60):
-            middle = y + (step + 1) // 2 * 8 * (1 if step % 2 else -1)
+        for start, middle in _places(x, y, wide):
             box = (start, middle - 9, start + wide, middle + 7)
-            if top - 8 <= middle <= bottom - 6 and not any(_overlap(box, other) for other in taken):
+            is_inside = left <= start and start + wide <= right and top <= middle <= bottom - 8
+            if is_inside and not any(_overlap(box, other) for other in taken):
+                taken.append(box)
+                yield _text(start, middle + 4, words, "start")
                 break
-        taken.append(box)
-        yield _text(start, middle + 4, words, "start")
+
+
+def _places(x: float, y: float, wide: float) -> Iterable[tuple[float, float]]:
+    """Right and left of the mark, nearest first."""
+    for step in range(12):
+        for middle in dict.fromkeys((y - 6 * step, y + 6 * step)):
+            yield x + 10, middle
+            yield x - 10 - wide, middle
 
 
 def _overlap(one: tuple[float, float, float, float], other: tuple[float, float, float, float]) -> bool:

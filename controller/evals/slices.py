@@ -43,12 +43,13 @@ class Split:
 
 def slices_of(pairs: Sequence[Pair], decision: Decision, only: Collection[str] = ()) -> tuple[SliceFinding, ...]:
     """By name; `only` limits them."""
-    table: defaultdict[str, list[Pair]] = defaultdict(list)
-    for pair in pairs:
-        if pair.slice is not None and (not only or pair.slice in only):
-            table[pair.slice].append(pair)
+    return _findings(_seen_from_slices(pairs), decision, only)
+
+
+def _findings(pairs: Sequence[Pair], decision: Decision, only: Collection[str]) -> tuple[SliceFinding, ...]:
+    table = _by_slice(pairs)
     found: list[tuple[str, Quality]] = []
-    for name in sorted(table):
+    for name in sorted(table.keys() & set(only) if only else table):
         quality = estimate(table[name], decision.margin_of(name), decision.alpha, decision.power)
         if quality is not None:
             found.append((name, quality))
@@ -69,10 +70,11 @@ def propose_split(
     pairs: Sequence[Pair], decision: Decision, only: Collection[str] = (), resamples: int = RESAMPLES
 ) -> Split | None:
     """None where no slice, or every one, passes alone and is worth moving."""
+    pairs = _seen_from_slices(pairs)
     proposing = [pair for pair in pairs if not pair.is_held_out]
     held_out = [pair for pair in pairs if pair.is_held_out]
     moved = []
-    for finding in slices_of(proposing, decision, only):
+    for finding in _findings(proposing, decision, only):
         spending = spending_on([p for p in proposing if p.slice == finding.name], decision.alpha, resamples)
         is_cheaper = spending is not None and spending.saves(decision.min_saving)
         if finding.passes and (is_cheaper or finding.verdict == "superior"):
@@ -94,6 +96,20 @@ def propose_split(
         verdict=verdict,
         passes=verdict in ("superior", "non_inferior") and is_worth_it,
     )
+
+
+def _by_slice(pairs: Sequence[Pair]) -> dict[str, list[Pair]]:
+    table: defaultdict[str, list[Pair]] = defaultdict(list)
+    for pair in pairs:
+        if pair.slice is not None:
+            table[pair.slice].append(pair)
+    return dict(table)
+
+
+def _seen_from_slices(pairs: Sequence[Pair]) -> list[Pair]:
+    """Where a slice is one cluster, what is decided is that very cluster: within it samples stand alone."""
+    single = {name for name, inside in _by_slice(pairs).items() if len({pair.unit for pair in inside}) == 1}
+    return [replace(pair, cluster=None) if pair.slice in single else pair for pair in pairs]
 
 
 def _stays(pair: Pair) -> Pair:

@@ -34,7 +34,7 @@ def pairs_of(rows: tuple[Rows, Rows]) -> list[Pair]:
             candidate=by_id[row.sample_id].success or 0,
             incumbent_usd=0.01,
             candidate_usd=0.005,
-            cluster=None,
+            cluster=row.cluster,
             slice=row.slice,
         )
         for row in rows[0]
@@ -104,6 +104,18 @@ def test_slices_with_their_own_margin() -> None:
     assert {one.name: one.quality.margin for one in slices_of(pairs, decision)} == {"easy": 0.02, "hard": 0.6}
     assert [one.name for one in slices_of(pairs, decision, only={"hard"})] == ["hard"]
     assert slices_of(pairs, decision, only={"hard"})[0].passes
+
+
+def test_a_slice_that_is_one_cluster_is_judged_by_its_samples() -> None:
+    """As where both name the domain: the whole set is judged by domains, a domain by what is in it."""
+    rows = tuple(changed(rows, lambda i, row: {"cluster": row.slice}) for rows in mixed(600, 400))
+    alone = slices_of(pairs_of(mixed(600, 400)), Decision(margin=0.03))
+    assert slices_of(pairs_of((rows[0], rows[1])), Decision(margin=0.03)) == alone
+    found = compared((rows[0], rows[1]), margin=0.03, accepted=frozenset({"L2"}))
+    assert found.quality is not None
+    assert found.quality.clusters == 2
+    assert found.split is not None
+    assert found.split.passes
 
 
 def test_no_pair_is_no_estimate() -> None:
