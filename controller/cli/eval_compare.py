@@ -28,7 +28,7 @@ MOST_PROBLEMS = 20
 """Named on a terminal; the JSON form has them all."""
 FORMATS: Mapping[str, Callable[[Comparison], str]] = {
     "text": lambda comparison: as_text(comparison) + "\n",
-    "json": lambda comparison: json.dumps(as_json(comparison), ensure_ascii=False) + "\n",
+    "json": lambda comparison: json.dumps(as_json(comparison)) + "\n",
     "markdown": as_markdown,
     "html": as_html,
 }
@@ -267,7 +267,7 @@ def _published(words: Sequence[str], models: Collection[str]) -> dict[str, float
 
 def _print_problems(problems: Sequence[Problem], form: str) -> int:
     if form == "json":
-        print(json.dumps({"problems": [_problem(problem) for problem in problems]}, ensure_ascii=False))
+        print(json.dumps({"problems": [_problem(problem) for problem in problems]}))
         return 2
     for problem in problems[:MOST_PROBLEMS]:
         place = f"{problem.file}:{problem.line}" if problem.line else problem.file

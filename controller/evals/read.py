@@ -24,6 +24,7 @@ from controller.evals.values import (
     is_missing,
     success_of,
     text_of,
+    written,
 )
 from schemas.problems import Problem, did_you_mean
 
@@ -157,13 +158,15 @@ class _Reader:
         scores: dict[str, float | None] = {}
         for name, value in found.items():
             try:
-                scores[name] = success_of(value)
+                scores[written(name)] = success_of(value)
             except WrongValue as error:
                 self.say(line, f"{_shown(value)} cannot be read", str(error), f"scores.{name}")
         return scores
 
     def _versions(self, line: int, record: Mapping[str, object]) -> dict[str, str]:
-        return {name: str(value) for name, value in self._object(line, record, "grader_versions").items()}
+        return {
+            written(name): written(str(value)) for name, value in self._object(line, record, "grader_versions").items()
+        }
 
     def _object(self, line: int, record: Mapping[str, object], name: str) -> Mapping[str, object]:
         value = record.get(name)

@@ -27,6 +27,9 @@ _AMOUNT: Final = re.compile(
 _GROUPED: Final = re.compile(r"[+-]?[1-9]\d{0,2}(,\d{3})+(\.\d*)?")
 
 
+MOST_USD: Final = Decimal(10) ** 12
+
+
 class WrongValue(ValueError):
     """`str(error)` says what would be right."""
 
@@ -47,11 +50,16 @@ def text_of(value: object) -> str | None:
     """A name. Numbers are names too: 12 and 12.0 are "12", as a CSV has it."""
     if isinstance(value, bool | list | dict):
         raise WrongValue("write a text or a number")
-    if isinstance(value, Decimal) and value == value.to_integral_value():
+    if isinstance(value, Decimal) and abs(value) < MOST_USD and value == value.to_integral_value():
         return str(int(value))
     if isinstance(value, str):
-        return value.strip() or None
+        return written(value.strip()) or None
     return None if is_missing(value) else str(value)
+
+
+def written(text: str) -> str:
+    """JSON can spell halves of characters, which no file can hold."""
+    return text.encode("utf-8", "replace").decode()
 
 
 def success_of(value: object) -> float | None:
@@ -120,8 +128,8 @@ def cost_of(value: object) -> Cost:
         amount = Decimal(number)
     except InvalidOperation:
         raise WrongValue("write USD as a number, or leave it empty where unknown") from None
-    if amount < 0:
-        raise WrongValue("write USD, 0 or more")
+    if not 0 <= amount < MOST_USD:
+        raise WrongValue("write USD, 0 or more, and less than a million millions")
     beside = " ".join(part for part in (found["before"].strip(), found["after"].strip()) if part)
     unit, worth = UNITS.get("usd" if beside.lower() in {"$ usd", "usd $"} else beside.lower(), (beside, None))
     return Cost(None if worth is None else amount * worth, unit)
