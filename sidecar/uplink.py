@@ -37,7 +37,15 @@ NONE_MORE: Mapping[str, str] = {}
 class Uplink:
     """One controller. What `token_file` holds by then is sent as `Authorization: Bearer`: tokens are rotated."""
 
-    def __init__(self, url: str, sidecar: str, token_file: Path | None, *, trust_env: bool = False) -> None:
+    def __init__(
+        self,
+        url: str,
+        sidecar: str,
+        token_file: Path | None,
+        *,
+        trust_env: bool = False,
+        silence_seconds: float = SILENCE_SECONDS,
+    ) -> None:
         self.url = url.rstrip("/")
         self._sidecar = sidecar
         self._session = aiohttp.ClientSession(
@@ -45,6 +53,7 @@ class Uplink:
             trust_env=trust_env,
         )
         self._etag = ""
+        self._silence_seconds = silence_seconds
         self._token_file = token_file
 
     @property
@@ -55,7 +64,7 @@ class Uplink:
     async def watch(self) -> AsyncIterator[SignedPointer]:
         """Every pointer as it is published, the current one first. Ends only by raising."""
         decoder = SseDecoder()
-        patience = aiohttp.ClientTimeout(total=None, connect=3.0, sock_read=SILENCE_SECONDS)
+        patience = aiohttp.ClientTimeout(total=None, connect=3.0, sock_read=self._silence_seconds)
         try:
             async with self._session.get(
                 f"{self.url}/v1/watch", params={"id": self._sidecar}, headers=self._headers(), timeout=patience
