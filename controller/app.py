@@ -14,6 +14,7 @@ from typing import Final
 from aiohttp import web
 
 from controller import logs
+from controller.access.door import Door
 from controller.api.routes import build_api
 from controller.errors import CannotStart
 from controller.fleet import Roster
@@ -27,6 +28,7 @@ from controller.parts import Parts, WatchTimes
 from controller.publish import Publisher
 from controller.reconcile import Reconciler
 from controller.ruletests import rule_test_problems
+from controller.scoped import ScopedRules
 from controller.settings import ServeSettings
 from controller.sign import KEY_FILE, PUBLIC_FILE, load_signer, save_public_key
 from controller.stages import Stages
@@ -111,6 +113,7 @@ def build_parts(settings: ServeSettings, watch_times: WatchTimes) -> Parts:
     hook_secret = None if settings.hook_secret is None else load_hook_secret(settings.hook_secret)
     publisher = Publisher(state, signer, epoch=int(time.time()))
     publisher.restore()
+    door = Door(tokens, settings.access)
     roster = Roster(time.time)
     database = database_at(settings.database_url, state / "ledger.db")
     ledger = Ledger(database, now=time.time, live_sidecars=roster.alive)
@@ -121,8 +124,9 @@ def build_parts(settings: ServeSettings, watch_times: WatchTimes) -> Parts:
         now=time.time, on_outcome=metrics.note_revision, offer=stages.offer,
     )  # fmt: skip
     return Parts(
-        source=source, publisher=publisher, reconciler=reconciler, stages=stages, roster=roster, ledger=ledger,
-        tokens=tokens, metrics=metrics,
+        source=source, publisher=publisher, scoped=ScopedRules(publisher, signer),
+        reconciler=reconciler, stages=stages, roster=roster, ledger=ledger,
+        tokens=tokens, door=door, metrics=metrics,
         allowed_hosts=allowed_hosts(settings.listen_host, settings.allow_hosts), now=time.time, watch_times=watch_times,
         hook_secret=hook_secret,
     )  # fmt: skip

@@ -29,6 +29,8 @@ class ServeSettings:
     poll_seconds: float = 15.0
     signing_key: Path | None = None
     tokens: Path | None = None
+    access: Path | None = None
+    """Which use cases further tokens, service accounts and certificates may see."""
     allow_hosts: tuple[str, ...] = ()
     database_url: str | None = None
     """None: SQLite in the state folder. Holds a password: never shown."""
@@ -72,6 +74,10 @@ SERVE_OPTIONS: Final = (
     Option("--poll", "how often a git URL is fetched: 15s, 500ms, 2m", "15s"),
     Option("--signing-key", "file with the Ed25519 seed in base64", "<state>/signing.key, made on first start"),
     Option("--tokens", "folder with sidecar.token and admin.token", "<state>, made on first start"),
+    Option(
+        "--access", "file that says which use cases further tokens, Kubernetes service accounts and client "
+        "certificates may see", "sidecar.token alone",
+    ),
     Option(
         "--hook-secret", "file with the secret of the forge's webhook to /hooks/git (GitHub, GitLab, Gitea)", "no hook"
     ),
@@ -118,6 +124,7 @@ def serve_settings(args: argparse.Namespace, environment: Mapping[str, str] = os
         poll_seconds=parse_duration("--poll", given["--poll"] or "15s"),
         signing_key=_path(given["--signing-key"]),
         tokens=_path(given["--tokens"]),
+        access=_path(given["--access"]),
         hook_secret=_path(given["--hook-secret"]),
         allowed_signers=_path(given["--require-signed"]),
         database_url=given["--database-url"],

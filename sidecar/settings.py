@@ -29,6 +29,8 @@ class Settings:
     admin: Address
     state: Path
     use_case: str | None
+    serves: tuple[str, ...]
+    """Use cases that it asks its controllers for; none: all that it may see."""
     agent: str
     controller_token: Path | None
     """File; read again for each request, as tokens are rotated."""
@@ -57,6 +59,7 @@ def read_settings(argv: Sequence[str] | None, environ: Mapping[str, str]) -> Set
             admin=_address(args.admin),
             state=Path(args.state),
             use_case=args.use_case,
+            serves=tuple(args.serves or ()),
             agent=args.agent,
             controller_token=_controller_token(args.controller_token, rules, environ),
             public_keys=tuple(_public_key(path) for path in args.public_key or ()),
@@ -122,6 +125,14 @@ def _parser(environ: Mapping[str, str]) -> argparse.ArgumentParser:
     def listed(name: str) -> list[str] | None:
         return environ.get(name, "").split() or None
 
+    parser.add_argument(
+        "--serves",
+        action="append",
+        metavar="USE_CASE",
+        default=listed("POINTSMAN_SERVES"),
+        help="a use case that this sidecar serves; may be repeated. A controller then sends the rules of those alone "
+        "(default: all that its token may see)",
+    )
     parser.add_argument(
         "--public-key", action="append", metavar="FILE", default=listed("POINTSMAN_PUBLIC_KEY"),
         help="file: whose signature on rules is trusted; may be repeated while a key is rotated (default: None)",

@@ -35,9 +35,13 @@ def _find(snapshot: Snapshot, named: str | None, model: str, caller: Caller | No
         name = caller.default_use_case
     name = name or default
     if name is None and not model:
-        raise UnknownUseCase(say_unknown(snapshot, caller, "no model is named: name a use case in x-pointsman-use-case", ""))
+        raise UnknownUseCase(
+            say_unknown(snapshot, caller, "no model is named: name a use case in x-pointsman-use-case", "")
+        )
     if name is None:
-        raise UnknownUseCase(say_unknown(snapshot, caller, f'model "{model}" is no use case and no alias of one', model))
+        raise UnknownUseCase(
+            say_unknown(snapshot, caller, f'model "{model}" is no use case and no alias of one', model)
+        )
     if name not in snapshot.use_cases:
         raise UnknownUseCase(say_unknown(snapshot, caller, f'the default use case "{name}" is not in the rules', name))
     return snapshot.use_cases[name]
