@@ -13,6 +13,7 @@ from schemas.record import UsageReceipt
 from schemas.spend import FleetSpend
 from schemas.status import SidecarStatus
 from sidecar.sse import EventTooLong, SseDecoder
+from sidecar.uplink_tls import TlsFiles, UplinkTls
 
 SILENCE_SECONDS = 45.0
 """The controller pings every 15 s; three missed pings mean a dead connection."""
@@ -32,6 +33,7 @@ class UplinkRefused(UplinkFailed):
 
 REFUSALS = frozenset({400, 413, 422})
 NONE_MORE: Mapping[str, str] = {}
+SYSTEM_TLS = TlsFiles()
 
 
 class Uplink:
@@ -41,7 +43,14 @@ class Uplink:
     """
 
     def __init__(
-        self, url: str, sidecar: str, token_file: Path | None, *, serves: Sequence[str] = (), trust_env: bool = False
+        self,
+        url: str,
+        sidecar: str,
+        token_file: Path | None,
+        *,
+        serves: Sequence[str] = (),
+        tls: TlsFiles = SYSTEM_TLS,
+        trust_env: bool = False,
     ) -> None:
         """`serves` are the use cases that this sidecar asks to see; none: all that it may."""
         self.url = url.rstrip("/")
@@ -52,6 +61,7 @@ class Uplink:
         )
         self._etag = ""
         self._token_file = token_file
+        self._tls = UplinkTls(tls)
         self._scope = [("use_case", name) for name in serves]
 
     @property
@@ -69,6 +79,7 @@ class Uplink:
                 params=[("id", self._sidecar), *self._scope],
                 headers=self._headers(),
                 timeout=patience,
+                ssl=self._tls.context(),
             ) as response:
                 await _expect_ok(response)
                 async for data, _ in response.content.iter_chunks():
@@ -83,7 +94,9 @@ class Uplink:
         """The current pointer, or None when it is the one seen last."""
         try:
             headers = self._headers({"if-none-match": self._etag} if self._etag else {})
-            async with self._session.get(f"{self.url}/v1/bundle", params=self._scope, headers=headers) as response:
+            async with self._session.get(
+                f"{self.url}/v1/bundle", params=self._scope, headers=headers, ssl=self._tls.context()
+            ) as response:
                 if response.status == 304:
                     return None
                 await _expect_ok(response)
@@ -96,7 +109,9 @@ class Uplink:
     async def bundle(self, digest: str) -> bytes:
         try:
             url = f"{self.url}/v1/bundle/{quote(digest, safe=':')}"
-            async with self._session.get(url, params=self._scope, headers=self._headers()) as response:
+            async with self._session.get(
+                url, params=self._scope, headers=self._headers(), ssl=self._tls.context()
+            ) as response:
                 await _expect_ok(response)
                 data = await response.content.read(MAX_BUNDLE_BYTES + 1)
                 while len(data) <= MAX_BUNDLE_BYTES and (more := await response.content.read(MAX_BUNDLE_BYTES)):
@@ -121,7 +136,7 @@ class Uplink:
         """What the fleet has spent, by the controller's books."""
         try:
             async with self._session.get(
-                f"{self.url}/v1/spend", params=self._scope, headers=self._headers()
+                f"{self.url}/v1/spend", params=self._scope, headers=self._headers(), ssl=self._tls.context()
             ) as response:
                 await _expect_ok(response)
                 return msgspec.json.decode(await response.read(), type=FleetSpend)
@@ -131,7 +146,9 @@ class Uplink:
     async def _post(self, path: str, body: bytes) -> bytes:
         try:
             headers = self._headers({"content-type": "application/json"})
-            async with self._session.post(self.url + path, params=self._scope, data=body, headers=headers) as response:
+            async with self._session.post(
+                self.url + path, params=self._scope, data=body, headers=headers, ssl=self._tls.context()
+            ) as response:
                 await _expect_ok(response)
                 return await response.read()
         except (aiohttp.ClientError, OSError) as error:
