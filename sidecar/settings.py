@@ -62,7 +62,7 @@ def read_settings(argv: Sequence[str] | None, environ: Mapping[str, str]) -> Set
             admin=_address(args.admin),
             state=Path(args.state),
             use_case=args.use_case,
-            serves=tuple(args.serves or ()),
+            serves=tuple(args.serves or environ.get("POINTSMAN_SERVES", "").split()),
             agent=args.agent,
             controller_token=_controller_token(args.controller_token, rules, environ),
             controller_tls=_controller_tls(args.controller_ca, args.controller_cert, args.controller_key),
@@ -137,7 +137,6 @@ def _parser(environ: Mapping[str, str]) -> argparse.ArgumentParser:
         "--serves",
         action="append",
         metavar="USE_CASE",
-        default=listed("POINTSMAN_SERVES"),
         help="a use case that this sidecar serves; may be repeated. A controller then sends the rules of those alone "
         "(default: all that its token may see)",
     )

@@ -51,6 +51,7 @@ class Uplink:
         serves: Sequence[str] = (),
         tls: TlsFiles = SYSTEM_TLS,
         trust_env: bool = False,
+        silence_seconds: float = SILENCE_SECONDS,
     ) -> None:
         """`serves` are the use cases that this sidecar asks to see; none: all that it may."""
         self.url = url.rstrip("/")
@@ -60,6 +61,7 @@ class Uplink:
             trust_env=trust_env,
         )
         self._etag = ""
+        self._silence_seconds = silence_seconds
         self._token_file = token_file
         self._tls = UplinkTls(tls)
         self._scope = [("use_case", name) for name in serves]
@@ -72,7 +74,7 @@ class Uplink:
     async def watch(self) -> AsyncIterator[SignedPointer]:
         """Every pointer as it is published, the current one first. Ends only by raising."""
         decoder = SseDecoder()
-        patience = aiohttp.ClientTimeout(total=None, connect=3.0, sock_read=SILENCE_SECONDS)
+        patience = aiohttp.ClientTimeout(total=None, connect=3.0, sock_read=self._silence_seconds)
         try:
             async with self._session.get(
                 f"{self.url}/v1/watch",

@@ -36,7 +36,7 @@ def rule_files(use_cases: int = 1500, models: int = 300) -> dict[str, str]:
             "max_output_tokens: 64000\ncapabilities: [tools, vision, json_schema]\nserved_by:\n"
             f"  - {{provider: p{number % PROVIDERS}, name: wire-{number}}}\n"
             f"  - {{provider: p{(number + 7) % PROVIDERS}, name: other-{number}}}\n"
-            f"prices:\n  - {{from: 2026-01-01, input: {1 + number % 5}.00, output: {5 + number % 20}.00, cache_read: 0.30}}\n"
+            f"prices:\n  - {{from: 2026-01-01, input: {1 + number % 5}.00, output: {5 + number % 20}.00}}\n"
             "prices_checked: 2026-11-20\n"
         )
     for number in range(use_cases):

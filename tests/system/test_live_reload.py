@@ -1,5 +1,9 @@
-"""Two hundred rule commits under load: no call fails, each is decided by one commit, and the fleet is on the last."""
+"""Rule commits under load: no call fails, each is decided by one commit, breakers and connections outlive them.
 
+200 of them in the tests; `make bench-fleet` has 1,000 (POINTSMAN_RELOADS).
+"""
+
+import os
 import re
 import subprocess
 import sys
@@ -14,17 +18,25 @@ from statistics import median
 from schemas.bundle import digest_of, encode_bundle
 from schemas.load import load as load_rules
 from tests.fakes.controller import ControllerProcess, StartController
-from tests.fakes.load import Came, Load, counted
+from tests.fakes.load import Came, Load, counted, kinds
 from tests.fakes.processes import eventually
 from tests.fakes.rules_repo import RulesRepo
 from tests.fakes.sidecar import SidecarProcess, StartSidecar
 from tests.fakes.simulator import StartSimulator
+from tests.fakes.upstream import refusing_port
 from tests.system.rules import USE_CASE_FILE, Door, files, use_case
 
-COMMITS = 200
-BROKEN_AFTER = 100
-BURST = 20
-"""Commits as fast as git makes them, of which a controller sees some; the last of each is lived on for a while."""
+COMMITS = int(os.environ.get("POINTSMAN_RELOADS", "200"))
+BROKEN_AFTER = COMMITS // 2
+BURST, BETWEEN = (20, 24) if COMMITS <= 200 else (1, 2)
+"""Commits as fast as git makes them, of which a controller sees some; the last of each is lived on for some calls. Of
+many commits each is lived on."""
+QUIET_CALLS = 400
+FILES_MORE = 12
+"""Open files that come and go by themselves: the controller's and callers' connections."""
+PROBES = 60
+"""Attempts at a target that is down, over all sidecars: those that open its breaker, then one after each rest, which
+grows. A reload that forgot the breaker would add five each time."""
 RELOAD_SECONDS = 1.0
 """From the controller's word that a revision is accepted to a sidecar's that it runs."""
 
@@ -37,7 +49,7 @@ class Commit:
     primary: str
 
 
-def test_two_hundred_commits_under_load_drop_no_call_and_mix_no_rules(
+def test_commits_under_load_drop_no_call_mix_no_rules_and_forget_nothing(
     tmp_path: Path, start_controller: StartController, start_sidecar: StartSidecar, start_simulator: StartSimulator
 ) -> None:
     pace = ["--chunk-delay", "0.04"]
@@ -51,16 +63,28 @@ def test_two_hundred_commits_under_load_drop_no_call_and_mix_no_rules(
         Door("white", "anthropic", makers[0].url),
     ]
     primaries = cycle(door.model for door in doors)
+    with refusing_port() as port:
+        commit_under_load(tmp_path, start_controller, start_sidecar, doors, port, primaries)
+
+
+def commit_under_load(
+    tmp_path: Path, start_controller: StartController, start_sidecar: StartSidecar, doors: list[Door], port: int,
+    primaries: Iterator[str],
+) -> None:  # fmt: skip
+    black = Door("black", "openai", f"http://127.0.0.1:{port}")
+    beside = use_case("black", "white", name="beside", more="retry: {same_target: 0}\n")
     repo = RulesRepo(tmp_path / "rules")
-    rules = files(doors, {"support": use_case("white")})
+    rules = files([*doors, black], {"support": use_case("white"), "beside": beside})
     commits = [Commit(repo.commit(rules), "white")]
     controller = start_controller(repo.path)
     controller.child.wait_for("revision.accepted")
     options = ["--controller-token", str(controller.token_file), "--public-key", str(controller.public_key_file)]
     sidecars = [start_sidecar(controller.url, options=options) for _ in range(2)]
 
-    with Load([lambda: sidecars[0].url, lambda: sidecars[1].url], workers=12) as load:
-        load.wait_for(24)
+    urls = [lambda: sidecars[0].url, lambda: sidecars[1].url]
+    with Load(urls, workers=12) as load, Load(urls, workers=4, ways=kinds("beside")) as of_the_dead:
+        load.wait_for(QUIET_CALLS)
+        quiet, opened = load.came[-QUIET_CALLS:], [open_files(sidecar) for sidecar in sidecars]
         commits += commit_in_bursts(repo, islice(primaries, BROKEN_AFTER), sidecars, load)
         breaks_nothing(repo, controller, sidecars, commits[-1], load)
         commits += commit_in_bursts(repo, islice(primaries, COMMITS - BROKEN_AFTER), sidecars, load)
@@ -69,6 +93,8 @@ def test_two_hundred_commits_under_load_drop_no_call_and_mix_no_rules(
         eventually(lambda: all(sidecar.status().active.revision == last for sidecar in sidecars), RELOAD_SECONDS)
         load.wait_for(24)
         came = load.stop()
+        still_open = [open_files(sidecar) for sidecar in sidecars]
+        asked = of_the_dead.stop()
 
     assert all(call.is_whole for call in came), counted(came)
     expected = {digest_at(rules, commit): commit for commit in commits}
@@ -76,6 +102,11 @@ def test_two_hundred_commits_under_load_drop_no_call_and_mix_no_rules(
         primary = expected[call.headers["x-pointsman-bundle"]].primary
         assert (call.model, call.attempts, call.reason) == (primary, 1, "primary"), call
         assert f'"{primary}-at-'.encode() in call.body, call
+
+    assert all(now <= before + FILES_MORE for before, now in zip(opened, still_open, strict=True)), (opened, still_open)
+    assert all(call.is_whole and call.model == "white" for call in asked), counted(asked)
+    probes = sum(call.attempts > 1 for call in asked)
+    assert probes <= PROBES, f"{probes} of {len(asked)} calls asked a target that is down"
 
     reloads = [activations(sidecar) for sidecar in sidecars]
     accepted = controller.accepted_at()
@@ -87,9 +118,20 @@ def test_two_hundred_commits_under_load_drop_no_call_and_mix_no_rules(
     served = {call.headers["x-pointsman-bundle"] for call in came}
     print(
         f"{len(came)} calls, {over_reloads} streams over a reload, {len(served)} bundles served; "
-        f"{len(latencies)} reloads, p50 {median(latencies) * 1000:.0f} ms, max {max(latencies) * 1000:.0f} ms"
+        f"{len(latencies)} reloads, p50 {median(latencies) * 1000:.0f} ms, max {max(latencies) * 1000:.0f} ms; "
+        f"a target that is down was asked by {probes} of {len(asked)} calls; "
+        f"plain calls without reloads {took(quiet)}, with {took(came)}"
     )
     assert len(served) >= COMMITS // BURST
+
+
+def open_files(sidecar: SidecarProcess) -> int:
+    return len(os.listdir(f"/proc/{sidecar.child.popen.pid}/fd"))
+
+
+def took(came: Sequence[Came]) -> str:
+    seconds = sorted(call.ended - call.began for call in came if not call.kind.stream)
+    return f"p50 {median(seconds) * 1000:.0f} ms, p99 {seconds[len(seconds) * 99 // 100] * 1000:.0f} ms"
 
 
 def commit_in_bursts(
@@ -100,7 +142,7 @@ def commit_in_bursts(
         commits += burst
         last = burst[-1].revision
         eventually(lambda last=last: all(sidecar.status().active.revision == last for sidecar in sidecars), 10)
-        load.wait_for(24)
+        load.wait_for(BETWEEN)
     return commits
 
 
