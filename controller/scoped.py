@@ -13,7 +13,8 @@ from schemas.scope import WHOLE, Scope, holds, part_of
 from schemas.spend import FleetSpend
 from schemas.status import Activation, SidecarStatus
 
-KEPT_PARTS: Final = 256
+KEPT_PARTS: Final = 1024
+KEPT_NAMES: Final = 65_536
 KEPT_WHOLE: Final = 4
 """Decoded: of the bundles whose parts are asked for, mostly one, and on a trial two."""
 
@@ -28,6 +29,8 @@ class ScopedRules:
         self._signer = signer
         self._decoded = lru_cache(KEPT_WHOLE)(self._decode)
         self._part = lru_cache(KEPT_PARTS)(self._cut)
+        self._wholes: dict[str, str] = {}
+        """Digest of a part → digest of its whole: of all that were made, however long ago."""
         self._views: dict[Scope, Publication] = {}
         self._views_of: Publication | None = None
 
@@ -44,16 +47,21 @@ class ScopedRules:
         """The bytes of a recent bundle, if this scope may see it: of the whole scope any, of others their own parts."""
         if scope == WHOLE:
             return self._publisher.bundle(digest)
-        return next((part for _, part in self._parts(scope) if digest_of(part) == digest), None)
+        self._make_parts(scope)
+        whole = self._wholes.get(digest)
+        if whole is None or self._publisher.bundle(whole) is None:
+            return None
+        part = self._part(whole, scope)
+        return part if digest_of(part) == digest else None
 
     def told_as_one(self, status: SidecarStatus, scope: Scope) -> SidecarStatus:
         """A status by the digests of whole bundles, so that the fleet is compared by revisions and not by scopes."""
         if scope == WHOLE:
             return status
-        whole = {digest_of(part): digest for digest, part in self._parts(scope)}
+        self._make_parts(scope)
 
         def of(activation: Activation) -> Activation:
-            return msgspec.structs.replace(activation, digest=whole.get(activation.digest, activation.digest))
+            return msgspec.structs.replace(activation, digest=self._wholes.get(activation.digest, activation.digest))
 
         return msgspec.structs.replace(
             status, tried=of(status.tried), fetched=of(status.fetched), active=of(status.active)
@@ -90,12 +98,17 @@ class ScopedRules:
         named = (channel.running, None if channel.trial is None else channel.trial.bundle)
         return [bundle.digest for bundle in named if bundle is not None]
 
-    def _parts(self, scope: Scope) -> list[tuple[str, bytes]]:
-        kept = dict.fromkeys(named.digest for named in self._publisher.channel.kept())
-        return [(digest, self._part(digest, scope)) for digest in kept]
+    def _make_parts(self, scope: Scope) -> None:
+        """Of what runs: after a restart, sidecars speak of parts that were made before it."""
+        for digest in self._running():
+            self._part(digest, scope)
 
     def _cut(self, digest: str, scope: Scope) -> bytes:
-        return encode_bundle(part_of(self._decoded(digest), digest, scope))
+        part = encode_bundle(part_of(self._decoded(digest), digest, scope))
+        if len(self._wholes) >= KEPT_NAMES:
+            self._wholes.clear()
+        self._wholes[digest_of(part)] = digest
+        return part
 
     def _decode(self, digest: str) -> Bundle:
         data = self._publisher.bundle(digest)
