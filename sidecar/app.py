@@ -68,7 +68,14 @@ class Sidecar:
         proxied = any(name in os.environ for name in ("HTTPS_PROXY", "HTTP_PROXY", "https_proxy", "http_proxy"))
         self._upstream = HttpUpstream(Credentials(), trust_env=proxied, clock=self._clock)
         self._uplinks = [
-            Uplink(source, self.id, settings.controller_token, trust_env=proxied)
+            Uplink(
+                source,
+                self.id,
+                settings.controller_token,
+                serves=settings.serves,
+                tls=settings.controller_tls,
+                trust_env=proxied,
+            )
             for source in settings.rules
             if is_url(source)
         ]

@@ -201,7 +201,7 @@ class Pipeline:
         inbound, use_case = call.inbound, call.plan.use_case
         wanted = inbound.headers.get("x-pointsman-target")
         if wanted is not None:
-            if inbound.snapshot.callers and not (inbound.caller and inbound.caller.pin):
+            if inbound.snapshot.needs_key and not (inbound.caller and inbound.caller.pin):
                 raise NotAllowed("x-pointsman-target needs a caller that is granted pin in pointsman.yaml")
             return plan_pinned(inbound.snapshot, use_case, wanted, inbound.operation.dialects)
         owner = self._owners.of(call.envelope.continues)

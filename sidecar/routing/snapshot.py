@@ -156,6 +156,7 @@ class UseCase:
 @dataclass(frozen=True, slots=True)
 class Snapshot:
     digest: str
+    """Of the whole bundle, where the sidecar runs a part of it."""
     revision: str
     use_cases: Mapping[str, UseCase]
     aliases: Mapping[str, str]
@@ -166,7 +167,9 @@ class Snapshot:
     vendors: Mapping[str, str]
     """Model → vendor."""
     callers: Mapping[str, Caller]
-    """SHA-256 hex of a key → caller. Empty: callers need no key."""
+    """SHA-256 hex of a key → caller."""
+    needs_key: bool
+    """Nobody is served without a caller's key."""
 
 
 def build_snapshot(bundle: Bundle, digest: str = "") -> Snapshot:
@@ -185,7 +188,7 @@ def build_snapshot(bundle: Bundle, digest: str = "") -> Snapshot:
     except (ValueError, KeyError, OSError, re.error) as error:
         raise BundleRefused(f"rules cannot be compiled: {error}") from error
     return Snapshot(
-        digest=digest,
+        digest=bundle.whole or digest,
         revision=bundle.revision,
         use_cases=use_cases,
         aliases=exact,
@@ -193,6 +196,7 @@ def build_snapshot(bundle: Bundle, digest: str = "") -> Snapshot:
         targets=targets,
         vendors={model: entry.vendor for model, entry in bundle.models.items()},
         callers={caller.key_sha256: caller for caller in bundle.callers},
+        needs_key=bool(bundle.callers) or bundle.keys_required,
     )
 
 
