@@ -3,6 +3,7 @@
 Metadata only: never a prompt, an answer or a key.
 """
 
+from collections.abc import Mapping
 from decimal import Decimal
 
 import msgspec
@@ -97,6 +98,9 @@ class CallRecord(msgspec.Struct, frozen=True, omit_defaults=True):
     """Where a canary or a split had a say: the model that the lot fell to. Others may have answered after it."""
     propensity: float | None = None
     """How likely the lot was to fall to that arm, more than 0 and at most 1."""
+    quality: Mapping[str, str] = {}
+    """What the checks of a quality bar said of the answer that the caller got, or was refused: check to `pass` or
+    `fail`, without those that did not apply."""
     attempts: tuple[AttemptRecord, ...] = ()
     usage: Usage | None = None
     cost_usd: Usd | None = None

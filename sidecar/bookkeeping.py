@@ -2,6 +2,7 @@
 
 from schemas.record import AttemptRecord, CallRecord, Usage
 from sidecar.accounting.books import (
+    BELOW_BAR,
     CLIENT_CLOSED,
     HEDGE_LOST,
     OK,
@@ -113,6 +114,13 @@ class Bookkeeper:
         """Another attempt of a hedged call was faster: this one is dropped, and its provider may bill it."""
         self._note(call, attempt, Outcome(HEDGE_LOST, 0, estimated_usage(call, attempt.target), True), None)
 
+    def note_below_bar(self, call: Call, attempt: Attempt, usage: Usage | None, status: int) -> None:
+        """A whole answer that nobody gets, since it fails its use case's quality bar: its target is well, its cost
+        wasted. `usage` None: its provider reported none.
+        """
+        counted = usage or estimated_usage(call, attempt.target)
+        self._note(call, attempt, Outcome(BELOW_BAR, 0, counted, usage is None), status)
+
     def note_departure(self, call: Call) -> None:
         """Cancelled before an answer. Who was asked may bill it: booked at the estimate, as the newest attempt's."""
         if not call.under_way:
@@ -146,6 +154,8 @@ class Bookkeeper:
             self.health.succeeded(target.key, now, is_probe=attempt.is_probe)
             if call.plan.conversation and call.plan.use_case.sticky:
                 self.conversations.note(call.plan.use_case.name, call.plan.conversation, target.key, now)
+        elif outcome.word == BELOW_BAR:
+            self.health.succeeded(target.key, now, is_probe=attempt.is_probe)
         else:
             self.health.left(target.key, is_probe=attempt.is_probe)
 

@@ -16,6 +16,7 @@ UNKNOWN_OUTCOME = "unknown_outcome"
 CLIENT_CLOSED = "client_closed"
 HEDGE_LOST = "hedge_lost"
 OK = "ok"
+BELOW_BAR = "below_bar"
 
 
 def estimated_usage(call: Call, target: Target, output_tokens: int | None = None) -> Usage:
@@ -111,6 +112,7 @@ def _record(
         conversation=call.plan.conversation[:SHORT],
         arm=call.plan.arm,
         propensity=call.plan.propensity,
+        quality={check: "pass" if passed else "fail" for check, passed in call.quality.items()},
         attempts=attempts,
         usage=outcome.usage,
         cost_usd=attempts[-1].cost_usd if answered else None,

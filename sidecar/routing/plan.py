@@ -25,7 +25,8 @@ ASSUMED_OUTPUT_TOKENS = 1024
 class Planned:
     target: Target
     reason: str
-    """`primary`, `fallback`, `rules[0]`, `canary`, `split`, `sticky`, `cost_ceiling.per_day`, `pinned`, `state_owner`.
+    """`primary`, `fallback`, `rules[0]`, `canary`, `split`, `sticky`, `cost_ceiling.per_day`, `pinned`, `state_owner`,
+    `quality_escalation.json_valid`.
     """
 
 
@@ -42,6 +43,8 @@ class Plan:
     """Where a lot was drawn: the model that it fell to; the first of the chain for the chain itself."""
     propensity: float | None = None
     """How likely the lot was to fall there."""
+    better: tuple[Target, ...] = ()
+    """Where the use case has a quality bar: who may be asked once more when the answer is below it, in order."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +77,9 @@ def plan(
             first, if it is planned at all.
     """
     made = _planned(use_case, facts, resting, spend, at)
+    if use_case.bar is not None and made.steps and _spent(use_case.ceiling, spend) is None:
+        better, _ = _usable(use_case.bar.then.targets, (), facts, resting, use_case.ceiling, at)
+        made = replace(made, better=tuple(better))
     if not use_case.follows_conversations:
         return made
     steps = _staying(made.steps, answered_by) if use_case.sticky and answered_by is not None else made.steps
