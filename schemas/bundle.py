@@ -263,6 +263,8 @@ class QualityBar(Node, frozen=True, kw_only=True):
     """Better models, in order: the first that can take the call is asked once."""
     reject: bool = False
     """Refuse instead."""
+    min_score: Decimal | None = None
+    """The lowest share of answers that may pass: a model below it gives way to `then`, but for a few probes."""
 
 
 class Requirements(Node, frozen=True, kw_only=True):

@@ -164,12 +164,12 @@ def _ceiling(ceiling: use_case.CostCeiling) -> compiled.Ceiling:
 
 
 def _bar(bar: use_case.QualityBar) -> compiled.QualityBar | None:
-    """None where no answer is looked at: a score alone is not acted on yet."""
+    """None where no answer is looked at."""
     if not bar.checks:
         return None
     reject = bar.then == "reject"
     then = () if bar.then is None or bar.then == "reject" else bar.then
-    return compiled.QualityBar(checks=bar.checks, then=then, reject=reject)
+    return compiled.QualityBar(checks=bar.checks, then=then, reject=reject, min_score=bar.min_score)
 
 
 def _limits(limits: Limits | None) -> compiled.Limits | None:

@@ -22,6 +22,7 @@ from sidecar.routing.conversations import Conversations
 from sidecar.routing.fallback import SHORT_WAIT_SECONDS
 from sidecar.routing.health import Health
 from sidecar.routing.plan import Planned
+from sidecar.routing.quality_window import QualityWindow
 from sidecar.routing.snapshot import Target
 
 NOTHING = Encoded(b"")
@@ -48,13 +49,14 @@ UNHEALTHY = frozenset(
 
 
 class Bookkeeper:
-    """Holds what calls leave behind: breakers, spend, where conversations are, and where records go."""
+    """Holds what calls leave behind: breakers, spend, how good answers are, where conversations are and records go."""
 
     def __init__(
         self, *, sidecar: str, clock: Clock, sink: RecordSink, observers: tuple[CallObserver, ...], limits: Limits
     ) -> None:
         self.health = Health()
         self.conversations = Conversations()
+        self.quality = QualityWindow()
         self.is_closing = False
         """A call that is cancelled from now on was ended by us and not left by its caller."""
         self._sidecar = sidecar
@@ -113,6 +115,12 @@ class Bookkeeper:
     def note_loss(self, call: Call, attempt: Attempt) -> None:
         """Another attempt of a hedged call was faster: this one is dropped, and its provider may bill it."""
         self._note(call, attempt, Outcome(HEDGE_LOST, 0, estimated_usage(call, attempt.target), True), None)
+
+    def note_quality(self, call: Call, target: Target, *, passed: bool) -> None:
+        """A whole answer of a target was held to its use case's quality bar."""
+        bar, name = call.plan.use_case.bar, call.plan.use_case.name
+        if bar is not None and bar.min_score is not None:
+            self.quality.note(name, target.model, bar.min_score, passed=passed, now=self._clock.monotonic())
 
     def note_below_bar(self, call: Call, attempt: Attempt, usage: Usage | None, status: int) -> None:
         """A whole answer that nobody gets, since it fails its use case's quality bar: its target is well, its cost

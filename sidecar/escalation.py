@@ -45,7 +45,7 @@ class Escalation:
 
     async def judged(self, call: Call, bar: Bar, attempt: Attempt, won: WonPlain) -> tuple[Attempt, WonPlain]:
         """The answer that the caller gets: this one, or a better model's. Raises CallFailed: the bar says to refuse."""
-        call.quality = verdicts_on(call, bar, won)
+        call.quality = self._verdicts_on(call, bar, attempt, won)
         failed = next((check for check, passed in call.quality.items() if not passed), None)
         if failed is None:
             return attempt, won
@@ -61,8 +61,14 @@ class Escalation:
         if better is None:
             return attempt, won
         self._books.note_below_bar(call, attempt, won.read.usage, won.status)
-        call.quality = verdicts_on(call, bar, better[1])
+        call.quality = self._verdicts_on(call, bar, *better)
         return better
+
+    def _verdicts_on(self, call: Call, bar: Bar, attempt: Attempt, won: WonPlain) -> Mapping[QualityCheck, bool]:
+        verdicts = verdicts_on(call, bar, won)
+        if verdicts:
+            self._books.note_quality(call, attempt.target, passed=all(verdicts.values()))
+        return verdicts
 
     async def _better(
         self, call: Call, reason: str, attempt: Attempt, won: WonPlain

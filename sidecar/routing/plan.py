@@ -26,7 +26,7 @@ class Planned:
     target: Target
     reason: str
     """`primary`, `fallback`, `rules[0]`, `canary`, `split`, `sticky`, `cost_ceiling.per_day`, `pinned`, `state_owner`,
-    `quality_escalation.json_valid`.
+    `quality_escalation.json_valid`, `quality_bar.rolling`.
     """
 
 
@@ -66,6 +66,7 @@ def plan(
     spend: Spend,
     at: datetime,
     answered_by: str | None = None,
+    fallen: Collection[str] = (),
 ) -> Plan:
     """Order the targets for one call.
 
@@ -75,15 +76,30 @@ def plan(
         at: when the call arrived (UTC): decides hours and prices.
         answered_by: model or `model@provider` that gave the conversation's last answer. In a sticky use case it goes
             first, if it is planned at all.
+        fallen: models whose answers have become too bad for this use case's quality bar: where one of them would go
+            first, the better models go before it.
     """
     made = _planned(use_case, facts, resting, spend, at)
     if use_case.bar is not None and made.steps and _spent(use_case.ceiling, spend) is None:
         better, _ = _usable(use_case.bar.then.targets, (), facts, resting, use_case.ceiling, at)
         made = replace(made, better=tuple(better))
-    if not use_case.follows_conversations:
-        return made
-    steps = _staying(made.steps, answered_by) if use_case.sticky and answered_by is not None else made.steps
-    return replace(made, steps=steps, conversation=facts.conversation)
+    steps = made.steps
+    if use_case.follows_conversations:
+        if use_case.sticky and answered_by is not None:
+            steps = _staying(steps, answered_by)
+        made = replace(made, steps=steps, conversation=facts.conversation)
+    if fallen and steps and steps[0].target.model in fallen:
+        made = replace(made, steps=_giving_way(steps, made.better, fallen))
+    return made
+
+
+ROLLING = "quality_bar.rolling"
+
+
+def _giving_way(steps: tuple[Planned, ...], better: tuple[Target, ...], fallen: Collection[str]) -> tuple[Planned, ...]:
+    """The better models that have not fallen themselves, then the rest as it was."""
+    first = {target: Planned(target, ROLLING) for target in better if target.model not in fallen}
+    return (*first.values(), *(step for step in steps if step.target not in first))
 
 
 def _staying(steps: tuple[Planned, ...], answered_by: str) -> tuple[Planned, ...]:

@@ -16,6 +16,7 @@ from schemas.bundle import (
     Hedge,
     Limits,
     Provider,
+    QualityBar,
     QualityCheck,
     Requirements,
     Retry,
@@ -131,6 +132,8 @@ class Bar:
     then: Chain
     """Better models; empty: an answer that fails is handed over all the same, unless the bar rejects."""
     reject: bool
+    min_score: Decimal | None
+    """Of each model's answers over time; None: they are not counted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -237,7 +240,7 @@ def _use_case(name: str, document: UseCaseDocument, targets: Mapping[str, tuple[
     main = chain(document.chain, document.split, document.canary)
     rules = tuple(Rule(compile_when(rule.when), chain(rule.chain, rule.split)) for rule in document.rules)
     cheaper = chain(ceiling.then) if ceiling is not None and ceiling.then else None
-    bar = None if document.bar is None else Bar(document.bar.checks, chain(document.bar.then), document.bar.reject)
+    bar = None if document.bar is None else _bar_of(document.bar, chain(document.bar.then))
     ways_out = [made for made in (cheaper, None if bar is None else bar.then) if made is not None]
     return UseCase(
         name=name,
@@ -268,6 +271,10 @@ def _use_case(name: str, document: UseCaseDocument, targets: Mapping[str, tuple[
         limited_targets=_limited((main, *(rule.chain for rule in rules), *ways_out)),
         follows_conversations=document.sticky or any(made.arms for made in (main, *(rule.chain for rule in rules))),
     )
+
+
+def _bar_of(document: QualityBar, then: Chain) -> Bar:
+    return Bar(checks=document.checks, then=then, reject=document.reject, min_score=document.min_score)
 
 
 def _limited(chains: Iterable[Chain]) -> tuple[Target, ...]:

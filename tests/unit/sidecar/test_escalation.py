@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
@@ -10,6 +11,8 @@ import pytest
 from schemas.bundle import Ceiling, QualityBar
 from sidecar.call import CallFailed, PlainReply
 from sidecar.errors import Unreachable
+from sidecar.routing.facts import Facts
+from sidecar.routing.quality_window import is_quality_probe
 from tests.fakes import core_bundles as bundles
 from tests.fakes import core_wire as wire
 from tests.fakes.core import GOOD, Core, lost, status
@@ -142,3 +145,21 @@ async def test_a_translated_answer_is_checked_as_the_caller_reads_it(dialect: An
     made = core(says(""), GOOD)
     reply = await made.run(dialect=dialect)
     assert reply.headers["x-pointsman-reason"] == "quality_escalation.complete"
+
+
+async def test_a_model_that_fails_too_often_gives_way_but_for_its_probes() -> None:
+    bar = QualityBar(checks=("json_valid",), then=("beta",), min_score=Decimal("0.9"))
+    made = core(*[says("no JSON"), says("{}")] * 10, *[says("{}")] * 200, bar=bar)
+    for _ in range(10):
+        await made.run(wire.request(**JSON))
+    made.sink.booked.clear()
+    for _ in range(60):
+        await made.run(wire.request(**JSON))
+    first = [(record.model, record.reason) for record in made.sink.booked]
+    probes = first.count(("alpha", "primary"))
+    assert probes == sum(is_quality_probe(record.id) for record in made.sink.booked) > 0
+    assert first.count(("beta", "quality_bar.rolling")) == 60 - probes
+    plan = made.pipeline.plan_for(made.snapshot.use_cases["chat"], Facts(), datetime(2026, 11, 2, tzinfo=UTC))
+    assert [(step.target.model, step.reason) for step in plan.steps] == [
+        ("beta", "quality_bar.rolling"), ("alpha", "primary"),
+    ]  # fmt: skip
