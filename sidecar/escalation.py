@@ -4,14 +4,14 @@ The first answer stays in hand until the better one is there: where nobody bette
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from decimal import Decimal
 
-from schemas.bundle import QualityCheck
 from sidecar.accounting.books import cost_at, estimated_usage
 from sidecar.attempt import Won, WonPlain, encode_for
 from sidecar.bookkeeping import Bookkeeper
 from sidecar.call import Attempt, Call
+from sidecar.canonical.response import ChatResponse
 from sidecar.dialects.base import Encoded
 from sidecar.errors import BelowBar, CallerError, CannotCarry, GatewayError, UpstreamError
 from sidecar.ports import Clock
@@ -45,7 +45,7 @@ class Escalation:
 
     async def judged(self, call: Call, bar: Bar, attempt: Attempt, won: WonPlain) -> tuple[Attempt, WonPlain]:
         """The answer that the caller gets: this one, or a better model's. Raises CallFailed: the bar says to refuse."""
-        call.quality = self._verdicts_on(call, bar, attempt, won)
+        note_verdicts(call, attempt, _answer(call, won), self._books)
         failed = next((check for check, passed in call.quality.items() if not passed), None)
         if failed is None:
             return attempt, won
@@ -61,14 +61,8 @@ class Escalation:
         if better is None:
             return attempt, won
         self._books.note_below_bar(call, attempt, won.read.usage, won.status)
-        call.quality = self._verdicts_on(call, bar, *better)
+        note_verdicts(call, better[0], _answer(call, better[1]), self._books)
         return better
-
-    def _verdicts_on(self, call: Call, bar: Bar, attempt: Attempt, won: WonPlain) -> Mapping[QualityCheck, bool]:
-        verdicts = verdicts_on(call, bar, won)
-        if verdicts:
-            self._books.note_quality(call, attempt.target, passed=all(verdicts.values()))
-        return verdicts
 
     async def _better(
         self, call: Call, reason: str, attempt: Attempt, won: WonPlain
@@ -107,13 +101,27 @@ class Escalation:
         return None
 
 
-def verdicts_on(call: Call, bar: Bar, won: WonPlain) -> Mapping[QualityCheck, bool]:
-    """What the caller would read, as its own dialect says it; nothing where it is not understood."""
-    dialect = call.inbound.dialect
+def note_verdicts(call: Call, attempt: Attempt, answer: ChatResponse | None, books: Bookkeeper) -> None:
+    """What the checks say of an answer, for its record and for the rolling bar; nothing where it is not understood."""
+    bar = call.plan.use_case.bar
+    call.quality = {}
+    if bar is None or answer is None:
+        return
     try:
-        return judge(bar.checks, dialect.decode_request(call.envelope), dialect.decode_response(won.body))
+        call.quality = judge(bar.checks, call.inbound.dialect.decode_request(call.envelope), answer)
     except GatewayError:
-        return {}
+        return
+    if call.quality:
+        books.note_quality(call, attempt.target, passed=all(call.quality.values()))
+
+
+def _answer(call: Call, won: WonPlain) -> ChatResponse | None:
+    """As the caller would read it."""
+    try:
+        response: ChatResponse = call.inbound.dialect.decode_response(won.body)
+    except GatewayError:
+        return None
+    return response
 
 
 def _too_dear(call: Call, target: Target, attempt: Attempt, won: WonPlain) -> str | None:

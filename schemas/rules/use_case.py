@@ -185,7 +185,8 @@ class QualityBar(Rules):
     """When to fail over to better."""
 
     checks: tuple[QualityCheck, ...] = ()
-    """What is looked at in every plain answer; a check that does not apply to a call says nothing of it."""
+    """What is looked at in every answer; a check that does not apply to a call says nothing of it. Streams are
+    looked at when they have ended: for the record and `min_score` alone."""
     then: WayOut | None = None
     """Better models, in order: the first that can take the call is asked once more, if deadline and ceiling allow. Or
     `reject`: the caller gets an error. Left out: the verdict is recorded, and the answer handed over."""

@@ -10,7 +10,7 @@ import pytest
 
 from schemas.bundle import Ceiling, QualityBar
 from sidecar.call import CallFailed, PlainReply
-from sidecar.errors import Unreachable
+from sidecar.errors import StreamCut, Unreachable
 from sidecar.routing.facts import Facts
 from sidecar.routing.quality_window import is_quality_probe
 from tests.fakes import core_bundles as bundles
@@ -163,3 +163,18 @@ async def test_a_model_that_fails_too_often_gives_way_but_for_its_probes() -> No
     assert [(step.target.model, step.reason) for step in plan.steps] == [
         ("beta", "quality_bar.rolling"), ("alpha", "primary"),
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize(("text", "verdict"), [("{}", "pass"), ("no JSON", "fail")])
+async def test_a_stream_is_checked_when_it_has_ended_and_passed_on_as_it_is(text: str, verdict: str) -> None:
+    chunks = (wire.OPENING, wire.chat_chunk({"content": text}), wire.FINISH, wire.USAGE, wire.DONE)
+    made, plain = core(Script(chunks)), Core(Script(chunks))
+    assert await made.stream(**JSON) == await plain.stream(**JSON)
+    assert made.sink.only.quality == {"complete": "pass", "json_valid": verdict}
+    assert len(made.upstream.sent) == 1
+
+
+async def test_a_stream_that_breaks_says_nothing_of_the_model_s_quality() -> None:
+    made = core(Script((wire.CONTENT, StreamCut("cut"))))
+    await made.stream(**JSON)
+    assert made.sink.only.quality == {}
