@@ -44,6 +44,7 @@ Knob = Literal[
 ServerToolName = Literal["web_search", "code_execution"]
 Name = Annotated[str, msgspec.Meta(min_length=1, max_length=128)]
 OnRefusal = Literal["stop", "fallback"]
+QualityCheck = Literal["complete", "not_refused", "json_valid", "tool_calls_valid"]
 Seconds = Annotated[float, msgspec.Meta(gt=0, le=86_400)]
 
 
@@ -254,6 +255,18 @@ class Ceiling(Node, frozen=True, kw_only=True):
     on_store_error: WhenAway = "local_share"
 
 
+class QualityBar(Node, frozen=True, kw_only=True):
+    """What is looked at in every answer, and what follows where it fails."""
+
+    checks: tuple[QualityCheck, ...] = ()
+    then: tuple[Name, ...] = ()
+    """Better models, in order: the first that can take the call is asked once."""
+    reject: bool = False
+    """Refuse instead."""
+    min_score: Decimal | None = None
+    """The lowest share of answers that may pass: a model below it gives way to `then`, but for a few probes."""
+
+
 class Requirements(Node, frozen=True, kw_only=True):
     capabilities: tuple[Capability, ...] = ()
     regions: tuple[str, ...] = ()
@@ -306,6 +319,7 @@ class UseCase(Node, frozen=True, kw_only=True):
     """A conversation stays at the target that answered it last."""
     rules: tuple[Rule, ...] = ()
     ceiling: Ceiling | None = None
+    bar: QualityBar | None = None
     on_refusal: OnRefusal = "stop"
     """What follows when a provider refuses the content."""
     requires: Requirements = Requirements()
@@ -467,6 +481,8 @@ def models_named(use_case: UseCase) -> Iterator[str]:
         yield from (share.model for share in rule.split)
     if use_case.ceiling is not None:
         yield from use_case.ceiling.then
+    if use_case.bar is not None:
+        yield from use_case.bar.then
 
 
 class _SchemaOnly(msgspec.Struct):

@@ -181,6 +181,7 @@ class Sidecar:
             error=store.error,
             spooled_records=self._spool.pending,
             started_at=self._started_at,
+            quality_fallen=tuple(f"{name}: {model}" for name, model in self._pipeline.books.quality.all_fallen()),
         )
 
     def _not_ready(self) -> str:
@@ -285,6 +286,10 @@ class Sidecar:
         gauge(
             "pointsman_targets_resting", "Targets that are not tried now.", ("target", "reason"),
             lambda: dict.fromkeys(self._pipeline.books.health.resting(self._clock.monotonic()).items(), 1.0),
+        )  # fmt: skip
+        gauge(
+            "pointsman_quality_fallen", "Models that give way for the quality of their answers.", ("use_case", "model"),
+            lambda: dict.fromkeys(self._pipeline.books.quality.all_fallen(), 1.0),
         )  # fmt: skip
         gauge(
             "pointsman_provider_keys_resting", "Keys of providers that rest after 401, 403 or 429.", ("provider",),
