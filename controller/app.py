@@ -4,6 +4,7 @@ import asyncio
 import fcntl
 import os
 import signal
+import ssl
 import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
@@ -14,6 +15,8 @@ from typing import Final
 from aiohttp import web
 
 from controller import logs
+from controller.access.door import Door
+from controller.access.tls import renew_certificate, server_context
 from controller.api.routes import build_api
 from controller.errors import CannotStart
 from controller.fleet import Roster
@@ -27,6 +30,7 @@ from controller.parts import Parts, WatchTimes
 from controller.publish import Publisher
 from controller.reconcile import Reconciler
 from controller.ruletests import rule_test_problems
+from controller.scoped import ScopedRules
 from controller.settings import ServeSettings
 from controller.sign import KEY_FILE, PUBLIC_FILE, load_signer, save_public_key
 from controller.stages import Stages
@@ -76,25 +80,30 @@ async def running(settings: ServeSettings, *, watch_times: WatchTimes = DEFAULT_
     """A controller that listens and follows its source while the block runs."""
     with _sole_user_of(settings.state):
         parts = build_parts(settings, watch_times)
+        tls = None if settings.tls_cert is None else server_context(
+            settings.tls_cert, settings.tls_key, settings.client_ca
+        )  # fmt: skip
         runner = web.AppRunner(
             build_api(parts), handler_cancellation=True, access_log=None, shutdown_timeout=SHUTDOWN_SECONDS
         )
         await runner.setup()
         try:
             await parts.publisher.sign_anew()
-            url = await _listen(runner, settings)
+            url = await _listen(runner, settings, tls)
             following = asyncio.create_task(parts.reconciler.run(), name="reconcile")
             staging = asyncio.create_task(parts.stages.run(), name="stages")
             keeping = asyncio.create_task(
                 keep_calls(parts.ledger, settings.keep_calls_days, time.time), name="keep-calls"
             )
+            tasks = {following, staging, keeping}
+            if tls is not None and settings.tls_cert is not None:
+                tasks.add(asyncio.create_task(renew_certificate(tls, settings.tls_cert, settings.tls_key), name="tls"))
             try:
                 yield Running(parts, url, following)
             finally:
-                following.cancel()
-                staging.cancel()
-                keeping.cancel()
-                await asyncio.wait({following, staging, keeping})
+                for task in tasks:
+                    task.cancel()
+                await asyncio.wait(tasks)
         finally:
             parts.publisher.close()
             await runner.cleanup()
@@ -111,6 +120,7 @@ def build_parts(settings: ServeSettings, watch_times: WatchTimes) -> Parts:
     hook_secret = None if settings.hook_secret is None else load_hook_secret(settings.hook_secret)
     publisher = Publisher(state, signer, epoch=int(time.time()))
     publisher.restore()
+    door = Door(tokens, settings.access)
     roster = Roster(time.time)
     database = database_at(settings.database_url, state / "ledger.db")
     ledger = Ledger(database, now=time.time, live_sidecars=roster.alive)
@@ -121,8 +131,9 @@ def build_parts(settings: ServeSettings, watch_times: WatchTimes) -> Parts:
         now=time.time, on_outcome=metrics.note_revision, offer=stages.offer,
     )  # fmt: skip
     return Parts(
-        source=source, publisher=publisher, reconciler=reconciler, stages=stages, roster=roster, ledger=ledger,
-        tokens=tokens, metrics=metrics,
+        source=source, publisher=publisher, scoped=ScopedRules(publisher, signer),
+        reconciler=reconciler, stages=stages, roster=roster, ledger=ledger,
+        tokens=tokens, door=door, metrics=metrics,
         allowed_hosts=allowed_hosts(settings.listen_host, settings.allow_hosts), now=time.time, watch_times=watch_times,
         hook_secret=hook_secret,
     )  # fmt: skip
@@ -149,15 +160,17 @@ def source_of(settings: ServeSettings) -> Source:
     return Folder(path / settings.path)
 
 
-async def _listen(runner: web.AppRunner, settings: ServeSettings) -> str:
+async def _listen(runner: web.AppRunner, settings: ServeSettings, tls: ssl.SSLContext | None) -> str:
     try:
-        await web.TCPSite(runner, settings.listen_host, settings.listen_port, backlog=1024).start()
+        site = web.TCPSite(runner, settings.listen_host, settings.listen_port, backlog=1024, ssl_context=tls)
+        await site.start()
     except OSError as error:
         raise CannotStart(
             f"cannot listen on {settings.listen_host}:{settings.listen_port}: {error.strerror}"
         ) from error
     host, port, *_ = runner.addresses[0]
-    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+    scheme = "http" if tls is None else "https"
+    return f"{scheme}://[{host}]:{port}" if ":" in host else f"{scheme}://{host}:{port}"
 
 
 @contextmanager

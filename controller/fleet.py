@@ -7,6 +7,7 @@ from typing import Final
 
 from schemas.bundle import Pointer
 from schemas.cohort import pointer_for
+from schemas.scope import WHOLE, Scope, holds
 from schemas.status import Fleet, FleetMember, FleetState, SidecarStatus
 
 OFFLINE_SECONDS: Final = 150.0
@@ -23,6 +24,7 @@ class Member:
     seen: float
     """Seconds since the epoch."""
     status: SidecarStatus | None = None
+    scope: Scope = WHOLE
 
 
 class Roster:
@@ -32,12 +34,12 @@ class Roster:
         self._now = now
         self._members: dict[str, Member] = {}
 
-    def note_status(self, status: SidecarStatus) -> None:
-        self._note(status.id, status=status)
+    def note_status(self, status: SidecarStatus, scope: Scope = WHOLE) -> None:
+        self._note(status.id, scope, status=status)
 
-    def note_alive(self, sidecar: str) -> None:
+    def note_alive(self, sidecar: str, scope: Scope = WHOLE) -> None:
         """It reads its watch stream."""
-        self._note(sidecar)
+        self._note(sidecar, scope)
 
     def fleet(self, pointer: Pointer | None) -> Fleet:
         now = self._now()
@@ -52,11 +54,10 @@ class Roster:
         return sum(now - member.seen <= ALIVE_SECONDS for member in tuple(self._members.values()))
 
     def serving(self, use_cases: Collection[str]) -> list[str]:
-        """Live sidecars that may call one of these: those bound to another use case are left out, if any remain."""
+        """Live sidecars that may call one of these: those of another scope or use case are left out, if any remain."""
         now = self._now()
-        alive = [(name, member.status) for name, member in self._members.items() if now - member.seen <= ALIVE_SECONDS]
-        serving = [name for name, said in alive if said is None or not said.use_case or said.use_case in use_cases]
-        return serving or [name for name, _ in alive]
+        alive = {name: member for name, member in self._members.items() if now - member.seen <= ALIVE_SECONDS}
+        return [name for name, member in alive.items() if _may_call(member, use_cases)] or list(alive)
 
     def rejecting(self, digest: str) -> list[str]:
         """Sidecars that last said they would not run this bundle. One that runs it and cannot keep it is none."""
@@ -67,17 +68,22 @@ class Roster:
             if status.state == "REJECTED" and status.tried.digest == digest != status.active.digest
         ]
 
-    def _note(self, sidecar: str, *, status: SidecarStatus | None = None) -> None:
+    def _note(self, sidecar: str, scope: Scope, *, status: SidecarStatus | None = None) -> None:
         now = self._now()
         if sidecar not in self._members and len(self._members) >= MAX_MEMBERS:
             self._forget(now)
         known = self._members.get(sidecar)
-        self._members[sidecar] = Member(now, status or (known.status if known else None))
+        self._members[sidecar] = Member(now, status or (known.status if known else None), scope)
 
     def _forget(self, now: float) -> None:
         oldest = sorted(self._members, key=lambda name: self._members[name].seen)
         for name in oldest[: MAX_MEMBERS // 10]:
             del self._members[name]
+
+
+def _may_call(member: Member, use_cases: Collection[str]) -> bool:
+    bound = member.status.use_case if member.status else ""
+    return any(bound in ("", name) and holds(member.scope, name) for name in use_cases)
 
 
 def member_row(name: str, member: Member, pointer: Pointer | None, now: float) -> FleetMember:

@@ -5,11 +5,13 @@ from dataclasses import dataclass
 
 from aiohttp import web
 
+from controller.access.door import Door
 from controller.fleet import Roster
 from controller.ledger.store import Ledger
 from controller.metrics import Metrics
 from controller.publish import Publisher
 from controller.reconcile import Reconciler
+from controller.scoped import ScopedRules
 from controller.stages import Stages
 from controller.tokens import Tokens
 from controller.tree import Source
@@ -29,11 +31,13 @@ class WatchTimes:
 class Parts:
     source: Source
     publisher: Publisher
+    scoped: ScopedRules
     reconciler: Reconciler
     stages: Stages
     roster: Roster
     ledger: Ledger
     tokens: Tokens
+    door: Door
     metrics: Metrics
     allowed_hosts: frozenset[str]
     now: Callable[[], float]

@@ -34,10 +34,17 @@ class Publication:
     event: bytes
     """`body` as the server-sent event that announces it, made once for all watchers."""
     bundle: bytes
+    scope: str = ""
+    """Names whose part it is, for caches; empty: everybody's."""
 
     @property
     def event_id(self) -> str:
         return f"{self.pointer.epoch}.{self.pointer.seq}"
+
+    @property
+    def tag(self) -> str:
+        """Two scopes that see one sequence see different bytes."""
+        return f"{self.event_id}-{self.scope}" if self.scope else self.event_id
 
 
 class _Saved(msgspec.Struct, frozen=True):
@@ -92,7 +99,7 @@ class Publisher:
         self.channel = msgspec.structs.replace(
             saved.channel, past=tuple(named for named in saved.channel.past if named.digest in bundles)
         )
-        self._announce(_publication(pointer, saved.signed, bundles[pointer.digest]))
+        self._announce(publication_of(pointer, saved.signed, bundles[pointer.digest]))
 
     async def publish(self, bundle: Bundle, *, reason: str = "") -> Publication:
         """Makes a bundle the current one, for all. What is current is not published again.
@@ -154,7 +161,7 @@ class Publisher:
             revision=running.revision, reason=channel.reason, rollout=channel.candidate,
         )  # fmt: skip
         signed = self._signer.sign(msgspec.json.encode(pointer).decode())
-        return _publication(pointer, signed, bundles[running.digest])
+        return publication_of(pointer, signed, bundles[running.digest])
 
     def _save(self, bundles: Mapping[str, bytes], saved: bytes) -> None:
         for digest, data in bundles.items():
@@ -210,9 +217,10 @@ def _without_bundle(signed: SignedPointer) -> SignedPointer:
     return msgspec.structs.replace(signed, bundle=None)
 
 
-def _publication(pointer: Pointer, signed: SignedPointer, bundle: bytes) -> Publication:
+def publication_of(pointer: Pointer, signed: SignedPointer, bundle: bytes, *, scope: str = "") -> Publication:
+    """A pointer and its bundle as they travel."""
     inline = bundle.decode() if len(bundle) <= INLINE_BYTES else None
     whole = msgspec.structs.replace(signed, bundle=inline)
     body = msgspec.json.encode(whole)
     event = b"event: pointer\nid: %d.%d\ndata: %b\n\n" % (pointer.epoch, pointer.seq, body)
-    return Publication(pointer, whole, body, event, bundle)
+    return Publication(pointer, whole, body, event, bundle, scope)

@@ -29,6 +29,14 @@ class ServeSettings:
     poll_seconds: float = 15.0
     signing_key: Path | None = None
     tokens: Path | None = None
+    tls_cert: Path | None = None
+    """PEM; with it the API is served by TLS."""
+    tls_key: Path | None = None
+    """None: the key stands in the certificate's file."""
+    client_ca: Path | None = None
+    """PEM: whose client certificates count."""
+    access: Path | None = None
+    """Which use cases further tokens, service accounts and certificates may see."""
     allow_hosts: tuple[str, ...] = ()
     database_url: str | None = None
     """None: SQLite in the state folder. Holds a password: never shown."""
@@ -69,9 +77,16 @@ SERVE_OPTIONS: Final = (
         "--keep-calls", "how long single calls are kept, in days such as 90d, or forever; the sums that `usage` shows "
         "are always kept", f"{DEFAULT_KEEP_CALLS_DAYS}d",
     ),
+    Option("--tls-cert", "PEM file with the API's certificate, renewed as it changes; serves https", "http"),
+    Option("--tls-key", "PEM file with its key", "in --tls-cert"),
+    Option("--client-ca", "PEM file of the authority whose client certificates --access may name", "none count"),
     Option("--poll", "how often a git URL is fetched: 15s, 500ms, 2m", "15s"),
     Option("--signing-key", "file with the Ed25519 seed in base64", "<state>/signing.key, made on first start"),
     Option("--tokens", "folder with sidecar.token and admin.token", "<state>, made on first start"),
+    Option(
+        "--access", "file that says which use cases further tokens, Kubernetes service accounts and client "
+        "certificates may see", "sidecar.token alone",
+    ),
     Option(
         "--hook-secret", "file with the secret of the forge's webhook to /hooks/git (GitHub, GitLab, Gitea)", "no hook"
     ),
@@ -107,6 +122,8 @@ def serve_settings(args: argparse.Namespace, environment: Mapping[str, str] = os
     ref = given["--ref"] or "main"
     if ref.startswith("-") or any(character in ref for character in " ~^:?*[\\"):
         raise CannotStart(f"--ref must name a branch, a tag or a commit, not {ref!r}")
+    if not given["--tls-cert"] and (given["--tls-key"] or given["--client-ca"]):
+        raise CannotStart("--tls-key and --client-ca need --tls-cert")
     host, port = parse_listen(given["--listen"] or DEFAULT_LISTEN)
     return ServeSettings(
         repo=repo,
@@ -118,6 +135,10 @@ def serve_settings(args: argparse.Namespace, environment: Mapping[str, str] = os
         poll_seconds=parse_duration("--poll", given["--poll"] or "15s"),
         signing_key=_path(given["--signing-key"]),
         tokens=_path(given["--tokens"]),
+        access=_path(given["--access"]),
+        tls_cert=_path(given["--tls-cert"]),
+        tls_key=_path(given["--tls-key"]),
+        client_ca=_path(given["--client-ca"]),
         hook_secret=_path(given["--hook-secret"]),
         allowed_signers=_path(given["--require-signed"]),
         database_url=given["--database-url"],

@@ -44,6 +44,7 @@ Knob = Literal[
 ServerToolName = Literal["web_search", "code_execution"]
 Name = Annotated[str, msgspec.Meta(min_length=1, max_length=128)]
 OnRefusal = Literal["stop", "fallback"]
+QualityCheck = Literal["complete", "not_refused", "json_valid", "tool_calls_valid"]
 Seconds = Annotated[float, msgspec.Meta(gt=0, le=86_400)]
 
 
@@ -254,6 +255,18 @@ class Ceiling(Node, frozen=True, kw_only=True):
     on_store_error: WhenAway = "local_share"
 
 
+class QualityBar(Node, frozen=True, kw_only=True):
+    """What is looked at in every answer, and what follows where it fails."""
+
+    checks: tuple[QualityCheck, ...] = ()
+    then: tuple[Name, ...] = ()
+    """Better models, in order: the first that can take the call is asked once."""
+    reject: bool = False
+    """Refuse instead."""
+    min_score: Decimal | None = None
+    """The lowest share of answers that may pass: a model below it gives way to `then`, but for a few probes."""
+
+
 class Requirements(Node, frozen=True, kw_only=True):
     capabilities: tuple[Capability, ...] = ()
     regions: tuple[str, ...] = ()
@@ -306,6 +319,7 @@ class UseCase(Node, frozen=True, kw_only=True):
     """A conversation stays at the target that answered it last."""
     rules: tuple[Rule, ...] = ()
     ceiling: Ceiling | None = None
+    bar: QualityBar | None = None
     on_refusal: OnRefusal = "stop"
     """What follows when a provider refuses the content."""
     requires: Requirements = Requirements()
@@ -343,6 +357,10 @@ class Bundle(Node, frozen=True, kw_only=True):
     models: dict[str, Model]
     use_cases: dict[str, UseCase]
     callers: tuple[Caller, ...] = ()
+    whole: str = ""
+    """Digest of the bundle that this one is the part of which a scope needs; empty: it is no part."""
+    keys_required: bool = False
+    """A call without a caller's key is refused though no caller is named here: those of the whole have other scopes."""
 
 
 class Candidate(Node, frozen=True, kw_only=True):
@@ -428,7 +446,7 @@ def problems_of(bundle: Bundle) -> Iterator[str]:
     for name, use_case in bundle.use_cases.items():
         if not use_case.chain:
             yield f"use_cases.{name}.chain is empty"
-        for model_name in _models_named(use_case):
+        for model_name in models_named(use_case):
             if model_name not in bundle.models:
                 yield f"use_cases.{name} names unknown model {model_name!r}"
         yield from _problems_of_shares(f"use_cases.{name}.canary", [use_case.canary] if use_case.canary else [])
@@ -436,7 +454,7 @@ def problems_of(bundle: Bundle) -> Iterator[str]:
         for index, rule in enumerate(use_case.rules):
             yield from _problems_of_shares(f"use_cases.{name}.rules[{index}].split", rule.split)
     for name, provider in bundle.providers.items():
-        if provider.caller_key and bundle.callers:
+        if provider.caller_key and (bundle.callers or bundle.keys_required):
             yield f"providers.{name} would pass on the keys of our own callers"
     for caller in bundle.callers:
         if caller.default_use_case is not None and caller.default_use_case not in bundle.use_cases:
@@ -450,7 +468,8 @@ def _problems_of_shares(where: str, shares: Sequence[Share]) -> Iterator[str]:
         yield f"{where} is more than 100 percent"
 
 
-def _models_named(use_case: UseCase) -> Iterator[str]:
+def models_named(use_case: UseCase) -> Iterator[str]:
+    """Every model that its calls may reach by the rules; one may come twice."""
     yield from use_case.chain
     if use_case.canary is not None:
         yield use_case.canary.model
@@ -462,6 +481,8 @@ def _models_named(use_case: UseCase) -> Iterator[str]:
         yield from (share.model for share in rule.split)
     if use_case.ceiling is not None:
         yield from use_case.ceiling.then
+    if use_case.bar is not None:
+        yield from use_case.bar.then
 
 
 class _SchemaOnly(msgspec.Struct):

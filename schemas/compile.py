@@ -93,6 +93,7 @@ def _use_case(content: use_case.UseCase, defaults: platform.Defaults) -> compile
         sticky=content.sticky is not None,
         rules=tuple(_rule(rule) for rule in content.rules),
         ceiling=None if content.cost_ceiling is None else _ceiling(content.cost_ceiling),
+        bar=None if content.quality_bar is None else _bar(content.quality_bar),
         on_refusal=content.on_refusal,
         requires=compiled.Requirements(
             capabilities=content.requires.capabilities,
@@ -160,6 +161,15 @@ def _ceiling(ceiling: use_case.CostCeiling) -> compiled.Ceiling:
         else compiled.HardCeiling(per_day=ceiling.hard.per_day, per_month=ceiling.hard.per_month),
         on_store_error=ceiling.on_store_error,
     )
+
+
+def _bar(bar: use_case.QualityBar) -> compiled.QualityBar | None:
+    """None where no answer is looked at."""
+    if not bar.checks:
+        return None
+    reject = bar.then == "reject"
+    then = () if bar.then is None or bar.then == "reject" else bar.then
+    return compiled.QualityBar(checks=bar.checks, then=then, reject=reject, min_score=bar.min_score)
 
 
 def _limits(limits: Limits | None) -> compiled.Limits | None:

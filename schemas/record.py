@@ -3,6 +3,7 @@
 Metadata only: never a prompt, an answer or a key.
 """
 
+from collections.abc import Mapping
 from decimal import Decimal
 
 import msgspec
@@ -112,6 +113,9 @@ class CallRecord(msgspec.Struct, frozen=True, omit_defaults=True):
     """How likely the lot was to fall to that arm, more than 0 and at most 1."""
     facts: CallFacts | None = None
     """None from a sidecar that did not record them."""
+    quality: Mapping[str, str] = {}
+    """What the checks of a quality bar said of the answer that the caller got, or was refused: check to `pass` or
+    `fail`, without those that did not apply."""
     attempts: tuple[AttemptRecord, ...] = ()
     usage: Usage | None = None
     cost_usd: Usd | None = None

@@ -36,6 +36,8 @@ class SidecarStatus(msgspec.Struct, frozen=True, omit_defaults=True):
     spooled_records: int = 0
     """Records on disk that the controller has not yet acknowledged."""
     started_at: str = ""
+    quality_fallen: tuple[str, ...] = ()
+    """`<use case>: <model>`: models that give way now for the quality of their answers."""
 
 
 FleetState = Literal["SYNCED", "BEHIND", "REJECTED", "OFFLINE"]

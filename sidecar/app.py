@@ -68,7 +68,14 @@ class Sidecar:
         proxied = any(name in os.environ for name in ("HTTPS_PROXY", "HTTP_PROXY", "https_proxy", "http_proxy"))
         self._upstream = HttpUpstream(Credentials(), trust_env=proxied, clock=self._clock)
         self._uplinks = [
-            Uplink(source, self.id, settings.controller_token, trust_env=proxied)
+            Uplink(
+                source,
+                self.id,
+                settings.controller_token,
+                serves=settings.serves,
+                tls=settings.controller_tls,
+                trust_env=proxied,
+            )
             for source in settings.rules
             if is_url(source)
         ]
@@ -174,6 +181,7 @@ class Sidecar:
             error=store.error,
             spooled_records=self._spool.pending,
             started_at=self._started_at,
+            quality_fallen=tuple(f"{name}: {model}" for name, model in self._pipeline.books.quality.all_fallen()),
         )
 
     def _not_ready(self) -> str:
@@ -278,6 +286,10 @@ class Sidecar:
         gauge(
             "pointsman_targets_resting", "Targets that are not tried now.", ("target", "reason"),
             lambda: dict.fromkeys(self._pipeline.books.health.resting(self._clock.monotonic()).items(), 1.0),
+        )  # fmt: skip
+        gauge(
+            "pointsman_quality_fallen", "Models that give way for the quality of their answers.", ("use_case", "model"),
+            lambda: dict.fromkeys(self._pipeline.books.quality.all_fallen(), 1.0),
         )  # fmt: skip
         gauge(
             "pointsman_provider_keys_resting", "Keys of providers that rest after 401, 403 or 429.", ("provider",),

@@ -23,6 +23,7 @@ from sidecar.errors import CannotCarry, DeadlineExceeded, FirstTokenTimeout, Mal
 from sidecar.ports import Clock, Upstream, UpstreamAnswer
 from sidecar.routing.snapshot import Target
 from sidecar.slow_stream import Pace
+from sidecar.watched import Watched
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +67,7 @@ class Attempts:
 
         Raises UpstreamError: this attempt failed.
         """
-        tap = _tap(call, attempt) if call.envelope.stream else None
+        tap = _watched(call, attempt, _tap(call, attempt)) if call.envelope.stream else None
         try:
             return await self._ask(call, attempt, targets_left, tap)
         except CannotCarry as error:
@@ -157,6 +158,13 @@ def _tap(call: Call, attempt: Attempt) -> Tap:
         dialect.new_encoder(envelope.wants_usage, price_of, envelope.input_tokens),
         _unsaid(call, attempt),
     )
+
+
+def _watched(call: Call, attempt: Attempt, tap: Tap) -> Tap:
+    """A stream that may go on at another target is no one model's answer, and is not looked at."""
+    if call.plan.use_case.bar is None or isinstance(tap, Resumable):
+        return tap
+    return Watched(tap, call.inbound.dialect_at(attempt.target).new_decoder())
 
 
 def price_at(call: Call, attempt: Attempt) -> PriceOf:

@@ -2,6 +2,7 @@
 
 from schemas.record import AttemptRecord, CallRecord, Usage
 from sidecar.accounting.books import (
+    BELOW_BAR,
     CLIENT_CLOSED,
     HEDGE_LOST,
     OK,
@@ -21,6 +22,7 @@ from sidecar.routing.conversations import Conversations
 from sidecar.routing.fallback import SHORT_WAIT_SECONDS
 from sidecar.routing.health import Health
 from sidecar.routing.plan import Planned
+from sidecar.routing.quality_window import QualityWindow
 from sidecar.routing.snapshot import Target
 
 NOTHING = Encoded(b"")
@@ -47,13 +49,14 @@ UNHEALTHY = frozenset(
 
 
 class Bookkeeper:
-    """Holds what calls leave behind: breakers, spend, where conversations are, and where records go."""
+    """Holds what calls leave behind: breakers, spend, how good answers are, where conversations are and records go."""
 
     def __init__(
         self, *, sidecar: str, clock: Clock, sink: RecordSink, observers: tuple[CallObserver, ...], limits: Limits
     ) -> None:
         self.health = Health()
         self.conversations = Conversations()
+        self.quality = QualityWindow()
         self.is_closing = False
         """A call that is cancelled from now on was ended by us and not left by its caller."""
         self._sidecar = sidecar
@@ -113,6 +116,19 @@ class Bookkeeper:
         """Another attempt of a hedged call was faster: this one is dropped, and its provider may bill it."""
         self._note(call, attempt, Outcome(HEDGE_LOST, 0, estimated_usage(call, attempt.target), True), None)
 
+    def note_quality(self, call: Call, target: Target, *, passed: bool) -> None:
+        """A whole answer of a target was held to its use case's quality bar."""
+        bar, name = call.plan.use_case.bar, call.plan.use_case.name
+        if bar is not None and bar.min_score is not None:
+            self.quality.note(name, target.model, bar.min_score, passed=passed, now=self._clock.monotonic())
+
+    def note_below_bar(self, call: Call, attempt: Attempt, usage: Usage | None, status: int) -> None:
+        """A whole answer that nobody gets, since it fails its use case's quality bar: its target is well, its cost
+        wasted. `usage` None: its provider reported none.
+        """
+        counted = usage or estimated_usage(call, attempt.target)
+        self._note(call, attempt, Outcome(BELOW_BAR, 0, counted, usage is None), status)
+
     def note_departure(self, call: Call) -> None:
         """Cancelled before an answer. Who was asked may bill it: booked at the estimate, as the newest attempt's."""
         if not call.under_way:
@@ -146,6 +162,8 @@ class Bookkeeper:
             self.health.succeeded(target.key, now, is_probe=attempt.is_probe)
             if call.plan.conversation and call.plan.use_case.sticky:
                 self.conversations.note(call.plan.use_case.name, call.plan.conversation, target.key, now)
+        elif outcome.word == BELOW_BAR:
+            self.health.succeeded(target.key, now, is_probe=attempt.is_probe)
         else:
             self.health.left(target.key, is_probe=attempt.is_probe)
 

@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from schemas.bundle import Caller
+from schemas.bundle import Caller, QualityCheck
 from schemas.record import AttemptRecord, Usage
 from sidecar.dialects.base import BODY_ALONE, Dialect, Envelope, InPath, TargetDialect
 from sidecar.errors import GatewayError
@@ -126,6 +126,8 @@ class Call:
     """Input and expected output: what limits are asked for."""
     limit_headers: Mapping[str, str] = field(default_factory=dict)
     """Where the limits of its use case and caller stand, for the answer."""
+    quality: Mapping[QualityCheck, bool] = field(default_factory=dict)
+    """Whether the answer passes, by check of its use case's quality bar."""
     is_booked: bool = False
     dropped: tuple[str, ...] = ()
     reason: str = ""

@@ -7,11 +7,13 @@ from sidecar.bookkeeping import Bookkeeper, headers_of
 from sidecar.call import Attempt, Call, Outcome, PlainReply, StreamReply
 from sidecar.dialects.resumable import Resumable
 from sidecar.errors import UpstreamError
+from sidecar.escalation import note_verdicts
 from sidecar.limiter.limits import Limits
 from sidecar.ports import Clock, UpstreamAnswer
 from sidecar.resuming import Resuming
 from sidecar.routing.owners import Owners
 from sidecar.streaming import Resume, Stream
+from sidecar.watched import Watched
 
 
 class Delivery:
@@ -98,5 +100,7 @@ class _Account:
         self._owners.note(tap.state_id, self.attempt.target.key)
         counted = tap.usage if tap.finished else None
         usage = self.usage_so_far(events_seen) if counted is None else counted
+        if word == OK and isinstance(tap, Watched):
+            note_verdicts(self._call, self.attempt, tap.answer(), self._books)
         outcome = Outcome(word, self._status, usage, counted is None, self._first_token_seconds)
         self._books.end(self._call, self.attempt, outcome, self._status)

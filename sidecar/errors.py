@@ -240,6 +240,13 @@ class StreamSlow(UpstreamError):
     status = 504
 
 
+class BelowBar(GatewayError):
+    """The answer fails a check of its use case's quality bar, whose rule says to refuse it."""
+
+    code = "below_bar"
+    status = 502
+
+
 class ChainSpent(GatewayError):
     """No target answered. Status and code are those of the error that says most about why."""
 

@@ -24,6 +24,7 @@ from sidecar.routing.facts import Facts
 from sidecar.routing.health import BREAKER_OPEN
 from sidecar.routing.owners import Owners
 from sidecar.routing.plan import NOTHING_SPENT, Plan, plan, plan_last_resort, plan_pinned
+from sidecar.routing.quality_window import is_quality_probe
 from sidecar.routing.snapshot import Skipped, UseCase
 from sidecar.routing.usecase import select_use_case
 from sidecar.turns import Turns
@@ -110,6 +111,7 @@ class Pipeline:
         if not is_hard:
             output = self._limits.expect_output(use_case.name, output)
         usd = reserve_usd((step.target for step in call.plan.steps), facts.input_tokens, output, call.day)
+        usd += reserve_usd(call.plan.better, facts.input_tokens, output, call.day)
         refusal = await self._limits.reserve_money(call.inbound.id, use_case, caller, call.day, usd)
         if refusal is not None:
             raise self._spent(call, refusal.reason, refusal.message)
@@ -180,8 +182,8 @@ class Pipeline:
         call.tokens_reserved = self._tokens(use_case, facts)
         return call
 
-    def plan_for(self, use_case: UseCase, facts: Facts, at: datetime) -> Plan:
-        """What would happen to such a call now."""
+    def plan_for(self, use_case: UseCase, facts: Facts, at: datetime, *, is_probe: bool = False) -> Plan:
+        """What would happen to such a call now. `is_probe`: no model gives way for its earlier answers' quality."""
         now, where = self.clock.monotonic(), self.books.conversations
         resting = self.books.health.resting(now)
         if use_case.limited_targets:
@@ -195,19 +197,21 @@ class Pipeline:
             spend=self._limits.spend(use_case.name, at.date().isoformat()) if has_ceiling else NOTHING_SPENT,
             at=at,
             answered_by=where.target_of(use_case.name, facts.conversation, now) if use_case.sticky else None,
+            fallen=() if is_probe or use_case.bar is None else self.books.quality.fallen(use_case.name),
         )
 
     def _plan(self, call: Call) -> Plan:
         inbound, use_case = call.inbound, call.plan.use_case
         wanted = inbound.headers.get("x-pointsman-target")
         if wanted is not None:
-            if inbound.snapshot.callers and not (inbound.caller and inbound.caller.pin):
+            if inbound.snapshot.needs_key and not (inbound.caller and inbound.caller.pin):
                 raise NotAllowed("x-pointsman-target needs a caller that is granted pin in pointsman.yaml")
             return plan_pinned(inbound.snapshot, use_case, wanted, inbound.operation.dialects)
         owner = self._owners.of(call.envelope.continues)
         if owner is not None:
             return plan_pinned(inbound.snapshot, use_case, owner, inbound.operation.dialects, "state_owner")
-        return self.plan_for(use_case, call.facts, datetime.fromtimestamp(inbound.arrived, UTC))
+        is_probe = use_case.bar is not None and is_quality_probe(inbound.id)
+        return self.plan_for(use_case, call.facts, datetime.fromtimestamp(inbound.arrived, UTC), is_probe=is_probe)
 
 
 def _conversation_of(inbound: Inbound, envelope: Envelope) -> str:

@@ -10,6 +10,8 @@ from ipaddress import ip_address
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from sidecar.uplink_tls import TlsFiles
+
 DEFAULT_LISTEN, DEFAULT_ADMIN = "127.0.0.1:4100", "127.0.0.1:4101"
 DEFAULT_MAX_BODY = 32 << 20
 ESTIMATE, VOCABULARY = "estimate", "vocabulary"
@@ -29,9 +31,12 @@ class Settings:
     admin: Address
     state: Path
     use_case: str | None
+    serves: tuple[str, ...]
+    """Use cases that it asks its controllers for; none: all that it may see."""
     agent: str
     controller_token: Path | None
     """File; read again for each request, as tokens are rotated."""
+    controller_tls: TlsFiles
     public_keys: tuple[bytes, ...]
     """Raw Ed25519 keys."""
     allow_hosts: tuple[str, ...]
@@ -57,8 +62,10 @@ def read_settings(argv: Sequence[str] | None, environ: Mapping[str, str]) -> Set
             admin=_address(args.admin),
             state=Path(args.state),
             use_case=args.use_case,
+            serves=tuple(args.serves or environ.get("POINTSMAN_SERVES", "").split()),
             agent=args.agent,
             controller_token=_controller_token(args.controller_token, rules, environ),
+            controller_tls=_controller_tls(args.controller_ca, args.controller_cert, args.controller_key),
             public_keys=tuple(_public_key(path) for path in args.public_key or ()),
             allow_hosts=tuple(args.allow_host or ()),
             max_body_bytes=int(args.max_body),
@@ -119,9 +126,20 @@ def _parser(environ: Mapping[str, str]) -> argparse.ArgumentParser:
         "file: how this sidecar proves itself; for a controller on this machine the one that it made is found",
     )  # fmt: skip
 
+    flag("controller-ca", None, "PEM file: who vouches for the controller's certificate, in place of the system's")
+    flag("controller-cert", None, "PEM file: the certificate that this sidecar shows the controller")
+    flag("controller-key", None, "PEM file: its key, where it does not stand beside it")
+
     def listed(name: str) -> list[str] | None:
         return environ.get(name, "").split() or None
 
+    parser.add_argument(
+        "--serves",
+        action="append",
+        metavar="USE_CASE",
+        help="a use case that this sidecar serves; may be repeated. A controller then sends the rules of those alone "
+        "(default: all that its token may see)",
+    )
     parser.add_argument(
         "--public-key", action="append", metavar="FILE", default=listed("POINTSMAN_PUBLIC_KEY"),
         help="file: whose signature on rules is trusted; may be repeated while a key is rotated (default: None)",
@@ -155,6 +173,14 @@ def _controller_token(named: str | None, rules: Sequence[str], environ: Mapping[
     if any(is_url(source) and is_loopback(source) for source in rules):
         return default_state(environ, "controller") / "sidecar.token"
     return None
+
+
+def _controller_tls(ca: str | None, certificate: str | None, key: str | None) -> TlsFiles:
+    if key and not certificate:
+        raise ValueError("--controller-key needs --controller-cert")
+    for named in filter(None, (ca, certificate, key)):
+        _read(named)
+    return TlsFiles(*(Path(named) if named else None for named in (ca, certificate, key)))
 
 
 def _token_counts(wanted: str) -> str:

@@ -5,12 +5,13 @@ or stop. What comes after which error is a table in `routing/fallback`.
 import asyncio
 
 from sidecar.accounting.books import maybe_billed
-from sidecar.attempt import Attempts, Won, encode_for
+from sidecar.attempt import Attempts, Won, WonPlain, encode_for
 from sidecar.bookkeeping import Bookkeeper
-from sidecar.call import Attempt, Call, Outcome, PlainReply, StreamReply
+from sidecar.call import Attempt, Call, CallFailed, Outcome, PlainReply, StreamReply
 from sidecar.delivery import Delivery
 from sidecar.dialects.base import Encoded
 from sidecar.errors import CallerError, CannotCarry, ContextTooLong, GatewayError, UpstreamError
+from sidecar.escalation import Escalation
 from sidecar.hedging import Race
 from sidecar.limiter.limits import Limits
 from sidecar.ports import Clock, Upstream
@@ -36,6 +37,13 @@ class Turns:
         self._hedges = HedgeBudget()
         self._attempts = Attempts(clock, upstream, books)
         self._delivery = Delivery(clock, books, owners, self._attempts, limits)
+        self._escalation = Escalation(
+            clock,
+            books,
+            ask=lambda call, planned, encoded: self._ask(call, planned, encoded, 0, hedged=False),
+            bar_of=self._bar,
+            is_within_limits=self._is_within_limits,
+        )
 
     async def answer(self, call: Call) -> PlainReply | StreamReply:
         """Raises CallFailed; its record is booked."""
@@ -72,9 +80,14 @@ class Turns:
             call.choose(planned)
             try:
                 attempt, won = await self._ask(call, planned, encoded, targets_left, hedged=call.started == 0)
+                bar = call.plan.use_case.bar
+                if bar is not None and isinstance(won, WonPlain):
+                    attempt, won = await self._escalation.judged(call, bar, attempt, won)
                 return self._delivery.deliver(call, attempt, won)
             except UpstreamError as failure:
                 error = failure
+            except CallFailed:
+                raise
             except Exception:
                 # A bug of ours; the edge logs it. What was begun is booked all the same.
                 self._books.end(call, call.under_way[-1], Outcome(GatewayError.code, GatewayError.status), None)

@@ -13,6 +13,7 @@ from schemas.record import UsageReceipt
 from schemas.spend import FleetSpend
 from schemas.status import SidecarStatus
 from sidecar.sse import EventTooLong, SseDecoder
+from sidecar.uplink_tls import TlsFiles, UplinkTls
 
 SILENCE_SECONDS = 45.0
 """The controller pings every 15 s; three missed pings mean a dead connection."""
@@ -32,12 +33,27 @@ class UplinkRefused(UplinkFailed):
 
 REFUSALS = frozenset({400, 413, 422})
 NONE_MORE: Mapping[str, str] = {}
+SYSTEM_TLS = TlsFiles()
 
 
 class Uplink:
-    """One controller. What `token_file` holds by then is sent as `Authorization: Bearer`: tokens are rotated."""
+    """One controller.
 
-    def __init__(self, url: str, sidecar: str, token_file: Path | None, *, trust_env: bool = False) -> None:
+    What the first line of `token_file` holds by then is sent as `Authorization: Bearer`: tokens are rotated.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        sidecar: str,
+        token_file: Path | None,
+        *,
+        serves: Sequence[str] = (),
+        tls: TlsFiles = SYSTEM_TLS,
+        trust_env: bool = False,
+        silence_seconds: float = SILENCE_SECONDS,
+    ) -> None:
+        """`serves` are the use cases that this sidecar asks to see; none: all that it may."""
         self.url = url.rstrip("/")
         self._sidecar = sidecar
         self._session = aiohttp.ClientSession(
@@ -45,7 +61,10 @@ class Uplink:
             trust_env=trust_env,
         )
         self._etag = ""
+        self._silence_seconds = silence_seconds
         self._token_file = token_file
+        self._tls = UplinkTls(tls)
+        self._scope = [("use_case", name) for name in serves]
 
     @property
     def is_loopback(self) -> bool:
@@ -55,10 +74,14 @@ class Uplink:
     async def watch(self) -> AsyncIterator[SignedPointer]:
         """Every pointer as it is published, the current one first. Ends only by raising."""
         decoder = SseDecoder()
-        patience = aiohttp.ClientTimeout(total=None, connect=3.0, sock_read=SILENCE_SECONDS)
+        patience = aiohttp.ClientTimeout(total=None, connect=3.0, sock_read=self._silence_seconds)
         try:
             async with self._session.get(
-                f"{self.url}/v1/watch", params={"id": self._sidecar}, headers=self._headers(), timeout=patience
+                f"{self.url}/v1/watch",
+                params=[("id", self._sidecar), *self._scope],
+                headers=self._headers(),
+                timeout=patience,
+                ssl=self._tls.context(),
             ) as response:
                 await _expect_ok(response)
                 async for data, _ in response.content.iter_chunks():
@@ -73,7 +96,9 @@ class Uplink:
         """The current pointer, or None when it is the one seen last."""
         try:
             headers = self._headers({"if-none-match": self._etag} if self._etag else {})
-            async with self._session.get(f"{self.url}/v1/bundle", headers=headers) as response:
+            async with self._session.get(
+                f"{self.url}/v1/bundle", params=self._scope, headers=headers, ssl=self._tls.context()
+            ) as response:
                 if response.status == 304:
                     return None
                 await _expect_ok(response)
@@ -86,7 +111,9 @@ class Uplink:
     async def bundle(self, digest: str) -> bytes:
         try:
             url = f"{self.url}/v1/bundle/{quote(digest, safe=':')}"
-            async with self._session.get(url, headers=self._headers()) as response:
+            async with self._session.get(
+                url, params=self._scope, headers=self._headers(), ssl=self._tls.context()
+            ) as response:
                 await _expect_ok(response)
                 data = await response.content.read(MAX_BUNDLE_BYTES + 1)
                 while len(data) <= MAX_BUNDLE_BYTES and (more := await response.content.read(MAX_BUNDLE_BYTES)):
@@ -110,7 +137,9 @@ class Uplink:
     async def spend(self) -> FleetSpend:
         """What the fleet has spent, by the controller's books."""
         try:
-            async with self._session.get(f"{self.url}/v1/spend", headers=self._headers()) as response:
+            async with self._session.get(
+                f"{self.url}/v1/spend", params=self._scope, headers=self._headers(), ssl=self._tls.context()
+            ) as response:
                 await _expect_ok(response)
                 return msgspec.json.decode(await response.read(), type=FleetSpend)
         except (aiohttp.ClientError, OSError, *_UNREADABLE) as error:
@@ -119,7 +148,9 @@ class Uplink:
     async def _post(self, path: str, body: bytes) -> bytes:
         try:
             headers = self._headers({"content-type": "application/json"})
-            async with self._session.post(self.url + path, data=body, headers=headers) as response:
+            async with self._session.post(
+                self.url + path, params=self._scope, data=body, headers=headers, ssl=self._tls.context()
+            ) as response:
                 await _expect_ok(response)
                 return await response.read()
         except (aiohttp.ClientError, OSError) as error:
@@ -129,7 +160,7 @@ class Uplink:
         """Raises OSError when the token's file is there and cannot be read."""
         if self._token_file is None or not self._token_file.exists():
             return dict(more)
-        token = self._token_file.read_text(encoding="utf-8").strip()
+        token = self._token_file.read_text(encoding="utf-8").strip().partition("\n")[0].rstrip()
         return {"authorization": f"Bearer {token}", **more}
 
     async def close(self) -> None:

@@ -8,9 +8,11 @@ from typing import Final
 from aiohttp import hdrs, web
 
 from controller.api.answers import JSON, nothing_loaded
+from controller.api.guards import SCOPE, scope_of_sidecar
 from controller.errors import ApiError
 from controller.parts import PARTS, Parts
 from controller.publish import Publication
+from schemas.scope import Scope
 
 MAX_WAIT_SECONDS: Final = 55
 """Longest long poll: below the minute after which proxies commonly lose patience."""
@@ -29,7 +31,7 @@ async def watch(request: web.Request) -> web.StreamResponse:
     await stream.prepare(request)
     parts.metrics.watchers.inc()
     try:
-        await _announce(parts, stream, sidecar)
+        await _announce(request, stream, sidecar)
         await stream.write_eof()
     except TimeoutError:
         parts.metrics.dropped_watchers.inc()
@@ -42,23 +44,34 @@ async def watch(request: web.Request) -> web.StreamResponse:
     return stream
 
 
-async def _announce(parts: Parts, stream: web.StreamResponse, sidecar: str) -> None:
-    """Until the controller stops. Raises `TimeoutError` when the client does not read."""
+async def _announce(request: web.Request, stream: web.StreamResponse, sidecar: str) -> None:
+    """Until the controller stops, or the sidecar is no longer who it was: its token has ended, its scope is another.
+
+    Raises `TimeoutError` when the client does not read.
+    """
+    parts, scope = request.app[PARTS], request[SCOPE]
     sent = ""
     while True:
         publication = await _next(parts, sent)
-        if publication is None:
+        if publication is None or not await _still_sees(request, scope):
             return
         if publication.event_id == sent:
             pointer = publication.pointer
             frame = b'event: ping\ndata: {"epoch":%d,"seq":%d}\n\n' % (pointer.epoch, pointer.seq)
         else:
-            frame = publication.event
+            frame = parts.scoped.seen_by(publication, scope).event
         async with asyncio.timeout(parts.watch_times.write):
             await stream.write(frame)
         sent = publication.event_id
         if sidecar:
-            parts.roster.note_alive(sidecar)
+            parts.roster.note_alive(sidecar, scope)
+
+
+async def _still_sees(request: web.Request, scope: Scope) -> bool:
+    try:
+        return await scope_of_sidecar(request) == scope
+    except ApiError:
+        return False
 
 
 async def _next(parts: Parts, sent: str) -> Publication | None:
@@ -72,9 +85,10 @@ async def _next(parts: Parts, sent: str) -> Publication | None:
 
 async def current(request: web.Request) -> web.Response:
     """`GET /v1/bundle`: the signed pointer; 304 where `If-None-Match` knows it, later with `Prefer: wait=N`."""
-    publisher = request.app[PARTS].publisher
+    parts, scope = request.app[PARTS], request[SCOPE]
+    publisher = parts.publisher
     known = ""
-    if publisher.current is not None and _is_known(request, publisher.current):
+    if publisher.current is not None and _is_known(request, parts.scoped.seen_by(publisher.current, scope)):
         known = publisher.current.event_id
     publication = publisher.current
     wait = _wait_seconds(request)
@@ -86,16 +100,17 @@ async def current(request: web.Request) -> web.Response:
             publication = publisher.current
     if publication is None:
         raise nothing_loaded()
-    headers = {hdrs.ETAG: f'"{publication.event_id}"', hdrs.CACHE_CONTROL: "no-cache"}
+    seen = parts.scoped.seen_by(publication, scope)
+    headers = {hdrs.ETAG: f'"{seen.tag}"', hdrs.CACHE_CONTROL: "no-cache"}
     if publication.event_id == known:
         return web.Response(status=304, headers=headers)
-    return web.Response(body=publication.body, content_type=JSON, headers=headers)
+    return web.Response(body=seen.body, content_type=JSON, headers=headers)
 
 
 async def by_digest(request: web.Request) -> web.Response:
     """`GET /v1/bundle/{digest}`: the bundle's own bytes; they never change."""
     digest = request.match_info["digest"]
-    data = request.app[PARTS].publisher.bundle(digest)
+    data = request.app[PARTS].scoped.bundle(digest, request[SCOPE])
     if data is None:
         raise ApiError(404, "unknown_bundle", "this bundle is not kept; GET /v1/bundle names the current one")
     headers = {hdrs.ETAG: f'"{digest}"', hdrs.CACHE_CONTROL: "private, max-age=31536000, immutable"}
@@ -105,7 +120,7 @@ async def by_digest(request: web.Request) -> web.Response:
 def _is_known(request: web.Request, publication: Publication) -> bool:
     """`If-None-Match` compares weakly (RFC 9110, 13.1.2)."""
     tags = request.if_none_match or ()
-    return any(tag.value == publication.event_id for tag in tags)
+    return any(tag.value == publication.tag for tag in tags)
 
 
 def _wait_seconds(request: web.Request) -> int:

@@ -7,6 +7,7 @@ from aiohttp import web
 
 from controller.api.answers import answer, parse_as
 from controller.api.bundles import MAX_ID_CHARACTERS
+from controller.api.guards import SCOPE
 from controller.errors import ApiError
 from controller.parts import PARTS
 from schemas.status import SidecarStatus
@@ -24,7 +25,9 @@ async def note_status(request: web.Request) -> web.Response:
     status = parse_as(body, SidecarStatus)
     if not 0 < len(status.id) <= MAX_ID_CHARACTERS:
         raise ApiError(400, "malformed", f"id must have 1 to {MAX_ID_CHARACTERS} characters")
-    request.app[PARTS].roster.note_status(msgspec.structs.replace(status, error=status.error[:MAX_ERROR_CHARACTERS]))
+    parts, scope = request.app[PARTS], request[SCOPE]
+    status = parts.scoped.told_as_one(status, scope)
+    parts.roster.note_status(msgspec.structs.replace(status, error=status.error[:MAX_ERROR_CHARACTERS]), scope)
     return web.Response(status=204)
 
 

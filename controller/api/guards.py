@@ -12,8 +12,11 @@ from controller import logs
 from controller.api.answers import MAX_BODY_BYTES, error_answer
 from controller.errors import ApiError
 from controller.parts import PARTS
-from controller.tokens import bearer_matches
 from schemas.hosts import host_is_allowed, origin_is_allowed
+from schemas.scope import OutOfScope, Scope, narrowed
+
+SCOPE: Final = web.RequestKey("scope", tuple)
+"""What the sidecar that asks sees; on every path for sidecars."""
 
 
 class Access(Enum):
@@ -23,7 +26,6 @@ class Access(Enum):
     ADMIN = auto()
 
 
-_TOKEN_FILE: Final = {Access.SIDECAR: "sidecar.token", Access.ADMIN: "admin.token"}
 _CODES: Final = {404: "unknown_path", 405: "wrong_method", 413: "body_too_large"}
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -35,15 +37,27 @@ def guard(handler: Handler, access: Access) -> Handler:
         return handler
 
     async def guarded(request: web.Request) -> web.StreamResponse:
-        tokens = request.app[PARTS].tokens
-        token = tokens.sidecar if access is Access.SIDECAR else tokens.admin
-        if not bearer_matches(request.headers.get(hdrs.AUTHORIZATION), token):
-            raise ApiError(
-                401, "unauthenticated", f"send the controller's {_TOKEN_FILE[access]} as Authorization: Bearer"
-            )
+        if access is Access.SIDECAR:
+            request[SCOPE] = await scope_of_sidecar(request)
+        elif not request.app[PARTS].door.is_admin(request.headers.get(hdrs.AUTHORIZATION)):
+            raise ApiError(401, "unauthenticated", "send the controller's admin.token as Authorization: Bearer")
         return await handler(request)
 
     return guarded
+
+
+async def scope_of_sidecar(request: web.Request) -> Scope:
+    """What the sidecar may see, narrowed to what it asks for by `?use_case=`, once or several times.
+
+    Raises:
+        ApiError: 401 or 403, as `Door.sidecar` says; 403 also when it asks for more than it may see.
+    """
+    certificate = None if request.transport is None else request.transport.get_extra_info("peercert")
+    asker = await request.app[PARTS].door.sidecar(request.headers.get(hdrs.AUTHORIZATION), certificate)
+    try:
+        return narrowed(asker.scope, request.query.getall("use_case", []))
+    except OutOfScope as error:
+        raise ApiError(403, "out_of_scope", str(error)) from error
 
 
 @web.middleware

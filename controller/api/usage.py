@@ -5,10 +5,12 @@ import time
 from collections.abc import Callable
 from typing import TypeVar
 
+import msgspec
 from aiohttp import web
 from sqlalchemy import Connection
 
 from controller.api.answers import answer, parse_as
+from controller.api.guards import SCOPE
 from controller.errors import ApiError, LedgerBusy, LedgerUnavailable
 from controller.ledger import calls, query
 from controller.ledger.booking import faults_of
@@ -35,6 +37,9 @@ async def book(request: web.Request) -> web.Response:
     parts.metrics.booking_seconds.observe(time.perf_counter() - started)
     parts.metrics.booked.inc(receipt.booked)
     parts.metrics.known.inc(receipt.known)
+    if receipt.spend is not None:
+        seen = parts.scoped.spend(receipt.spend, request[SCOPE])
+        receipt = msgspec.structs.replace(receipt, spend=seen)
     return answer(receipt)
 
 
@@ -78,7 +83,8 @@ async def show_calls(request: web.Request) -> web.Response:
 async def show_spend(request: web.Request) -> web.Response:
     """`GET /v1/spend`: what ceilings are held against."""
     try:
-        return answer(request.app[PARTS].ledger.spend())
+        parts = request.app[PARTS]
+        return answer(parts.scoped.spend(parts.ledger.spend(), request[SCOPE]))
     except LedgerUnavailable as error:
         raise _unreadable() from error
 

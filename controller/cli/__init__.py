@@ -28,6 +28,8 @@ COMMANDS: Final = {
     "resume": "controller.cli.acts",
     "usage": "controller.cli.usage",
     "audit": "controller.cli.audit",
+    "eval": "controller.cli.eval",
+    "drill": "controller.cli.drill",
     "demo": "controller.cli.demo",
 }
 """Each module has `add_parser(subparsers)`, which adds its commands, and `run(args)`, which gives the exit status."""

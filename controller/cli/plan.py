@@ -3,22 +3,19 @@
 import argparse
 import asyncio
 import json
-import os
 import sys
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
-from datetime import date, timedelta
+from collections.abc import Iterable
+from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from controller.changes import changes_since
 from controller.cli import remote
-from controller.cli.export import PAGE_CALLS
-from controller.cli.progress import Progress
+from controller.cli.records import add_records, has_records, recorded_calls
 from controller.cli.rules_folder import NoRules, add_folder, add_today, day_of, print_problems, read_rules, refused
 from controller.errors import SourceUnavailable
 from controller.plan.changes import Change, changes_between
-from controller.plan.recorded import RecordedCall, UnreadableCall, parse_lines, parse_page
+from controller.plan.recorded import UnreadableCall
 from controller.plan.replay import Replay
 from controller.plan.report import Evidence, PlanReport, as_json, as_markdown, as_text
 from controller.plan.side import Side
@@ -30,26 +27,12 @@ from schemas.problems import has_errors
 if TYPE_CHECKING:
     from argparse import _SubParsersAction
 
-DEFAULT_DAYS = 30
-SHOW_EVERY = 5_000
-
 
 def add_parser(subparsers: "_SubParsersAction[argparse.ArgumentParser]") -> None:
     parser = subparsers.add_parser("plan", help="what a change would do: rules, traffic, cost, latency, risk")
     add_folder(parser)
     parser.add_argument("--base", required=True, metavar="REF", help="the revision that the change is compared with")
-    parser.add_argument(
-        "--records", type=Path, metavar="FILE", help="calls to replay, as `usage export --format jsonl` writes them"
-    )
-    parser.add_argument(
-        "--controller", metavar="URL", default=os.environ.get("POINTSMAN_CONTROLLER") or None,
-        help="instead: whose ledger to replay [POINTSMAN_CONTROLLER; default: none, and nothing is replayed]",
-    )  # fmt: skip
-    remote.add_admin_token(parser)
-    parser.add_argument(
-        "--since", metavar="DAY", help=f"first day of the controller's calls, UTC [default: {DEFAULT_DAYS} days ago]"
-    )
-    parser.add_argument("--until", metavar="DAY", help="last day, UTC [default: today]")
+    add_records(parser)
     parser.add_argument("--format", choices=("text", "markdown", "json"), default="text", help="[default: text]")
     add_today(parser, "count at the prices of this day (default: today)")
 
@@ -98,56 +81,15 @@ def run(args: argparse.Namespace) -> int:
 
 def _replayed(args: argparse.Namespace, before: Loaded, after: Loaded, today: date) -> Replay | None:
     """None where no records are named."""
-    if args.records is None and args.controller is None:
+    if not has_records(args):
         return None
     assert before.bundle is not None
     assert after.bundle is not None
     replay = Replay(Side(before.bundle, today.isoformat()), Side(after.bundle, today.isoformat()))
-    with Progress("calls") as progress, _calls(args, today, progress) as calls:
+    with recorded_calls(args, today) as calls:
         for call in calls:
             replay.add(call)
     return replay
-
-
-@contextmanager
-def _calls(args: argparse.Namespace, today: date, progress: Progress) -> Iterator[Iterable[RecordedCall]]:
-    if args.records is None:
-        yield _from_controller(args, today, progress)
-        return
-    with args.records.open("rb") as file:
-        yield _from_file(file, args.records.stat().st_size, progress)
-
-
-def _from_file(file: Iterable[bytes], size: int, progress: Progress) -> Iterator[RecordedCall]:
-    """How many calls a file holds is known from its length, about."""
-    read = 0
-
-    def counted() -> Iterator[bytes]:
-        nonlocal read
-        for line in file:
-            read += len(line)
-            yield line
-
-    for done, call in enumerate(parse_lines(counted()), start=1):
-        if done % SHOW_EVERY == 0:
-            progress.show(done, round(done * size / read))
-        yield call
-
-
-def _from_controller(args: argparse.Namespace, today: date, progress: Progress) -> Iterator[RecordedCall]:
-    """Page by page: one is in memory at a time."""
-    since = args.since or (today - timedelta(days=DEFAULT_DAYS)).isoformat()
-    query = {"since": since, "limit": str(PAGE_CALLS)} | ({"until": args.until} if args.until else {})
-    token = remote.admin_token(args)
-    after: str | None = ""
-    done = total = 0
-    while after is not None:
-        page = parse_page(remote.fetch(args.controller, "/v1/calls", {**query, "after": after}, token=token))
-        yield from page.calls
-        done += len(page.calls)
-        total = page.total or total
-        progress.show(done, total)
-        after = page.next
 
 
 def _evidence(folder: Path, changes: Iterable[Change]) -> list[Evidence]:

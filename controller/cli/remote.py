@@ -49,11 +49,11 @@ def add_admin_token(parser: argparse.ArgumentParser) -> None:
 
 
 def admin_token(args: argparse.Namespace) -> str:
-    """What `--admin-token` holds. Raises `ControllerSaysNo`: no such file."""
+    """What `--admin-token` holds, in its first line. Raises `ControllerSaysNo`: no such file."""
     folder = os.environ.get("POINTSMAN_TOKENS") or os.environ.get("POINTSMAN_STATE") or default_state(os.environ)
     path = Path(args.admin_token or Path(folder) / ADMIN_FILE).expanduser()
     try:
-        return path.read_text(encoding="utf-8").strip()
+        return path.read_text(encoding="utf-8").strip().partition("\n")[0].rstrip()
     except (OSError, UnicodeDecodeError) as error:
         raise ControllerSaysNo(
             400, f"no token in {path}; name the controller's {ADMIN_FILE} by --admin-token"

@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from pydantic import AfterValidator, Field, StringConstraints, WithJsonSchema, model_validator
 from pydantic_core import PydanticCustomError
 
-from schemas.bundle import OnRefusal
+from schemas.bundle import OnRefusal, QualityCheck
 from schemas.rules.base import (
     Amount,
     Capability,
@@ -50,7 +50,6 @@ EndTime = Annotated[str, StringConstraints(pattern=_END), text_like(_END, "a tim
 HeaderName = Annotated[str, StringConstraints(to_lower=True, min_length=1, max_length=128)]
 Weekday = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
 Class = Literal["customer-facing", "regulated", "internal", "experimental"]
-QualityCheck = Literal["complete", "not_refused", "json_valid", "tool_calls_valid"]
 
 
 def _known_zone(name: str) -> str:
@@ -186,13 +185,16 @@ class QualityBar(Rules):
     """When to fail over to better."""
 
     checks: tuple[QualityCheck, ...] = ()
-    """What is looked at in every answer."""
+    """What is looked at in every answer; a check that does not apply to a call says nothing of it. Streams are
+    looked at when they have ended: for the record and `min_score` alone."""
     then: WayOut | None = None
-    """Better models, in order; or `reject`."""
+    """Better models, in order: the first that can take the call is asked once more, if deadline and ceiling allow. Or
+    `reject`: the caller gets an error. Left out: the verdict is recorded, and the answer handed over."""
     min_score: (
         Annotated[Decimal, Field(ge=0, le=1), WithJsonSchema({"type": "number", "minimum": 0, "maximum": 1})] | None
     ) = None
-    """The lowest acceptable rolling score of feedback and judged samples, from 0 to 1."""
+    """The lowest acceptable share of answers that pass every check, from 0 to 1. A model that falls below it gives way
+    to the better ones for half an hour at least, but for a few probes, until these show that it is well again."""
 
 
 class Requires(Rules):

@@ -18,6 +18,7 @@ HEDGE_LOST = "hedge_lost"
 OK = "ok"
 MAX_FACT_CHARACTERS = 256
 """Of a header or a metadata value that a rule looks at: a name, not a text."""
+BELOW_BAR = "below_bar"
 
 
 def estimated_usage(call: Call, target: Target, output_tokens: int | None = None) -> Usage:
@@ -114,6 +115,7 @@ def _record(
         arm=call.plan.arm,
         propensity=call.plan.propensity,
         facts=_facts(call),
+        quality={check: "pass" if passed else "fail" for check, passed in call.quality.items()},
         attempts=attempts,
         usage=outcome.usage,
         cost_usd=attempts[-1].cost_usd if answered else None,

@@ -112,18 +112,35 @@ class Tap(Protocol):
     hold a usage object, a finish reason, an error or the end mark.
     """
 
-    content_seen: bool
-    """A content event has passed (`events.CONTENT_EVENTS`): the caller may be answered."""
-    finished: bool
-    """A finish reason was seen: from here on the answer is whole."""
-    ended: bool
-    """The dialect's end mark has passed, or is in what `feed` just returned."""
-    usage: Usage | None
-    """The latest running total."""
-    state_id: str
-    """As in `PlainAnswer`, as soon as it is known."""
-    failed: UpstreamError | None
-    """The provider's own error event, or bytes that are not the dialect. What came before it has been returned."""
+    @property
+    def content_seen(self) -> bool:
+        """A content event has passed (`events.CONTENT_EVENTS`): the caller may be answered."""
+        ...
+
+    @property
+    def finished(self) -> bool:
+        """A finish reason was seen: from here on the answer is whole."""
+        ...
+
+    @property
+    def ended(self) -> bool:
+        """The dialect's end mark has passed, or is in what `feed` just returned."""
+        ...
+
+    @property
+    def usage(self) -> Usage | None:
+        """The latest running total."""
+        ...
+
+    @property
+    def state_id(self) -> str:
+        """As in `PlainAnswer`, as soon as it is known."""
+        ...
+
+    @property
+    def failed(self) -> UpstreamError | None:
+        """The provider's own error event, or bytes that are not the dialect. What came before it has been returned."""
+        ...
 
     def feed(self, data: bytes) -> bytes: ...
 

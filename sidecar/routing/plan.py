@@ -25,7 +25,8 @@ ASSUMED_OUTPUT_TOKENS = 1024
 class Planned:
     target: Target
     reason: str
-    """`primary`, `fallback`, `rules[0]`, `canary`, `split`, `sticky`, `cost_ceiling.per_day`, `pinned`, `state_owner`.
+    """`primary`, `fallback`, `rules[0]`, `canary`, `split`, `sticky`, `cost_ceiling.per_day`, `pinned`, `state_owner`,
+    `quality_escalation.json_valid`, `quality_bar.rolling`.
     """
 
 
@@ -42,6 +43,8 @@ class Plan:
     """Where a lot was drawn: the model that it fell to; the first of the chain for the chain itself."""
     propensity: float | None = None
     """How likely the lot was to fall there."""
+    better: tuple[Target, ...] = ()
+    """Where the use case has a quality bar: who may be asked once more when the answer is below it, in order."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +66,7 @@ def plan(
     spend: Spend,
     at: datetime,
     answered_by: str | None = None,
+    fallen: Collection[str] = (),
 ) -> Plan:
     """Order the targets for one call.
 
@@ -72,12 +76,30 @@ def plan(
         at: when the call arrived (UTC): decides hours and prices.
         answered_by: model or `model@provider` that gave the conversation's last answer. In a sticky use case it goes
             first, if it is planned at all.
+        fallen: models whose answers have become too bad for this use case's quality bar: where one of them would go
+            first, the better models go before it.
     """
     made = _planned(use_case, facts, resting, spend, at)
-    if not use_case.follows_conversations:
-        return made
-    steps = _staying(made.steps, answered_by) if use_case.sticky and answered_by is not None else made.steps
-    return replace(made, steps=steps, conversation=facts.conversation)
+    if use_case.bar is not None and made.steps and _spent(use_case.ceiling, spend) is None:
+        better, _ = _usable(use_case.bar.then.targets, (), facts, resting, use_case.ceiling, at)
+        made = replace(made, better=tuple(better))
+    steps = made.steps
+    if use_case.follows_conversations:
+        if use_case.sticky and answered_by is not None:
+            steps = _staying(steps, answered_by)
+        made = replace(made, steps=steps, conversation=facts.conversation)
+    if fallen and steps and steps[0].target.model in fallen:
+        made = replace(made, steps=_giving_way(steps, made.better, fallen))
+    return made
+
+
+ROLLING = "quality_bar.rolling"
+
+
+def _giving_way(steps: tuple[Planned, ...], better: tuple[Target, ...], fallen: Collection[str]) -> tuple[Planned, ...]:
+    """The better models that have not fallen themselves, then the rest as it was."""
+    first = {target: Planned(target, ROLLING) for target in better if target.model not in fallen}
+    return (*first.values(), *(step for step in steps if step.target not in first))
 
 
 def _staying(steps: tuple[Planned, ...], answered_by: str) -> tuple[Planned, ...]:

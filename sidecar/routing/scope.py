@@ -58,7 +58,8 @@ def for_facts(use_case: UseCase, facts: Facts) -> UseCase:
 def _narrowed(use_case: UseCase, bar_of: Callable[[Chain], Bar]) -> UseCase:
     """A ceiling's own chain is held to the bar of the use case's; where nothing of it is left, the ceiling refuses.
 
-    What is asked beside chat belongs to no conversation, so it draws no lots and stays nowhere.
+    What is asked beside chat belongs to no conversation, so it draws no lots and stays nowhere; and no bar is
+    meant for it.
     """
     bar = bar_of(use_case.chain)
     ceiling = use_case.ceiling
@@ -71,6 +72,7 @@ def _narrowed(use_case: UseCase, bar_of: Callable[[Chain], Bar]) -> UseCase:
         chain=_without(use_case.chain, bar),
         rules=rules,
         ceiling=ceiling,
+        bar=None,
         sticky=False,
         follows_conversations=False,
     )

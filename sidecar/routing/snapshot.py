@@ -16,6 +16,8 @@ from schemas.bundle import (
     Hedge,
     Limits,
     Provider,
+    QualityBar,
+    QualityCheck,
     Requirements,
     Retry,
     Share,
@@ -128,12 +130,25 @@ class Ceiling:
 
 
 @dataclass(frozen=True, slots=True)
+class Bar:
+    """What every plain answer is held to."""
+
+    checks: tuple[QualityCheck, ...]
+    then: Chain
+    """Better models; empty: an answer that fails is handed over all the same, unless the bar rejects."""
+    reject: bool
+    min_score: Decimal | None
+    """Of each model's answers over time; None: they are not counted."""
+
+
+@dataclass(frozen=True, slots=True)
 class UseCase:
     name: str
     owner: str
     chain: Chain
     rules: tuple[Rule, ...]
     ceiling: Ceiling | None
+    bar: Bar | None
     sticky: bool
     after_refusal: Step
     """What follows when a provider refuses the content."""
@@ -156,6 +171,7 @@ class UseCase:
 @dataclass(frozen=True, slots=True)
 class Snapshot:
     digest: str
+    """Of the whole bundle, where the sidecar runs a part of it."""
     revision: str
     use_cases: Mapping[str, UseCase]
     aliases: Mapping[str, str]
@@ -166,7 +182,9 @@ class Snapshot:
     vendors: Mapping[str, str]
     """Model → vendor."""
     callers: Mapping[str, Caller]
-    """SHA-256 hex of a key → caller. Empty: callers need no key."""
+    """SHA-256 hex of a key → caller."""
+    needs_key: bool
+    """Nobody is served without a caller's key."""
 
 
 def build_snapshot(bundle: Bundle, digest: str = "") -> Snapshot:
@@ -185,7 +203,7 @@ def build_snapshot(bundle: Bundle, digest: str = "") -> Snapshot:
     except (ValueError, KeyError, OSError, re.error) as error:
         raise BundleRefused(f"rules cannot be compiled: {error}") from error
     return Snapshot(
-        digest=digest,
+        digest=bundle.whole or digest,
         revision=bundle.revision,
         use_cases=use_cases,
         aliases=exact,
@@ -193,6 +211,7 @@ def build_snapshot(bundle: Bundle, digest: str = "") -> Snapshot:
         targets=targets,
         vendors={model: entry.vendor for model, entry in bundle.models.items()},
         callers={caller.key_sha256: caller for caller in bundle.callers},
+        needs_key=bool(bundle.callers) or bundle.keys_required,
     )
 
 
@@ -231,6 +250,8 @@ def _use_case(name: str, document: UseCaseDocument, targets: Mapping[str, tuple[
     main = chain(document.chain, document.split, document.canary)
     rules = tuple(Rule(compile_when(rule.when), chain(rule.chain, rule.split)) for rule in document.rules)
     cheaper = chain(ceiling.then) if ceiling is not None and ceiling.then else None
+    bar = None if document.bar is None else _bar_of(document.bar, chain(document.bar.then))
+    ways_out = [made for made in (cheaper, None if bar is None else bar.then) if made is not None]
     return UseCase(
         name=name,
         owner=document.owner,
@@ -246,6 +267,7 @@ def _use_case(name: str, document: UseCaseDocument, targets: Mapping[str, tuple[
             hard=ceiling.hard,
             on_store_error=ceiling.on_store_error,
         ),
+        bar=bar,
         sticky=document.sticky,
         after_refusal=Step.NEXT_TARGET if document.on_refusal == "fallback" else Step.STOP,
         requires=document.requires,
@@ -257,9 +279,13 @@ def _use_case(name: str, document: UseCaseDocument, targets: Mapping[str, tuple[
         limits=document.limits,
         headers_watched=frozenset(header.lower() for rule in document.rules for header in rule.when.header),
         metadata_watched=frozenset(key for rule in document.rules for key in rule.when.metadata),
-        limited_targets=_limited((main, *(rule.chain for rule in rules), *([] if cheaper is None else [cheaper]))),
+        limited_targets=_limited((main, *(rule.chain for rule in rules), *ways_out)),
         follows_conversations=document.sticky or any(made.arms for made in (main, *(rule.chain for rule in rules))),
     )
+
+
+def _bar_of(document: QualityBar, then: Chain) -> Bar:
+    return Bar(checks=document.checks, then=then, reject=document.reject, min_score=document.min_score)
 
 
 def _limited(chains: Iterable[Chain]) -> tuple[Target, ...]:

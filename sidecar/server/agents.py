@@ -43,7 +43,7 @@ from sidecar.routing.explain import explained
 from sidecar.routing.facts import parse_facts
 from sidecar.routing.scope import for_facts
 from sidecar.routing.snapshot import Snapshot
-from sidecar.routing.usecase import say_unknown, use_case_of_model
+from sidecar.routing.usecase import may_ask, say_unknown, use_case_of_model
 from sidecar.rules.store import RuleStore
 from sidecar.server.guard import caller_of, refuse_foreigners, refuse_unreadable
 from sidecar.server.passthrough import ID, PASSED, Passed, PassThrough, is_json, read_form
@@ -326,7 +326,7 @@ class AgentPort:
         snapshot = self._snapshot()
         caller = _caller_of(request, snapshot)
         names = [
-            (name, use_case.owner) for name, use_case in sorted(snapshot.use_cases.items()) if _may_ask(caller, name)
+            (name, use_case.owner) for name, use_case in sorted(snapshot.use_cases.items()) if may_ask(caller, name)
         ]
         body = _dialect_of(request).encode_models(names, int(self._clock.now()))
         return web.Response(body=body, content_type="application/json")
@@ -339,8 +339,8 @@ class AgentPort:
         caller = _caller_of(request, snapshot)
         name = request.match_info["model"]
         use_case = use_case_of_model(snapshot, name)
-        if use_case is None or not _may_ask(caller, use_case):
-            hint = did_you_mean(name, [known for known in snapshot.use_cases if _may_ask(caller, known)])
+        if use_case is None or not may_ask(caller, use_case):
+            hint = did_you_mean(name, [known for known in snapshot.use_cases if may_ask(caller, known)])
             raise UnknownUseCase(f'no model of yours is named "{name}"; {hint or "GET /v1/models lists them"}')
         owner = snapshot.use_cases[use_case].owner
         body = _dialect_of(request).encode_model(name, owner, int(self._clock.now()))
@@ -370,8 +370,9 @@ class AgentPort:
             plan = self._pipeline.explain(Inbound(request[REQUEST_ID], *whole, served.operation))
         else:
             use_case = snapshot.use_cases.get(asked.use_case)
-            if use_case is None:
-                raise UnknownUseCase(say_unknown(snapshot, f'no use case "{asked.use_case}"', asked.use_case))
+            if use_case is None or not may_ask(caller, asked.use_case):
+                message = f'no use case of yours is named "{asked.use_case}"'
+                raise UnknownUseCase(say_unknown(snapshot, caller, message, asked.use_case))
             try:
                 facts = parse_facts(asked.facts)
             except ValueError as error:
@@ -416,10 +417,6 @@ def _caller_of(request: web.Request, snapshot: Snapshot) -> Caller | None:
 
 async def _nothing(_: web.Request) -> web.StreamResponse:
     raise web.HTTPNotFound
-
-
-def _may_ask(caller: Caller | None, use_case: str) -> bool:
-    return caller is None or not caller.use_cases or use_case in caller.use_cases
 
 
 def _headers_of(request: web.Request) -> Mapping[str, str]:

@@ -42,7 +42,7 @@ def caller_of(headers: Mapping[str, str], snapshot: Snapshot, key_in_query: str 
     Raises:
         Unauthenticated: the rules name callers and this key is none of theirs.
     """
-    if not snapshot.callers:
+    if not snapshot.needs_key:
         return None
     key = next((key for name in KEY_HEADERS if (key := headers.get(name))), "")
     if not key:

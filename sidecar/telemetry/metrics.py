@@ -29,9 +29,10 @@ class Metrics:
         self._limits = Counter(
             "pointsman_limit_decisions_total", "What each limit and budget said.", ("rule", "verdict")
         )
+        self._quality = Counter("pointsman_quality_checks_total", "Answers checked.", (*target, "check", "result"))
         self._all: list[Metric] = [
             self._calls, self._attempts, self._tokens, self._cost, self._wasted, self._unpriced,
-            self._seconds, self._first, self._refused, self._limits,
+            self._seconds, self._first, self._refused, self._limits, self._quality,
         ]  # fmt: skip
 
     def observe(self, record: CallRecord) -> None:
@@ -40,6 +41,8 @@ class Metrics:
         self._seconds.observe(target, record.seconds)
         for attempt in record.attempts:
             self._attempts.add((attempt.model, attempt.provider, attempt.outcome))
+        for check, result in record.quality.items():
+            self._quality.add((*target, check, result))
         if record.first_token_seconds is not None:
             self._first.observe(target, record.first_token_seconds)
         if record.wasted_usd:

@@ -34,6 +34,9 @@ def field(name: str, *flags: str, environment: Mapping[str, str] | None = None) 
         ([], {"XDG_STATE_HOME": "/x"}, "state", Path("/x/pointsman/controller")),
         ([], {"POINTSMAN_STATE": "/s"}, "state", Path("/s")),
         (["--tokens", "/t"], {}, "tokens", Path("/t")),
+        ([], {"POINTSMAN_ACCESS": "/a.yaml"}, "access", Path("/a.yaml")),
+        ([], {}, "tls_cert", None),
+        (["--tls-cert", "/c", "--client-ca", "/ca"], {}, "client_ca", Path("/ca")),
         ([], {}, "database_url", None),
         ([], {"POINTSMAN_DATABASE_URL": "postgresql://a/b"}, "database_url", "postgresql://a/b"),
         ([], {}, "keep_calls_days", 400),
@@ -52,6 +55,7 @@ def test_a_flag_wins_over_its_variable_and_that_over_the_default(
     [
         ([], "--repo"),
         (["--repo", "r", "--listen", "4200"], "--listen"),
+        (["--repo", "r", "--client-ca", "ca.pem"], "--tls-cert"),
         (["--repo", "r", "--listen", "127.0.0.1:99999"], "--listen"),
         (["--repo", "r", "--poll", "soon"], "--poll"),
         (["--repo", "r", "--poll", "0s"], "--poll"),

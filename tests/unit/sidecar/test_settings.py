@@ -26,6 +26,13 @@ def test_a_flag_goes_before_its_variable() -> None:
     assert (settings.rules, settings.listen, settings.use_case) == (("c",), Address("::1", 2), "chat")
 
 
+def test_what_it_serves_is_said_once_for_each_use_case() -> None:
+    environ = {"POINTSMAN_RULES": "a", "POINTSMAN_SERVES": "support coding"}
+    assert read_settings([], environ).serves == ("support", "coding")
+    assert read_settings(["--serves", "x", "--serves", "y"], environ).serves == ("x", "y")
+    assert read_settings(["--rules", "a"], {}).serves == ()
+
+
 @pytest.mark.parametrize(
     ("argv", "words"),
     [
@@ -36,6 +43,8 @@ def test_a_flag_goes_before_its_variable() -> None:
         (["--rules", "r", "--token-counts", "exact"], '--token-counts is estimate or vocabulary, not "exact"'),
         (["--rules", "r", "--controller-token", "/does/not/exist"], "cannot be read"),
         (["--rules", "https://controller.example"], "needs --public-key"),
+        (["--rules", "r", "--controller-key", __file__], "--controller-key needs --controller-cert"),
+        (["--rules", "r", "--controller-ca", "/does/not/exist"], "cannot be read"),
         (["--rules", "http://127.0.0.1.evil.example"], "needs --public-key"),
         (["--rules", "r", "--redis-url", "http://:secret@host"], "http://… is not the URL of a Redis"),
         (["--rules", "r", "--redis-url", "redis:///0"], "is not the URL of a Redis"),

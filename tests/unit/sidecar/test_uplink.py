@@ -1,5 +1,6 @@
 """The controller as a sidecar sees it: whatever it answers, a failure is an UplinkFailed."""
 
+import asyncio
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
@@ -130,3 +131,28 @@ async def test_a_rotated_token_is_taken_up_at_the_next_request(
     await uplink.poll()
     shown = [headers.get("Authorization") for _, headers, *_ in controller.requests]
     assert shown == ["Bearer token", "Bearer another", None]
+
+
+@pytest.mark.parametrize("says_hello", [True, False])
+async def test_a_controller_that_froze_or_a_connection_that_died_is_noticed(says_hello: bool) -> None:
+    """Nothing is closed and nothing comes any more: pings are missed."""
+    event = b"event: pointer\ndata: " + msgspec.json.encode(POINTER) + b"\n\n"
+
+    async def hangs(request: web.Request) -> web.StreamResponse:
+        stream = web.StreamResponse()
+        if says_hello:
+            await stream.prepare(request)
+            await stream.write(event)
+        await asyncio.Event().wait()
+        return stream
+
+    app = web.Application()
+    app.router.add_get("/v1/watch", hangs)
+    async with TestServer(app) as server:
+        uplink = Uplink(str(server.make_url("/")), "s-1", None, silence_seconds=0.1)
+        watching = uplink.watch()
+        if says_hello:
+            assert await anext(watching) == POINTER
+        with pytest.raises(UplinkFailed, match="no answer in time"):
+            await anext(watching)
+        await uplink.close()

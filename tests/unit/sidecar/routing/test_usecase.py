@@ -54,6 +54,16 @@ def test_an_unknown_one_is_said_with_what_there_is(
         select_use_case(RULES, named=named, model=model, caller=None, default=default)
 
 
+@pytest.mark.parametrize(("named", "model", "word"), [("chatt", "x", "chatt"), ("cod", "x", "cod"), (None, "", "")])
+def test_names_beyond_a_key_are_not_listed(named: str | None, model: str, word: str) -> None:
+    bot = Caller(name="bot", key_sha256="00", use_cases=("code",))
+    with pytest.raises(UnknownUseCase) as refused:
+        select_use_case(RULES, named=named, model=model, caller=bot, default=None)
+    said = str(refused.value)
+    assert said.endswith("known use cases: code")
+    assert "chat" not in said.replace(f'"{word}"', "")
+
+
 def test_a_key_covers_its_use_cases_and_no_other() -> None:
     with pytest.raises(NotAllowed, match="bot"):
         select_use_case(RULES, named="chat", model="x", caller=BOT, default=None)

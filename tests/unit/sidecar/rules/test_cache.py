@@ -1,6 +1,10 @@
 """The last good rules on disk: one whole or the other, whatever happened to either."""
 
+import os
+from collections.abc import Callable
+from itertools import count
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -40,3 +44,42 @@ def test_a_save_that_fails_leaves_the_last_good_one(tmp_path: Path, monkeypatch:
         with pytest.raises(OSError, match="No space"):
             cache.save(TWO)
         assert cache.load() == [ONE]
+
+
+class Killed(BaseException):
+    """The process ends here: nothing of it runs any more."""
+
+
+def test_killed_at_any_step_of_a_save_one_whole_rule_set_is_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Before each call to the system in turn, and after it."""
+    was = {name: getattr(os, name) for name in ("open", "write", "fsync", "replace", "close", "unlink")}
+    for step in count():
+        folder = tmp_path / str(step)
+        cache = LastGood(folder)
+        cache.save(ONE)
+        done = iter(range(step))
+
+        def at_a_step(call: Callable[..., Any], left: Any = done) -> Callable[..., Any]:
+            def runs(*args: Any, **options: Any) -> Any:
+                if next(left, None) is None:
+                    raise Killed
+                return call(*args, **options)
+
+            return runs
+
+        for name, call in was.items():
+            monkeypatch.setattr(os, name, at_a_step(call))
+        try:
+            cache.save(TWO)
+            killed = False
+        except Killed:
+            killed = True
+        finally:
+            monkeypatch.undo()
+        assert LastGood(folder).load() in ([ONE], [TWO, ONE])
+        if not killed:
+            break
+    assert step > 5
+    assert LastGood(folder).load() == [TWO, ONE]

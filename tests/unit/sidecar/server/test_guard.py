@@ -3,10 +3,12 @@
 import hashlib
 from typing import Any
 
+import msgspec
 import pytest
 
 from schemas.bundle import Caller
 from sidecar.errors import ForeignHost, MalformedRequest, Unauthenticated
+from sidecar.routing.snapshot import build_snapshot
 from sidecar.server.guard import caller_of, refuse_foreigners, refuse_unreadable
 from tests.fakes import core_bundles as bundles
 
@@ -65,6 +67,13 @@ def test_any_other_is_refused_without_being_shown(headers: dict[str, Any]) -> No
     with pytest.raises(Unauthenticated) as refused:
         caller_of(headers, RULES)
     assert "wrong" not in refused.value.message
+
+
+def test_a_part_of_rules_whose_callers_are_all_others_still_needs_a_key() -> None:
+    part = build_snapshot(msgspec.structs.replace(bundles.bundle(), whole="sha256:0", keys_required=True), "sha256:1")
+    with pytest.raises(Unauthenticated):
+        caller_of({"authorization": "Bearer secret"}, part)
+    assert part.digest == "sha256:0"
 
 
 def test_where_the_rules_name_no_callers_nobody_needs_a_key() -> None:

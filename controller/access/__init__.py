@@ -1,0 +1,1 @@
+"""Who asks the controller, and which use cases they may see."""

@@ -1,0 +1,1 @@
+"""Whether an answer is good enough to be handed over. Pure."""
