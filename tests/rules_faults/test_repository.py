@@ -123,6 +123,17 @@ def test_a_damaged_mirror_is_made_anew(system: System, runs: str, damage: Callab
     heals(system)
 
 
+def test_another_controller_makes_the_same_bytes_of_the_same_commit(system: System, runs: str, tmp_path: Path) -> None:
+    with controller_of(system.git.url, tmp_path) as other:
+        other.child.wait_for(f"revision.accepted revision={runs}")
+        assert digest_at(other) == digest_at(system.controller) == system.sidecar.status().active.digest
+
+
+def digest_at(controller: ControllerProcess) -> str:
+    rollout = wire.get(f"{controller.url}/v1/status").json["rollout"]
+    return str(rollout["stable"]["digest"])
+
+
 def test_a_clone_that_is_cut_short_and_locked_by_dead_processes_is_read_and_grows(tmp_path: Path) -> None:
     repo = RulesRepo(tmp_path / "rules")
     repo.commit(RULES)

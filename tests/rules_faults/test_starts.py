@@ -4,10 +4,11 @@ from pathlib import Path
 
 import pytest
 
-from schemas.bundle import Bundle
+from schemas.bundle import Bundle, Secret
 from tests.fakes import core_bundles, wire
 from tests.fakes.processes import eventually
 from tests.fakes.sidecar import SidecarProcess, StartSidecar
+from tests.fakes.simulator import StartSimulator
 
 QUESTION = {"model": "chat", "messages": [{"role": "user", "content": "Hello."}]}
 
@@ -67,6 +68,32 @@ def test_a_damaged_file_gives_way_to_the_one_before_and_without_either_it_is_not
 def tear(path: Path) -> None:
     """The half of it, as a machine that lost its power leaves it."""
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+
+
+def test_a_key_that_is_missing_costs_its_provider_and_one_that_comes_is_used_at_once(
+    tmp_path: Path, start_sidecar: StartSidecar, start_simulator: StartSimulator
+) -> None:
+    maker = start_simulator("alpha")
+    key = tmp_path / "key"
+    providers = {
+        "one": core_bundles.provider(f"{maker.url}/v1", api_key=Secret(file=str(key))),
+        "two": core_bundles.provider(f"{maker.url}/v1"),
+    }
+    sidecar = start_sidecar(core_bundles.bundle(providers=providers))
+    assert answering(sidecar) == "beta"
+    for secret in ("first", "second"):
+        fresh = key.with_suffix(".new")
+        fresh.write_text(secret)
+        fresh.rename(key)
+        assert answering(sidecar) == "alpha"
+    key.unlink()
+    assert answering(sidecar) == "beta"
+
+
+def answering(sidecar: SidecarProcess) -> str:
+    reply = wire.post(f"{sidecar.url}/v1/chat/completions", QUESTION)
+    assert reply.status == 200, reply.body
+    return reply.headers["x-pointsman-model"]
 
 
 def test_a_mounted_config_map_is_read_whole_or_not_at_all(tmp_path: Path, start_sidecar: StartSidecar) -> None:

@@ -128,6 +128,21 @@ def test_a_last_good_that_is_damaged_gives_way_to_the_one_before(folder: Path, s
     assert later.active.revision == "good"
 
 
+@pytest.mark.parametrize("years", [1, -1])
+def test_rules_have_no_end_whatever_becomes_of_the_clock(folder: Path, years: int) -> None:
+    clock = HandClock()
+    store = RuleStore(clock, LocalTrust(), LastGood(folder), Probation(folder, "1"))
+    store.offer(pointer(GOOD, 2), GOOD)
+    clock.jump(years * 366 * 86_400)
+    later = RuleStore(clock, LocalTrust(), LastGood(folder), Probation(folder, "1"))
+    later.load_last_good()
+    for one in (store, later):
+        assert one.wants(pointer(GOOD, 2)) is None
+        assert (one.active.revision, one.error) == ("good", "")
+        assert one.wants(pointer(NEXT, 1)) is None, "nor does it bring back what was before"
+        assert "is older than" in one.error
+
+
 def test_rules_that_cannot_be_kept_run_all_the_same_and_are_kept_when_they_can(
     store: RuleStore, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
