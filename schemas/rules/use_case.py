@@ -193,8 +193,9 @@ class QualityBar(Rules):
     min_score: (
         Annotated[Decimal, Field(ge=0, le=1), WithJsonSchema({"type": "number", "minimum": 0, "maximum": 1})] | None
     ) = None
-    """The lowest acceptable share of answers that pass every check, from 0 to 1. A model that falls below it gives way
-    to the better ones for half an hour at least, but for a few probes, until these show that it is well again."""
+    """The lowest acceptable share of answers that pass every check, and the lowest mean score of each kind of feedback
+    (`POST /v1/feedback`), from 0 to 1; none of these makes up for another. A model that falls below it gives way to the
+    better ones for half an hour at least, but for a few probes, until these show that it is well again."""
 
 
 class Requires(Rules):
