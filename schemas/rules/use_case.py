@@ -121,6 +121,35 @@ class TrafficShare(Rules):
     """Of the calls, more than 0 and at most 100; calls of one conversation go the same way."""
 
 
+class OptOut(Rules):
+    """Whose calls are never mirrored; a call can say so itself (`x-pointsman-shadow: off`)."""
+
+    agent: Globs | None = None
+    """The agent's name: a glob or a list of globs."""
+    caller: Globs | None = None
+    """The caller's name, as its key says: a glob or a list of globs."""
+
+    @model_validator(mode="after")
+    def _names_somebody(self) -> Self:
+        if self.agent is None and self.caller is None:
+            raise PydanticCustomError("opt-out-of-nobody", "name agent or caller")
+        return self
+
+
+class Shadow(TrafficShare):
+    """A candidate that is asked what was just answered. Nobody gets what it says: its cost, its time and what the
+    checks of the quality bar say of it are recorded beside those of the call."""
+
+    percent: Percent
+    """Of the answered calls, more than 0 and at most 100, by the call's id."""
+    per_day: Amount = Decimal(10)
+    """US dollars that it may cost in a day (UTC), over the whole fleet; beside the use case's own ceilings."""
+    concurrency: Annotated[int, Field(ge=1, le=32)] = 4
+    """Calls of it in flight at once, in each sidecar."""
+    opt_out: OptOut | None = None
+    """Whose calls are never mirrored."""
+
+
 class Rule(Rules):
     """A chain of its own for the calls that match."""
 
@@ -282,8 +311,8 @@ class UseCase(Rules):
     """What this use case may send."""
     canary: TrafficShare | None = None
     """Some traffic to a candidate, of the calls that no rule takes; the chain steps in when it fails."""
-    shadow: TrafficShare | None = None
-    """Some traffic mirrored to a candidate that never answers."""
+    shadow: Shadow | None = None
+    """Some calls go, once they are answered, to a candidate too, which never answers anybody."""
     timeouts: Timeouts = Timeouts()
     """What differs from the defaults of pointsman.yaml."""
     retry: Retry = Retry()

@@ -4,6 +4,7 @@ import asyncio
 import hashlib
 import json
 from collections.abc import AsyncIterator
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 from unittest.mock import Mock
@@ -14,13 +15,13 @@ from aiohttp import web
 from aiohttp.test_utils import make_mocked_request
 from yarl import URL
 
-from schemas.bundle import Caller
+from schemas.bundle import Caller, Shadow
 from sidecar.errors import StreamCut
 from tests.fakes import core_bundles as bundles
 from tests.fakes import core_wire as wire
 from tests.fakes.agent_port import Client, Port
-from tests.fakes.core import Core
-from tests.fakes.ports import PARK, Script
+from tests.fakes.core import GOOD, Core
+from tests.fakes.ports import PARK, Script, at_rest
 
 CALL = "/v1/chat/completions"
 GEMINI_CALL = b'{"contents":[{"parts":[{"text":"Hello"}]}]}'
@@ -224,6 +225,22 @@ async def test_a_stream_is_answered_as_events(tmp_path: Path) -> None:
         answer = await client.post(CALL, data=wire.request(stream=True))
         assert answer.content_type == "text/event-stream"
         assert (await answer.read()).endswith(wire.DONE)
+
+
+@pytest.mark.parametrize("stream", [False, True])
+async def test_a_shadow_is_asked_once_the_caller_has_everything(tmp_path: Path, stream: bool) -> None:
+    shadow = Shadow(model="beta", percent=Decimal(100), per_day=Decimal(1), concurrency=1)
+    core = Core(
+        Script(wire.STREAM) if stream else GOOD, chain=["alpha"], shadow=shadow, shadow_scripts=[Script((PARK,))]
+    )
+    async with Port(tmp_path, core, chain=["alpha"], shadow=shadow) as client:
+        answer = await client.post(CALL, data=wire.request(stream=stream))
+        assert (await answer.read()).endswith(wire.DONE if stream else wire.chat_answer())
+        await at_rest()
+        assert core.shadow_upstream.models == ["beta@two"]
+        for task in core.shadows._tasks:
+            task.cancel()
+        await at_rest()
 
 
 async def test_a_bug_inside_a_stream_ends_the_connection_and_is_no_second_answer(tmp_path: Path) -> None:
