@@ -158,7 +158,7 @@ class Feedback(msgspec.Struct, frozen=True, omit_defaults=True):
     call: str
     """The call's id."""
     at: str
-    """When it was said: RFC 3339, UTC, milliseconds."""
+    """When it was said: RFC 3339, UTC, microseconds: of two words said at once the later counts."""
     sidecar: str
     """The one that heard it, which need not be the call's."""
     score: float

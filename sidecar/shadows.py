@@ -26,7 +26,7 @@ from sidecar.errors import CannotCarry, FirstTokenTimeout, GatewayError, NotRead
 from sidecar.limiter.limits import SHADOW_BUDGET, Limits
 from sidecar.limits.estimates import reserve_usd
 from sidecar.operations import CHAT
-from sidecar.ports import Clock, RecordSink, ShadowObserver, Upstream
+from sidecar.ports import Clock, RecordSink, ShadowObserver, Timer, Upstream
 from sidecar.quality.checks import judge
 from sidecar.routing.fallback import SHORT_WAIT_SECONDS
 from sidecar.routing.health import Health
@@ -39,9 +39,13 @@ HEADER = "x-pointsman-shadow"
 REASON = "shadow"
 MAX_RUNNING = 32
 """Of all use cases together."""
-MAX_WAITING = 32
-MAX_WAITING_BYTES = 16 << 20
-"""Of bodies."""
+MAX_HELD = 64
+"""Calls that wait for their turn, those in their pause included."""
+MAX_HELD_BYTES = 16 << 20
+PAUSE_SECONDS = 0.05
+"""Before anything is done for a shadow: a caller that asks again at once is served first."""
+BUSY_SECONDS = 0.01
+"""A pause that ends later than by this tells that calls wait for the processor: shadows are left out first."""
 CLOSE_SECONDS = 2.0
 """Beyond a drain: for those that are under way."""
 
@@ -90,8 +94,11 @@ class Shadows:
         self._limits = limits
         self._observer = observer
         self._health = Health()
+        self._pausing: dict[str, tuple[Call, Timer]] = {}
+        """By the call's id."""
         self._waiting: deque[Call] = deque()
-        self._waiting_bytes = 0
+        self._held_bytes = 0
+        """Of bodies of both."""
         self._running: Counter[str] = Counter()
         """By use case."""
         self._tasks: set[asyncio.Task[None]] = set()
@@ -106,25 +113,29 @@ class Shadows:
         if not is_mirrored(use_case.name, shadow, call.inbound.id):
             return
         reason = self._why_not_at_all(call, shadow)
+        held, size = len(self._pausing) + len(self._waiting), len(call.inbound.body)
+        if reason is None and (held == MAX_HELD or self._held_bytes + size > MAX_HELD_BYTES):
+            reason = "queue_full"
         if reason is not None:
             self._skip(call, reason)
-        elif self._has_place(call):
-            self._start(call)
-        elif len(self._waiting) < MAX_WAITING and self._waiting_bytes + len(call.inbound.body) <= MAX_WAITING_BYTES:
-            self._waiting.append(call)
-            self._waiting_bytes += len(call.inbound.body)
-        else:
-            self._skip(call, "queue_full")
+            return
+        due = self._clock.monotonic() + PAUSE_SECONDS
+        self._pausing[call.inbound.id] = (call, self._clock.call_later(PAUSE_SECONDS, lambda: self._arrive(call, due)))
+        self._held_bytes += size
 
     def stop_taking(self) -> None:
         """What waits is dropped, and whatever comes from now on."""
         self._is_closing = True
-        if self._waiting:
-            log.warning("shadow.dropped waiting=%d", len(self._waiting))
-        for call in self._waiting:
-            self._skip(call, "shutdown")
+        for _, timer in self._pausing.values():
+            timer.cancel()
+        dropped = [*(call for call, _ in self._pausing.values()), *self._waiting]
+        self._pausing.clear()
         self._waiting.clear()
-        self._waiting_bytes = 0
+        self._held_bytes = 0
+        if dropped:
+            log.warning("shadow.dropped waiting=%d", len(dropped))
+        for call in dropped:
+            self._skip(call, "shutdown")
 
     async def close(self) -> None:
         """What is under way has a moment to end; then it is cut off, and booked so."""
@@ -151,6 +162,23 @@ class Shadows:
             return "pinned"
         return "same_model" if call.chosen is not None and call.chosen.model == shadow.model else None
 
+    def _arrive(self, call: Call, due: float) -> None:
+        """Its pause is over."""
+        del self._pausing[call.inbound.id]
+        if self._clock.monotonic() - due > BUSY_SECONDS:
+            self._held_bytes -= len(call.inbound.body)
+            self._skip(call, "busy")
+            return
+        self._waiting.append(call)
+        self._start_what_may()
+
+    def _start_what_may(self) -> None:
+        for call in tuple(self._waiting):
+            if self._has_place(call):
+                self._waiting.remove(call)
+                self._held_bytes -= len(call.inbound.body)
+                self._start(call)
+
     def _has_place(self, call: Call) -> bool:
         shadow = call.plan.use_case.shadow
         assert shadow is not None
@@ -165,11 +193,7 @@ class Shadows:
     def _ended(self, call: Call, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
         self._running[call.plan.use_case.name] -= 1
-        for waiting in tuple(self._waiting):
-            if self._has_place(waiting):
-                self._waiting.remove(waiting)
-                self._waiting_bytes -= len(waiting.inbound.body)
-                self._start(waiting)
+        self._start_what_may()
 
     def _skip(self, call: Call, reason: str) -> None:
         self._observer.shadowed(call.plan.use_case.name, "skipped", reason)

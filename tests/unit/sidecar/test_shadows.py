@@ -8,22 +8,18 @@ from typing import Any
 
 import pytest
 
-from schemas.bundle import Caller, Limits, QualityBar, Requirements, Shadow
+from schemas.bundle import Caller, Limits, QualityBar, Requirements
 from schemas.record import CallRecord
 from sidecar.errors import Unreachable
 from sidecar.routing.lots import is_mirrored
-from sidecar.shadows import CLOSE_SECONDS, MAX_WAITING
+from sidecar.shadows import BUSY_SECONDS, CLOSE_SECONDS, MAX_HELD, PAUSE_SECONDS
 from tests.fakes import core_bundles as bundles
 from tests.fakes import core_wire as wire
 from tests.fakes.core import STREAM, Core, lost, status
+from tests.fakes.core_bundles import shadow
 from tests.fakes.ports import PARK, Script, at_rest
 
 HANGS = Script((PARK,))
-
-
-def shadow(**changes: Any) -> Shadow:
-    fields: dict[str, Any] = {"model": "beta", "percent": Decimal(100), "per_day": Decimal(10), "concurrency": 4}
-    return Shadow(**fields | changes)
 
 
 def core(*shadow_scripts: Script, chain: tuple[str, ...] = ("alpha",), **rules: Any) -> Core:
@@ -35,7 +31,7 @@ async def answered(made: Core, body: bytes | None = None, **inbound: Any) -> Non
     reply = await made.run(body, **inbound)
     if reply.after is not None:
         reply.after()
-    await at_rest()
+    await made.clock.turn(PAUSE_SECONDS)
 
 
 async def cut_off(made: Core) -> None:
@@ -81,7 +77,8 @@ async def test_a_stream_is_mirrored_plain() -> None:
     await reply.pump(write)  # type: ignore[union-attr]
     assert made.shadow_upstream.sent == []
     reply.after()  # type: ignore[misc]
-    await at_rest()
+    assert made.shadow_upstream.sent == [], "not while the caller may ask again at once"
+    await made.clock.turn(PAUSE_SECONDS)
     assert b"stream" not in made.shadow_upstream.sent[0].body
     assert made.sink.shadows == {("sent", ""): 1}
 
@@ -103,7 +100,7 @@ async def test_a_stream_is_mirrored_plain() -> None:
         ({"prices": ()}, {}, {}, "no_price"),
         ({"provider": {"caller_key": True}}, {}, {}, "caller_key"),
         ({"provider": {"limits": Limits(concurrency=1)}}, {}, {}, "limit.provider.concurrency"),
-        ({"shadow": shadow(per_day=Decimal("0.00001"))}, {}, {}, "shadow.per_day"),
+        ({"shadow": shadow(per_day="0.00001")}, {}, {}, "shadow.per_day"),
     ],
 )
 async def test_a_call_that_must_not_be_mirrored_is_counted_with_the_reason(
@@ -177,7 +174,7 @@ async def test_a_429_that_names_a_time_is_heeded() -> None:
 
 async def test_one_that_hangs_holds_its_places_and_a_short_queue_and_the_rest_is_skipped() -> None:
     made = core(HANGS, shadow=shadow(concurrency=2))
-    calls = 2 + MAX_WAITING + 3
+    calls = 2 + MAX_HELD + 3
     for _ in range(calls):
         await answered(made)
     assert len(made.sink.booked) == calls, "callers have waited for nothing"
@@ -185,6 +182,16 @@ async def test_one_that_hangs_holds_its_places_and_a_short_queue_and_the_rest_is
     assert made.sink.shadows == {("skipped", "queue_full"): 3}
     made.shadows.stop_taking()
     await cut_off(made)
+
+
+async def test_where_calls_wait_for_the_processor_shadows_are_left_out() -> None:
+    made = core()
+    reply = await made.run()
+    reply.after()  # type: ignore[misc]
+    (timer,) = made.clock.waiting()
+    made.clock._elapsed += PAUSE_SECONDS + 2 * BUSY_SECONDS
+    timer.callback()
+    assert made.sink.shadows == {("skipped", "busy"): 1}
 
 
 async def test_what_waits_is_asked_when_a_place_is_free() -> None:
@@ -202,7 +209,7 @@ async def test_what_waits_is_asked_when_a_place_is_free() -> None:
 async def test_the_budget_counts_what_is_in_flight_and_what_was_spent() -> None:
     gate = asyncio.Event()
     # At 50 tokens of output and a few of input, two are reserved for, and a third is not.
-    made = core(Script((gate, wire.chat_answer())), shadow=shadow(per_day=Decimal("0.0017")))
+    made = core(Script((gate, wire.chat_answer())), shadow=shadow(per_day="0.0017"))
     for _ in range(4):
         await answered(made)
     assert made.sink.shadows == {("skipped", "shadow.per_day"): 2}
@@ -219,11 +226,13 @@ async def test_a_shutdown_drops_what_waits_waits_for_a_moment_and_books_what_is_
     made = core(HANGS, shadow=shadow(concurrency=1))
     for _ in range(3):
         await answered(made)
+    reply = await made.run()
+    reply.after()  # type: ignore[misc]
     made.shadows.stop_taking()
-    assert made.sink.shadows == {("skipped", "shutdown"): 2}
+    assert made.sink.shadows == {("skipped", "shutdown"): 3}, "two that wait, and one in its pause"
     await answered(made)
     await made.shadows.close()
-    assert made.sink.shadows == {("skipped", "shutdown"): 3, ("failed", "not_ready"): 1}
+    assert made.sink.shadows == {("skipped", "shutdown"): 4, ("failed", "not_ready"): 1}
     (cut,) = shadows_of(made)
     assert (cut.outcome, cut.usage, cut.estimated, cut.wasted_usd > 0) == ("not_ready", None, True, True)
     assert made.shadow_upstream.answers[0].times_closed == 1
@@ -239,7 +248,7 @@ async def test_every_attempt_is_on_disk_before_it_leaves() -> None:
 
 
 def test_a_larger_share_takes_calls_in_and_leaves_none_out() -> None:
-    few, many = (bundles.snapshot(shadow=shadow(percent=Decimal(percent))).use_cases["chat"] for percent in (5, 20))
+    few, many = (bundles.snapshot(shadow=shadow(percent=percent)).use_cases["chat"] for percent in (5, 20))
     assert few.shadow is not None
     assert many.shadow is not None
     ids = [f"pm-{number}" for number in range(5_000)]

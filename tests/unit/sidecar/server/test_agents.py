@@ -4,7 +4,6 @@ import asyncio
 import hashlib
 import json
 from collections.abc import AsyncIterator
-from decimal import Decimal
 from pathlib import Path
 from typing import Any
 from unittest.mock import Mock
@@ -15,8 +14,9 @@ from aiohttp import web
 from aiohttp.test_utils import make_mocked_request
 from yarl import URL
 
-from schemas.bundle import Caller, Shadow
+from schemas.bundle import Caller
 from sidecar.errors import StreamCut
+from sidecar.shadows import PAUSE_SECONDS
 from tests.fakes import core_bundles as bundles
 from tests.fakes import core_wire as wire
 from tests.fakes.agent_port import Client, Port
@@ -229,14 +229,14 @@ async def test_a_stream_is_answered_as_events(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("stream", [False, True])
 async def test_a_shadow_is_asked_once_the_caller_has_everything(tmp_path: Path, stream: bool) -> None:
-    shadow = Shadow(model="beta", percent=Decimal(100), per_day=Decimal(1), concurrency=1)
+    shadow = bundles.shadow()
     core = Core(
         Script(wire.STREAM) if stream else GOOD, chain=["alpha"], shadow=shadow, shadow_scripts=[Script((PARK,))]
     )
     async with Port(tmp_path, core, chain=["alpha"], shadow=shadow) as client:
         answer = await client.post(CALL, data=wire.request(stream=stream))
         assert (await answer.read()).endswith(wire.DONE if stream else wire.chat_answer())
-        await at_rest()
+        await core.clock.turn(PAUSE_SECONDS)
         assert core.shadow_upstream.models == ["beta@two"]
         for task in core.shadows._tasks:
             task.cancel()
