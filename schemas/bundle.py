@@ -44,7 +44,7 @@ Knob = Literal[
 ServerToolName = Literal["web_search", "code_execution"]
 Name = Annotated[str, msgspec.Meta(min_length=1, max_length=128)]
 OnRefusal = Literal["stop", "fallback"]
-QualityCheck = Literal["complete", "not_refused", "json_valid", "tool_calls_valid"]
+QualityCheck = Literal["complete", "not_refused", "not_repeating", "json_valid", "tool_calls_valid"]
 Seconds = Annotated[float, msgspec.Meta(gt=0, le=86_400)]
 
 
