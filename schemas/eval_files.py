@@ -17,8 +17,9 @@ from jsonschema import Draft202012Validator
 from pydantic import BaseModel
 
 from schemas.checks.secrets import find_secrets
-from schemas.eval_set import Line, parse_set
+from schemas.eval_set import Line, parse_calibration, parse_set
 from schemas.problems import Problem, did_you_mean, has_errors
+from schemas.rules.eval_sample import EvalSample
 from schemas.rules.graders import (
     ContainsGrader,
     ExactGrader,
@@ -48,7 +49,7 @@ class EvalSet:
     """What `eval run` asks and how it judges."""
 
     use_case: str
-    lines: tuple[Line, ...]
+    lines: tuple[Line[EvalSample], ...]
     graders: Graders
     files: Mapping[str, str]
     """Files that graders name, by the names they use."""
@@ -90,6 +91,9 @@ def load_eval(
     graders = _read_graders(f"{folder}/{GRADERS_FILE}", below, problems)
     if graders is not None:
         problems += _about_graders(graders, below)
+        for _, grader in _judges(graders.content):
+            if grader.calibration is not None and grader.calibration in below:
+                problems += parse_calibration(f"{folder}/{grader.calibration}", below[grader.calibration])[1]
         problems += _about_targets(graders.content, f"{folder}/{SET_FILE}", lines)
         if rules is not None:
             problems += _about_judges(graders, use_case, rules)
@@ -114,7 +118,7 @@ def _plain(value: object) -> object:
     raise TypeError(f"{type(value)} does not stand in JSON")
 
 
-def _hash(lines: tuple[Line, ...], graders: Document, files: Mapping[str, str]) -> str:
+def _hash(lines: tuple[Line[EvalSample], ...], graders: Document, files: Mapping[str, str]) -> str:
     ordered = sorted((line.data for line in lines), key=lambda data: str(data["id"]))
     whole = canonical({"set": ordered, "graders": graders.data, "files": files})
     return f"sha256:{hashlib.sha256(whole).hexdigest()}"
@@ -168,6 +172,9 @@ def _about_graders(graders: RuleFile[Graders], below: Mapping[str, str]) -> Iter
                 yield from _about_pattern(graders, number, grader, pattern)
             case JsonSchemaGrader() if grader.schema_file in below:
                 yield from _about_schema(graders, number, below[grader.schema_file])
+            case JudgeGrader(pass_at=int(), mode="beats_target"):
+                message = "there is no score to pass at where an answer is held against the target"
+                yield graders.problem(("graders", number, "pass_at"), "off-the-scale", message, "remove it")
             case JudgeGrader(pass_at=int(pass_at), scale=scale) if not scale.worst < pass_at <= scale.best:
                 message = f"{pass_at} is not on the scale from {scale.worst} to {scale.best}, or everything passes"
                 yield graders.problem(("graders", number, "pass_at"), "off-the-scale", message)
@@ -200,7 +207,7 @@ def _about_schema(graders: RuleFile[Graders], number: int, text: str) -> Iterato
         yield graders.problem(path, "bad-json-schema", f"the file is no JSON Schema: at {where}, {error.message[:200]}")
 
 
-def _about_targets(graders: Graders, file: str, lines: tuple[Line, ...]) -> Iterator[Problem]:
+def _about_targets(graders: Graders, file: str, lines: tuple[Line[EvalSample], ...]) -> Iterator[Problem]:
     """One finding per grader, at the first sample that it cannot judge."""
     for grader in graders.graders:
         needs = _needs_of(grader)
@@ -267,10 +274,14 @@ def _is_calls(target: object) -> bool:
     )
 
 
+def _judges(graders: Graders) -> Iterator[tuple[int, JudgeGrader]]:
+    for number, grader in enumerate(graders.graders):
+        if isinstance(grader, JudgeGrader):
+            yield number, grader
+
+
 def _about_judges(graders: RuleFile[Graders], use_case: str, rules: RuleSet) -> Iterator[Problem]:
-    for number, grader in enumerate(graders.content.graders):
-        if not isinstance(grader, JudgeGrader):
-            continue
+    for number, grader in _judges(graders.content):
         path = ("graders", number, "model")
         model, _, provider = grader.model.partition("@")
         known = rules.models.get(model)
@@ -291,7 +302,7 @@ def _about_judges(graders: RuleFile[Graders], use_case: str, rules: RuleSet) -> 
             yield graders.problem(path, "judge-of-own-vendor", message, suggestion, severity="warning")
 
 
-def _not_enforced(file: str, lines: tuple[Line, ...]) -> Iterator[Problem]:
+def _not_enforced(file: str, lines: tuple[Line[EvalSample], ...]) -> Iterator[Problem]:
     for line in lines:
         if line.sample.weight is not None and line.sample.weight != 1:
             message = '"weight" is read and checked, but this version does not enforce it yet'

@@ -12,7 +12,7 @@ from pydantic_core import core_schema
 
 from schemas.bundle import Bundle
 from schemas.record import CallRecord
-from schemas.rules.eval_sample import EvalSample
+from schemas.rules.eval_sample import CalibrationSample, EvalSample
 from schemas.rules.graders import Graders
 from schemas.rules.model import Model
 from schemas.rules.platform import Platform
@@ -33,7 +33,11 @@ RULE_FILES: Mapping[str, type[BaseModel]] = {
 }
 """Files that people write, and that decide what runs."""
 
-EVAL_FILES: Mapping[str, type[BaseModel]] = {"graders": Graders, "eval-sample": EvalSample}
+EVAL_FILES: Mapping[str, type[BaseModel]] = {
+    "graders": Graders,
+    "eval-sample": EvalSample,
+    "calibration-sample": CalibrationSample,
+}
 """Files that people write for evals: they decide nothing by themselves, and no controller reads them."""
 
 WRITTEN_FILES: Mapping[str, type[BaseModel]] = {**RULE_FILES, **EVAL_FILES}

@@ -3,13 +3,17 @@
 from decimal import Decimal
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, StringConstraints, WithJsonSchema, model_validator
+from pydantic import Field, StrictBool, StringConstraints, WithJsonSchema, model_validator
 from pydantic_core import PydanticCustomError
 
 from schemas.rules.base import Day, Rules, Text
 
 Weight = Annotated[
     Decimal, Field(gt=0), WithJsonSchema({"type": "number", "title": "a number above 0", "exclusiveMinimum": 0})
+]
+Human = Annotated[
+    StrictBool | Decimal,
+    WithJsonSchema({"anyOf": [{"type": "boolean"}, {"type": "number"}], "title": "true, false or a score"}),
 ]
 LongText = Annotated[str, StringConstraints(min_length=1)]
 
@@ -55,3 +59,18 @@ class EvalSample(Rules):
         if not isinstance(self.input, str) and self.input[-1].role == "assistant":
             raise PydanticCustomError("ends-with-an-answer", "the last turn is the assistant's: nothing is asked")
         return self
+
+
+class CalibrationSample(Rules):
+    """One line of a judge's calibration: an answer that people have judged."""
+
+    id: Annotated[str, StringConstraints(min_length=1, max_length=256)]
+    """Its name, once in the file."""
+    input: LongText | Annotated[tuple[Message, ...], Field(min_length=1)]
+    """What was asked."""
+    answer: str
+    """What was answered."""
+    target: Any = None
+    """What would have been right."""
+    human: Human
+    """What people say of it: true or false, or a score on the judge's scale."""

@@ -144,7 +144,7 @@ class JudgeGrader(_Grader):
     rubric: FileName
     """The file that says what is good."""
     mode: Literal["score", "beats_target"] = "score"
-    """A score on a scale, or whether the answer is at least as good as the sample's target."""
+    """A score on a scale, or how it fares beside the sample's target: 1 better, 0.5 alike, 0 worse."""
     scale: Scale = Scale()
     """With `mode: score`."""
     pass_at: Annotated[int, Field(ge=0, le=100)] | None = None
