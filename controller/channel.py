@@ -57,6 +57,12 @@ class Trial(msgspec.Struct, frozen=True):
     since: float
     """When the current stage began."""
     stage: int = 0
+    removed: tuple[str, ...] = ()
+    """Use cases that it does not know any more: nobody may call them."""
+
+    @property
+    def concerns(self) -> tuple[str, ...]:
+        return (*self.affected, *self.removed)
 
     @property
     def is_last_stage(self) -> bool:
@@ -113,8 +119,8 @@ class Channel(msgspec.Struct, frozen=True):
 
 
 def accept(
-    channel: Channel, bundle: Named, policy: Policy | None, *, affected: tuple[str, ...] = (), percent: float = 0.0,
-    now: float = 0.0, reason: str = "",
+    channel: Channel, bundle: Named, policy: Policy | None, *, affected: tuple[str, ...] = (),
+    removed: tuple[str, ...] = (), percent: float = 0.0, now: float = 0.0, reason: str = "",
 ) -> Channel:  # fmt: skip
     """The newest revision passed its checks. Without a policy it goes to all at once; else its trial begins."""
     channel = msgspec.structs.replace(channel, head=bundle)
@@ -126,7 +132,7 @@ def accept(
         return msgspec.structs.replace(channel, trial=None)
     if channel.trial is not None and channel.trial.bundle.digest == bundle.digest:
         return channel
-    trial = Trial(bundle, policy, affected, percent, now)
+    trial = Trial(bundle, policy, affected, percent, now, removed=removed)
     return msgspec.structs.replace(channel, trial=trial, reason=reason or f"on trial at {policy.stages[0]} %")
 
 

@@ -65,6 +65,9 @@ class Folder:
             raise SourceUnavailable(f"{revision} is no longer what lies in {self._root}")
         return self._tree
 
+    async def follows(self, revision: str, before: str) -> bool:
+        return True  # a folder has no history
+
 
 async def _changes(folder: Path) -> AsyncGenerator[None, None]:
     """Yields once the watch stands, so that nothing before the first reading is missed; then at every change."""

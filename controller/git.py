@@ -18,7 +18,7 @@ from typing import IO, Final
 from urllib.parse import unquote, urlsplit
 
 from controller.errors import Refused, SourceUnavailable
-from controller.tree import Entry, Tree, about, select, tree_of
+from controller.tree import Entry, Tree, about, select, too_large, tree_of
 
 FETCH_TIMEOUT_SECONDS: Final = 60.0
 READ_TIMEOUT_SECONDS: Final = 20.0
@@ -29,6 +29,10 @@ SAFETY_LOOK_SECONDS: Final = 5.0
 RETRY_LOCAL_SECONDS: Final = 0.2
 FETCHED_REF: Final = "refs/pointsman/head"
 MAX_OUTPUT_BYTES: Final = 64 << 20
+MAX_LIST_BYTES: Final = 16 << 20
+"""Names of files, rule files or not: more than a hundred thousand."""
+
+_PIECE_BYTES: Final = 1 << 16
 
 _USERINFO: Final = re.compile(r"(?<=://)[^/@\s]+@")
 _COMMIT: Final = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
@@ -47,6 +51,14 @@ _ENVIRONMENT: Final[Mapping[str, str]] = {
 }
 _KEPT: Final = ("PATH", "HOME", "TMPDIR", "SSH_AUTH_SOCK", "HTTPS_PROXY", "https_proxy", "NO_PROXY", "no_proxy",
                 "SSL_CERT_FILE", "SSL_CERT_DIR")  # fmt: skip
+
+
+class Endless(SourceUnavailable):
+    """A command that answers without end."""
+
+
+class TookTooLong(SourceUnavailable):
+    """A command that did not end in its time: a server that says nothing, as a rule."""
 
 
 def without_credentials(text: str) -> str:
@@ -104,6 +116,9 @@ class LocalRepository:
 
     async def read(self, revision: str) -> Tree:
         return await self._git.read_tree(revision, self._folder, signers=self._signers)
+
+    async def follows(self, revision: str, before: str) -> bool:
+        return await self._git.is_ancestor(before, revision)
 
     async def common_commit(self, ref: str) -> str:
         """The last commit that `ref` and ours share: where a change of ours began.
@@ -168,23 +183,43 @@ class RemoteRepository:
 
     async def fetch(self) -> str:
         await self._prepare()
-        await self._git.run(
-            ["fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "rules", f"+{self._ref}:{FETCHED_REF}"],
-            timeout=self._fetch_timeout_seconds,
-        )
+        try:
+            await self._git.run(
+                ["fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "rules", f"+{self._ref}:{FETCHED_REF}"],
+                timeout=self._fetch_timeout_seconds,
+            )
+        except TookTooLong:
+            raise
+        except SourceUnavailable:
+            if await self._is_there():
+                await self._drop_mirror()
+            raise
         return await self._git.commit_of(FETCHED_REF)
 
     async def read(self, revision: str) -> Tree:
         try:
             return await self._git.read_tree(revision, self._folder, signers=self._signers)
         except SourceUnavailable:
-            # Just fetched and yet unreadable: the mirror is damaged. The next look makes it anew.
-            await asyncio.to_thread(shutil.rmtree, self._mirror, ignore_errors=True)
+            await self._drop_mirror()  # just fetched and yet unreadable
             raise
+
+    async def _is_there(self) -> bool:
+        """Whether the ref can be had: a fetch that fails all the same fails by the mirror."""
+        try:
+            return bool(await self._git.run(["ls-remote", "--quiet", "rules", self._ref]))
+        except SourceUnavailable:
+            return False
+
+    async def _drop_mirror(self) -> None:
+        """It is damaged. The next look makes it anew."""
+        await asyncio.to_thread(_remove, self._mirror)
+
+    async def follows(self, revision: str, before: str) -> bool:
+        return await self._git.is_ancestor(before, revision)
 
     async def _prepare(self) -> None:
         if not (self._mirror / "HEAD").exists():
-            await asyncio.to_thread(shutil.rmtree, self._mirror, ignore_errors=True)
+            await self._drop_mirror()
             self._mirror.mkdir(parents=True)
             await self._git.run(["init", "--quiet", "--bare", "--template="])
         # Only this process uses the mirror, one command at a time: a lock that is there was left by a killed one.
@@ -208,6 +243,14 @@ class Git:
             raise SourceUnavailable(f"no commit at {ref!r}")
         return commit
 
+    async def is_ancestor(self, before: str, commit: str) -> bool:
+        """False as well where the earlier one is not here any more."""
+        try:
+            await self.run(["merge-base", "--is-ancestor", before, commit])
+        except SourceUnavailable:
+            return False
+        return True
+
     async def read_tree(self, commit: str, folder: str, *, signers: Path | None = None) -> Tree:
         """The rule files under a folder of a commit, within the bounds of `tree.select`.
 
@@ -218,8 +261,12 @@ class Git:
             await self._verify(commit, signers)
         inside = folder.strip("/")
         place = f"{commit}^{{tree}}" if inside in ("", ".") else f"{commit}:{inside}"
-        listed = await self.run(["ls-tree", "-r", "-z", "-l", "--end-of-options", place],
-                                failure=f"no folder {inside!r} in {commit[:12]}")  # fmt: skip
+        try:
+            listed = await self.run(["ls-tree", "-r", "-z", "-l", "--end-of-options", place],
+                                    failure=f"no folder {inside!r} in {commit[:12]}",
+                                    most=MAX_LIST_BYTES)  # fmt: skip
+        except Endless as error:  # perhaps trees that hold one another many times: in a few bytes, files without end
+            raise Refused([too_large(f"more than {MAX_LIST_BYTES} bytes of file names")]) from error
         chosen, problems = select(_entries(listed))
         blobs = await self._read_blobs([entry.handle for entry in chosen])
         tree = tree_of(commit, {entry.path: blobs[entry.handle] for entry in chosen}, problems)
@@ -268,6 +315,7 @@ class Git:
         stdin: bytes = b"",
         timeout: float = READ_TIMEOUT_SECONDS,
         failure: str = "",
+        most: int = MAX_OUTPUT_BYTES,
     ) -> bytes:
         """Standard output of a git command.
 
@@ -278,18 +326,21 @@ class Git:
             asked.write(stdin)
             asked.seek(0)
             process = await self._start(arguments, asked)
+        complaining = asyncio.ensure_future(_last_of(process.stderr))
         try:
             async with asyncio.timeout(timeout):
-                out, complaint = await process.communicate()
+                out = await _whole(process.stdout, most)
+                await process.wait()
         except TimeoutError as error:
-            raise SourceUnavailable(f"git {arguments[0]} took longer than {timeout:.0f} s") from error
+            raise TookTooLong(f"git {arguments[0]} took longer than {timeout:.0f} s") from error
+        except Endless as error:
+            raise Endless(f"git {arguments[0]} answered with more than {most} bytes") from error
         finally:
             await _end(process)
+            complaint = await complaining
         if process.returncode != 0:
             said = " ".join(complaint.decode("utf-8", "replace").split())[-400:]
             raise SourceUnavailable(self._masked(failure or f"git {arguments[0]} failed: {said}"))
-        if len(out) > MAX_OUTPUT_BYTES:
-            raise SourceUnavailable(f"git {arguments[0]} answered with {len(out)} bytes; at most {MAX_OUTPUT_BYTES}")
         return out
 
     async def _start(self, arguments: Sequence[str], stdin: IO[bytes]) -> asyncio.subprocess.Process:
@@ -306,6 +357,26 @@ class Git:
         for secret in self._secrets:
             text = text.replace(secret, "***")
         return without_credentials(text)
+
+
+async def _whole(stream: asyncio.StreamReader | None, most: int) -> bytes:
+    """All of it. Raises `Endless` as soon as it is more than anybody wants, whatever else would come."""
+    assert stream is not None
+    data = bytearray()
+    while piece := await stream.read(_PIECE_BYTES):
+        data += piece
+        if len(data) > most:
+            raise Endless
+    return bytes(data)
+
+
+async def _last_of(stream: asyncio.StreamReader | None) -> bytes:
+    """The end of what it says; a server may send as many words as it likes."""
+    assert stream is not None
+    data = b""
+    while piece := await stream.read(_PIECE_BYTES):
+        data = (data + piece)[-_PIECE_BYTES:]
+    return data
 
 
 async def _end(process: asyncio.subprocess.Process) -> None:
@@ -330,10 +401,10 @@ def _entries(listed: bytes) -> list[Entry]:
     entries = []
     for line in filter(None, listed.split(b"\0")):
         head, _, path = line.partition(b"\t")
-        mode, kind, oid, size = head.decode("ascii").split()
-        if kind == "blob":
-            name = path.decode("utf-8", "replace")
-            entries.append(Entry(name, int(size), is_regular=mode.startswith("100"), handle=oid))
+        mode, _kind, oid, size = head.decode("ascii").split()
+        name = path.decode("utf-8", "replace")
+        bytes_in_it = 0 if size == "-" else int(size)
+        entries.append(Entry(name, bytes_in_it, is_regular=mode.startswith("100"), handle=oid))
     return entries
 
 
@@ -352,6 +423,12 @@ def _secrets_of(url: str) -> tuple[str, ...]:
     parts = urlsplit(url)
     secret = parts.password or (parts.username if parts.scheme.startswith("http") else None)
     return (secret, unquote(secret)) if secret else ()
+
+
+def _remove(path: Path) -> None:
+    if path.is_file():
+        path.unlink(missing_ok=True)
+    shutil.rmtree(path, ignore_errors=True)
 
 
 def _content_of(path: Path) -> bytes | None:

@@ -13,7 +13,7 @@ from controller.errors import Refused, SourceUnavailable
 from controller.publish import Publication, Publisher
 from controller.tree import Source, Tree
 from schemas.bundle import Bundle, BundleRefused
-from schemas.problems import Problem, has_errors
+from schemas.problems import Problem, Severity, has_errors
 from schemas.rules.platform import Rollout
 from schemas.rules.rule_set import RuleSet
 
@@ -186,7 +186,15 @@ class Reconciler:
 
     async def _read_tree(self, work: Work) -> Work:
         tree = await self._source.read(work.revision)
-        return replace(work, tree=tree, problems=_unless_refused(tree.problems))
+        return replace(work, tree=tree, problems=_unless_refused((*tree.problems, *await self._of_history(work))))
+
+    async def _of_history(self, work: Work) -> list[Problem]:
+        """A rewritten history is followed, as it may be the way back from a mistake; but never in silence."""
+        before = self.report.active_revision
+        if before in ("", work.revision) or await self._source.follows(work.revision, before):
+            return []
+        message = f"{before[:12]}, which runs, is not in the history of {work.revision[:12]}: it was rewritten"
+        return [_about_revision("history-rewritten", message, "warning")]
 
     async def _load_rules(self, work: Work) -> Work:
         loaded = await asyncio.to_thread(self._load, work.tree.files, today=self._today(), revision=work.revision)
@@ -269,8 +277,8 @@ def _bundle_of(work: Work) -> Bundle:
     return work.bundle
 
 
-def _about_revision(code: str, message: str) -> Problem:
-    return Problem(".", 0, 0, code, "error", message)
+def _about_revision(code: str, message: str, severity: Severity = "error") -> Problem:
+    return Problem(".", 0, 0, code, severity, message)
 
 
 def _revision_of(publication: Publication | None) -> str:

@@ -7,9 +7,10 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
+from fnmatch import fnmatchcase
 from typing import Final
 
-from schemas.bundle import Bundle, Model, Provider, UseCase
+from schemas.bundle import Bundle, Model, Provider, UseCase, models_named
 
 CLEAR_CALLS: Final = 30
 """From so many calls on, what is beyond chance by `CLEAR_SIGMAS` is not waited for any longer."""
@@ -75,25 +76,29 @@ Verdict = Hold | Advance | RollBack
 
 
 def verdict(
-    figures: Mapping[str, Arms], *, affected: Sequence[str], rejected_by: Sequence[str], min_calls: int,
-    seconds_left: float,
+    figures: Mapping[str, Arms], *, affected: Sequence[str], removed: Sequence[str] = (), rejected_by: Sequence[str],
+    min_calls: int, seconds_left: float,
 ) -> Verdict:  # fmt: skip
     """What to do with the trial now.
 
     Args:
         figures: by use case; one that nobody called is missing.
         affected: use cases that the trial may change.
+        removed: use cases that the trial does not know: on trial their calls are refused, and no figure says so.
         rejected_by: sidecars that will not run it.
         min_calls: of each side and use case, before a stage counts as passed.
         seconds_left: of this stage's bake.
     """
     if rejected_by:
         return RollBack(f"{rejected_by[0]} does not run it ({len(rejected_by)} in all)")
+    for use_case in removed:
+        if calls := figures.get(use_case, Arms()).control.calls:
+            return RollBack(f"{use_case}: it is gone, and {calls} calls of it were made beside it")
     for use_case in affected:
         for regression in regressions(figures.get(use_case, Arms()), min_calls=min_calls):
             return RollBack(f"{use_case}: {regression}")
     called = {name: arms for name in affected if (arms := figures.get(name, Arms())) != Arms()}
-    if not called:
+    if affected and not called:
         return Hold("calls: none of the use cases that it changes was called")
     for use_case, arms in called.items():
         if min(arms.trial.calls, arms.control.calls) < min_calls:
@@ -155,13 +160,17 @@ def affected_use_cases(stable: Bundle, candidate: Bundle) -> tuple[str, ...]:
     return tuple(name for name in both if _seen_by(stable, name) != _seen_by(candidate, name))
 
 
+def removed_use_cases(stable: Bundle, candidate: Bundle) -> tuple[str, ...]:
+    """Names that meant a use case and mean none any more, not even as an alias of another."""
+    aliases = [alias for use_case in candidate.use_cases.values() for alias in use_case.aliases]
+    gone = sorted(stable.use_cases.keys() - candidate.use_cases.keys())
+    return tuple(name for name in gone if not any(fnmatchcase(name, alias) for alias in aliases))
+
+
 def _seen_by(bundle: Bundle, name: str) -> tuple[UseCase, dict[str, Model], dict[str, Provider]]:
     """All that a use case's calls may meet."""
     use_case = bundle.use_cases[name]
-    arms = [share.model for share in (*([use_case.canary] if use_case.canary else []), *use_case.split)]
-    ruled = [model for rule in use_case.rules for model in (*rule.chain, *(share.model for share in rule.split))]
-    then = use_case.ceiling.then if use_case.ceiling is not None else ()
-    models = {model: bundle.models[model] for model in (*use_case.chain, *arms, *ruled, *then)}
+    models = {model: bundle.models[model] for model in models_named(use_case)}
     providers = {door.provider: bundle.providers[door.provider] for m in models.values() for door in m.served_by}
     return use_case, models, providers
 

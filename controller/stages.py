@@ -16,7 +16,7 @@ from controller.errors import LedgerUnavailable
 from controller.fleet import Roster
 from controller.ledger.arms import compare
 from controller.publish import Publication, Publisher
-from controller.rollout import Advance, Arms, RollBack, affected_use_cases, percent_for, verdict
+from controller.rollout import Advance, Arms, RollBack, affected_use_cases, percent_for, removed_use_cases, verdict
 from schemas.bundle import Bundle, decode_bundle
 from schemas.cohort import lot_of
 
@@ -59,12 +59,21 @@ class Stages:
         running = self._publisher.current
         stable = None if running is None else decode_bundle(running.bundle)
         affected = () if stable is None else affected_use_cases(stable, bundle)
-        is_staged = affected and policy.stages[0] < 100 and self._fleet_size() >= min_sidecars
-        percent = percent_for(policy.stages[0], self._lots(named.digest, affected))
+        removed = () if stable is None else removed_use_cases(stable, bundle)
+        is_staged = (affected or removed) and policy.stages[0] < 100 and self._fleet_size() >= min_sidecars
+        percent = percent_for(policy.stages[0], self._lots(named.digest, (*affected, *removed)))
         now = self._now()
 
         def change(channel: Channel) -> Channel:
-            return accept(channel, named, policy if is_staged else None, affected=affected, percent=percent, now=now)
+            return accept(
+                channel,
+                named,
+                policy if is_staged else None,
+                affected=affected,
+                removed=removed,
+                percent=percent,
+                now=now,
+            )
 
         self.waits_for = ""
         return await self._publisher.change(change, {named.digest: data})
@@ -97,14 +106,14 @@ class Stages:
                 self._books.read,
                 lambda connection: compare(
                     connection, trial=trial.bundle.digest, control=stable.digest, since=trial.since,
-                    use_cases=trial.affected,
+                    use_cases=trial.concerns,
                 ),
             )  # fmt: skip
         except LedgerUnavailable as error:
             figures = {}
             self.waits_for = f"the ledger: {error}"
         decided = verdict(
-            figures, affected=trial.affected, min_calls=trial.policy.min_calls,
+            figures, affected=trial.affected, removed=trial.removed, min_calls=trial.policy.min_calls,
             rejected_by=self._roster.rejecting(trial.bundle.digest),
             seconds_left=trial.since + trial.policy.bake_seconds - self._now(),
         )  # fmt: skip
@@ -125,7 +134,7 @@ class Stages:
             self.waits_for = "resume: the rollout is suspended"
             return
         stage = trial.policy.stages[trial.stage + 1]
-        percent = percent_for(stage, self._lots(trial.bundle.digest, trial.affected))
+        percent = percent_for(stage, self._lots(trial.bundle.digest, trial.concerns))
         now = self._now()
         await self._publisher.change(_if_still(trial, lambda channel: advance(channel, percent=percent, now=now)))
         logs.event("rollout.advanced", revision=trial.bundle.revision, digest=trial.bundle.digest, percent=stage)

@@ -1,11 +1,11 @@
 """The rule files of one revision, as text, and the bounds they are read within. Where they come from is a `Source`."""
 
-from collections.abc import AsyncGenerator, Iterable, Mapping
+from collections.abc import AsyncGenerator, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from schemas.load import is_rule_file
-from schemas.problems import Problem
+from schemas.load import is_rule_file, is_rule_folder
+from schemas.problems import Problem, Severity
 
 MAX_FILE_BYTES = 1 << 20
 """One rule file; people write these by hand."""
@@ -57,6 +57,9 @@ class Source(Protocol):
     async def read(self, revision: str) -> Tree:
         """The rule files of a revision that `fetch` named."""
 
+    async def follows(self, revision: str, before: str) -> bool:
+        """Whether the history of a revision that was read holds an earlier one."""
+
 
 def select(entries: Iterable[Entry]) -> tuple[list[Entry], list[Problem]]:
     """The rule files that may be read, and a problem for each that may not. Other files are passed over."""
@@ -64,10 +67,11 @@ def select(entries: Iterable[Entry]) -> tuple[list[Entry], list[Problem]]:
     problems: list[Problem] = []
     total = 0
     for entry in entries:
-        if not is_rule_file(entry.path):
+        if not is_rule_file(entry.path) and (entry.is_regular or not is_rule_folder(entry.path)):
             continue
         if not entry.is_regular:
-            problems.append(about(entry.path, "not-a-file", "a symbolic link is not followed", severity_error=False))
+            # An error: whoever put it there believes that the rules behind it run, and they would be gone.
+            problems.append(about(entry.path, "not-a-file", "a symbolic link or a submodule is not followed"))
         elif entry.size > MAX_FILE_BYTES:
             problems.append(
                 about(entry.path, "file-too-large", f"{entry.size} bytes; at most {MAX_FILE_BYTES} are read")
@@ -76,11 +80,16 @@ def select(entries: Iterable[Entry]) -> tuple[list[Entry], list[Problem]]:
             chosen.append(entry)
             total += entry.size
     if len(chosen) > MAX_FILES or total > MAX_TREE_BYTES:
-        found = f"{len(chosen)} rule files of {total} bytes"
-        return [], [
-            about(".", "tree-too-large", f"{found}; at most {MAX_FILES} files of {MAX_TREE_BYTES} bytes are read")
-        ]
-    return chosen, problems
+        return [], [too_large(f"{len(chosen)} rule files of {total} bytes")]
+    return chosen, [*problems, *_collisions(chosen)]
+
+
+def _collisions(chosen: Iterable[Entry]) -> Iterator[Problem]:
+    first: dict[str, str] = {}
+    for entry in chosen:
+        other = first.setdefault(entry.path.casefold(), entry.path)
+        if other != entry.path:
+            yield about(entry.path, "case-collision", f"on many machines this is the same file as {other}")
 
 
 def tree_of(revision: str, contents: Mapping[str, bytes], problems: Iterable[Problem]) -> Tree:
@@ -97,5 +106,10 @@ def tree_of(revision: str, contents: Mapping[str, bytes], problems: Iterable[Pro
     return Tree(revision, texts, tuple(found))
 
 
-def about(path: str, code: str, message: str, *, severity_error: bool = True) -> Problem:
-    return Problem(path, 0, 0, code, "error" if severity_error else "warning", message)
+def too_large(found: str) -> Problem:
+    """Of all files together."""
+    return about(".", "tree-too-large", f"{found}; at most {MAX_FILES} files of {MAX_TREE_BYTES} bytes are read")
+
+
+def about(path: str, code: str, message: str, severity: Severity = "error") -> Problem:
+    return Problem(path, 0, 0, code, severity, message)

@@ -118,6 +118,17 @@ def is_rule_file(path: str) -> bool:
     return _kind_of(path) is not None or PurePosixPath(path).name == PLATFORM_FILE
 
 
+def is_rule_folder(path: str) -> bool:
+    """Whether rule files lie in this folder: what stands in its place instead hides them."""
+    match PurePosixPath(path).parts:
+        case ("providers" | "models" | "use-cases",):
+            return True
+        case ("use-cases", name):
+            return "." not in name
+        case _:
+            return False
+
+
 def _kind_of(file: str) -> _Kind | Problem | None:
     path = PurePosixPath(file)
     is_yaml = path.suffix in (".yaml", ".yml")

@@ -111,7 +111,8 @@ class Pipeline:
         if not is_hard:
             output = self._limits.expect_output(use_case.name, output)
         usd = reserve_usd((step.target for step in call.plan.steps), facts.input_tokens, output, call.day)
-        usd += reserve_usd(call.plan.better, facts.input_tokens, output, call.day)
+        if not facts.stream:  # a stream is looked at when it is over, and no better model is asked
+            usd += reserve_usd(call.plan.better, facts.input_tokens, output, call.day)
         refusal = await self._limits.reserve_money(call.inbound.id, use_case, caller, call.day, usd)
         if refusal is not None:
             raise self._spent(call, refusal.reason, refusal.message)

@@ -102,23 +102,21 @@ class Uplink:
                 if response.status == 304:
                     return None
                 await _expect_ok(response)
-                pointer = msgspec.json.decode(await response.read(), type=SignedPointer)
+                pointer = msgspec.json.decode(await _whole(response), type=SignedPointer)
                 self._etag = response.headers.get("etag", "")
                 return pointer
         except (aiohttp.ClientError, OSError, *_UNREADABLE) as error:
             raise UplinkFailed(f"asking {self.url} for rules: {_plainly(error)}") from error
 
     async def bundle(self, digest: str) -> bytes:
+        """Of what is too large to be a bundle only the beginning, which is none."""
         try:
             url = f"{self.url}/v1/bundle/{quote(digest, safe=':')}"
             async with self._session.get(
                 url, params=self._scope, headers=self._headers(), ssl=self._tls.context()
             ) as response:
                 await _expect_ok(response)
-                data = await response.content.read(MAX_BUNDLE_BYTES + 1)
-                while len(data) <= MAX_BUNDLE_BYTES and (more := await response.content.read(MAX_BUNDLE_BYTES)):
-                    data += more
-                return data
+                return await _beginning(response)
         except (aiohttp.ClientError, OSError) as error:
             raise UplinkFailed(f"fetching {digest} from {self.url}: {_plainly(error)}") from error
 
@@ -141,7 +139,7 @@ class Uplink:
                 f"{self.url}/v1/spend", params=self._scope, headers=self._headers(), ssl=self._tls.context()
             ) as response:
                 await _expect_ok(response)
-                return msgspec.json.decode(await response.read(), type=FleetSpend)
+                return msgspec.json.decode(await _whole(response), type=FleetSpend)
         except (aiohttp.ClientError, OSError, *_UNREADABLE) as error:
             raise UplinkFailed(f"asking {self.url} what was spent: {_plainly(error)}") from error
 
@@ -152,7 +150,7 @@ class Uplink:
                 self.url + path, params=self._scope, data=body, headers=headers, ssl=self._tls.context()
             ) as response:
                 await _expect_ok(response)
-                return await response.read()
+                return await _whole(response)
         except (aiohttp.ClientError, OSError) as error:
             raise UplinkFailed(f"posting to {self.url}{path}: {_plainly(error)}") from error
 
@@ -172,6 +170,21 @@ async def _expect_ok(response: aiohttp.ClientResponse) -> None:
         text = (await response.content.read(300)).decode(errors="replace")
         kind = UplinkRefused if response.status in REFUSALS else UplinkFailed
         raise kind(f"{response.url.path} answered {response.status}: {text}")
+
+
+async def _beginning(response: aiohttp.ClientResponse) -> bytes:
+    """The body, unpacked, until it is longer than the largest bundle: however small it came packed."""
+    data = bytearray()
+    while len(data) <= MAX_BUNDLE_BYTES and (piece := await response.content.readany()):
+        data += piece
+    return bytes(data)
+
+
+async def _whole(response: aiohttp.ClientResponse) -> bytes:
+    data = await _beginning(response)
+    if len(data) > MAX_BUNDLE_BYTES:
+        raise UplinkFailed(f"{response.url.path} answered with more than {MAX_BUNDLE_BYTES} bytes")
+    return data
 
 
 def _plainly(error: Exception) -> str:

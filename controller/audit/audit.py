@@ -8,7 +8,8 @@ from controller.audit.booked import Booked, amounts_by, billed_alike, routed_sha
 from controller.audit.invoices import Invoice
 from controller.audit.rules import KnownRules, KnownUseCase
 from controller.audit.services import Service
-from controller.audit.verdicts import Verdict, by_rules, by_use, hhi, level_of, shares_of
+from controller.audit.verdicts import Verdict, by_rules, by_use
+from controller.concentration import hhi, level_of, shares_of
 
 
 @dataclass(frozen=True, slots=True)

@@ -63,8 +63,10 @@ class Listing:
 def list_files(root: Path) -> Listing:
     """What git tracks and what is new and not ignored; in a folder without git, everything."""
     if (root / ".git").exists():
-        command = ["git", "-C", str(root), "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
-        done = subprocess.run(command, capture_output=True, check=False)
+        # What a repository's own settings name is not run.
+        git = ["git", "-c", "core.fsmonitor=false", "-C", str(root)]
+        words = ["ls-files", "-z", "--cached", "--others", "--exclude-standard"]
+        done = subprocess.run([*git, *words], capture_output=True, check=False)
         if done.returncode == 0:
             names = (os.fsdecode(name) for name in done.stdout.split(b"\0") if name)
             return Listing(tuple(sorted({name for name in names if not SKIPPED.intersection(name.split("/")[:-1])})))
@@ -92,9 +94,10 @@ def read_source(root: Path, path: str) -> SourceFile | None:
     """None for what is not text of ours: too large, a link, unreadable, or in no language that is known here."""
     language = language_of(path)
     full = root / path
-    if language is None or full.is_symlink():
-        return None
     try:
+        # A pipe would be waited for.
+        if language is None or full.is_symlink() or not full.is_file():
+            return None
         if full.stat().st_size > MAX_BYTES:
             return None
         return SourceFile(path, language, full.read_bytes().decode("utf-8", errors="replace"))

@@ -18,8 +18,6 @@ COUNTS_FROM: Final = Decimal("0.05")
 """A model with less of the spend (of the calls, where no cost is known) is a trial, and no second model yet."""
 ROUTED_FROM: Final = Decimal("0.80")
 """So many of the calls must have been routed by a rule."""
-CONCENTRATED: Final = Decimal("0.25")
-CRITICAL: Final = Decimal("0.50")
 
 
 def by_use(shares: Mapping[str, Decimal], *, routed: Decimal | None, eligible: int | None) -> Verdict:
@@ -50,23 +48,3 @@ def by_code(models: Iterable[str], *, has_routing: bool) -> Verdict:
     if count >= 2:
         return "multi-model-with-routing" if has_routing else "multi-model-without-routing"
     return "single-model" if count else "unknown"
-
-
-def shares_of(amounts: Mapping[str, Decimal]) -> dict[str, Decimal]:
-    """Parts of the whole, largest first; nothing where the whole is nothing."""
-    total = sum(amounts.values(), Decimal(0))
-    if not total:
-        return {}
-    ordered = sorted(amounts.items(), key=lambda pair: (-pair[1], pair[0]))
-    return {name: amount / total for name, amount in ordered if amount}
-
-
-def hhi(shares: Iterable[Decimal]) -> Decimal:
-    """Herfindahl-Hirschman index: the sum of the squared shares. Its inverse counts the equal vendors it is like."""
-    return sum((share * share for share in shares), Decimal(0))
-
-
-def level_of(index: Decimal) -> str:
-    if index >= CRITICAL:
-        return "critical"
-    return "concentrated" if index >= CONCENTRATED else "spread"

@@ -60,12 +60,8 @@ def run(args: argparse.Namespace) -> int:
         rules = known_rules(repositories, args.rules, day_of(args))
         invoices = [_invoice(text) for text in args.invoice]
         booked = _booked(args)
-    except (SourceUnavailable, UnclearInvoice, UnclearUsage, remote.NotReachable) as error:
-        print(f"pointsman audit: {error}", file=sys.stderr)
-        return 1
-    except remote.ControllerSaysNo as error:
-        print(f"pointsman audit: {error}", file=sys.stderr)
-        return 2 if error.is_wrong_usage else 1
+    except (SourceUnavailable, UnclearInvoice, UnclearUsage, remote.NotReachable, remote.ControllerSaysNo) as error:
+        return remote.failed("audit", error)
     with Progress("files") as progress:
         services = [service for one in repositories for service in services_in(one, rules, progress.show)]
     found = audit(rules, services, booked, invoices)

@@ -60,12 +60,8 @@ def run(args: argparse.Namespace) -> int:
         drill = rehearse(bundle, build_snapshot(bundle), down, replay, noon)
     except (NoRules, NobodyIsDown) as error:
         return refused("drill", error)
-    except (BundleRefused, UnreadableCall, OSError, remote.NotReachable) as error:
-        print(f"pointsman drill: {error}", file=sys.stderr)
-        return 1
-    except remote.ControllerSaysNo as error:
-        print(f"pointsman drill: {error}", file=sys.stderr)
-        return 2 if error.is_wrong_usage else 1
+    except (BundleRefused, UnreadableCall, OSError, remote.NotReachable, remote.ControllerSaysNo) as error:
+        return remote.failed("drill", error)
     match args.format:
         case "json":
             print(json.dumps(as_json(drill)))
@@ -74,7 +70,10 @@ def run(args: argparse.Namespace) -> int:
         case _:
             print(as_text(drill))
     if args.write:
-        _write(drill, args.folder, today, "-".join([*args.vendor, *args.provider]))
+        try:
+            _write(drill, args.folder, today, "-".join([*args.vendor, *args.provider]))
+        except OSError as error:
+            return remote.failed("drill", error)
     return 1 if drill.stops else 0
 
 

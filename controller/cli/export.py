@@ -41,8 +41,7 @@ def run(args: argparse.Namespace) -> int:
                 progress.show(done, total)
             writer.finish()
     except (remote.ControllerSaysNo, remote.NotReachable) as error:
-        print(f"pointsman usage export: {error}", file=sys.stderr)
-        return 2 if isinstance(error, remote.ControllerSaysNo) and error.is_wrong_usage else 1
+        return remote.failed("usage export", error)
     except OSError as error:
         print(f"pointsman usage export: cannot write {args.out}: {error.strerror or error}", file=sys.stderr)
         return 1

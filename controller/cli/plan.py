@@ -63,12 +63,8 @@ def run(args: argparse.Namespace) -> int:
         )
     except (NoRules, SourceUnavailable) as error:
         return refused("plan", error)
-    except (BundleRefused, UnreadableCall, OSError, remote.NotReachable) as error:
-        print(f"pointsman plan: {error}", file=sys.stderr)
-        return 1
-    except remote.ControllerSaysNo as error:
-        print(f"pointsman plan: {error}", file=sys.stderr)
-        return 2 if error.is_wrong_usage else 1
+    except (BundleRefused, UnreadableCall, OSError, remote.NotReachable, remote.ControllerSaysNo) as error:
+        return remote.failed("plan", error)
     match args.format:
         case "json":
             print(json.dumps(as_json(report)))
@@ -99,6 +95,6 @@ def _evidence(folder: Path, changes: Iterable[Change]) -> list[Evidence]:
         moved = {one.field: one.after for one in change.details if one.field in ("primary", "fallbacks") and one.after}
         if change.kind == "use_case" and change.action == "changed" and moved:
             model = moved.get("primary") or moved["fallbacks"].split(", ")[0]
-            files = sorted((folder / f"use-cases/{change.name}/evidence").glob(f"*-{model}.json"))
+            files = sorted((folder / f"use-cases/{change.name}/evidence").glob(f"????-??-??-{model}.json"))
             found.append(Evidence(change.name, model, files[-1].relative_to(folder).as_posix() if files else ""))
     return found

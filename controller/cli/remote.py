@@ -3,6 +3,7 @@
 import argparse
 import json
 import os
+import sys
 from collections.abc import Mapping, Sequence
 from http.client import HTTPException
 from pathlib import Path
@@ -27,6 +28,12 @@ class ControllerSaysNo(Exception):
 
 class NotReachable(Exception):
     """No controller answered at that address."""
+
+
+def failed(command: str, error: Exception) -> int:
+    """Tells why a command has no answer, and gives its exit status: 2 where it was asked in the wrong way, else 1."""
+    print(f"pointsman {command}: {error}", file=sys.stderr)
+    return 2 if isinstance(error, ControllerSaysNo) and error.is_wrong_usage else 1
 
 
 def add_options(parser: argparse.ArgumentParser, formats: Sequence[str] = ("text", "json")) -> None:

@@ -42,12 +42,8 @@ def run(args: argparse.Namespace) -> int:
     query = {name: value for name, value in asked.items() if value is not None}
     try:
         answer = remote.fetch_json(args.controller, "/v1/usage", query)
-    except remote.ControllerSaysNo as error:
-        print(f"pointsman usage: {error}", file=sys.stderr)
-        return 2 if error.is_wrong_usage else 1
-    except remote.NotReachable as error:
-        print(f"pointsman usage: {error}", file=sys.stderr)
-        return 1
+    except (remote.ControllerSaysNo, remote.NotReachable) as error:
+        return remote.failed("usage", error)
     match args.format:
         case "json":
             print(json.dumps(answer))

@@ -1,6 +1,7 @@
 """Calls as the ledger gives them (`GET /v1/calls`, `usage export --format jsonl`), as far as a replay looks at them."""
 
 from collections.abc import Iterable, Iterator
+from datetime import datetime
 
 import msgspec
 
@@ -58,6 +59,17 @@ class UnreadableCall(ValueError):
     """The message names the line."""
 
 
+def moment_of(call: RecordedCall) -> datetime:
+    """When it came. Raises `UnreadableCall`: that is no time, or names no zone."""
+    try:
+        at = datetime.fromisoformat(call.at)
+    except ValueError as error:
+        raise UnreadableCall(f'call {call.id}: "{call.at}" is no time by RFC 3339') from error
+    if at.tzinfo is None:
+        raise UnreadableCall(f'call {call.id}: "{call.at}" names no zone; write it as 2026-11-23T09:00:00Z')
+    return at
+
+
 _decode_page = msgspec.json.Decoder(CallPage).decode
 _decode_call = msgspec.json.Decoder(RecordedCall).decode
 
@@ -66,7 +78,7 @@ def parse_page(data: bytes) -> CallPage:
     """Raises `UnreadableCall`."""
     try:
         return _decode_page(data)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise UnreadableCall(f"not a page of calls: {error}") from error
 
 
@@ -76,5 +88,5 @@ def parse_lines(lines: Iterable[bytes]) -> Iterator[RecordedCall]:
         if line.strip():
             try:
                 yield _decode_call(line)
-            except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
                 raise UnreadableCall(f"line {number}: not a call as `usage export` writes it: {error}") from error

@@ -2,12 +2,11 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
 from decimal import Decimal
 from typing import Final
 
 from controller.plan.figures import Figures
-from controller.plan.recorded import RecordedCall
+from controller.plan.recorded import RecordedCall, moment_of
 from controller.plan.side import Decision, Side
 from schemas.record import Usage
 from sidecar.routing.snapshot import Target
@@ -116,7 +115,7 @@ class Replay:
         self.last_at = call.at
         day = call.at[:10]
         self.first_day = self.first_day or day
-        at = datetime.fromisoformat(call.at)
+        at = moment_of(call)
         before, after = (side.decide(call, call.facts, at) for side in (self.before, self.after))
         usage = call.usage
         before_usd = self._cost(self.before, before, usage)

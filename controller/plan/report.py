@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, Final
 
-from controller.audit.verdicts import hhi, shares_of
 from controller.cli.rules_folder import amount, as_mapping
+from controller.concentration import hhi, shares_of
 from controller.plan.changes import Change
 from controller.plan.expect import Cost, Monthly, Record, monthly_cost, record_of
 from controller.plan.replay import Flow, Money, Replay

@@ -7,7 +7,7 @@ import msgspec
 
 from schemas.record import AttemptRecord, CallFacts, CallRecord, SkippedTarget, Usage
 from sidecar.accounting.pricing import cost_of
-from sidecar.call import Attempt, Call, Outcome
+from sidecar.call import KEY_HEADERS, Attempt, Call, Outcome
 from sidecar.errors import FirstTokenTimeout, GatewayError, MalformedAnswer, StreamCut, StreamFailed, StreamSlow
 from sidecar.routing.plan import ASSUMED_OUTPUT_TOKENS
 from sidecar.routing.snapshot import Target
@@ -18,6 +18,8 @@ HEDGE_LOST = "hedge_lost"
 OK = "ok"
 MAX_FACT_CHARACTERS = 256
 """Of a header or a metadata value that a rule looks at: a name, not a text."""
+SECRET_HEADERS = frozenset({*KEY_HEADERS, "cookie", "proxy-authorization"})
+"""Never booked, even where a rule looks at one."""
 BELOW_BAR = "below_bar"
 
 
@@ -136,7 +138,7 @@ def _facts(call: Call) -> CallFacts:
         input_tokens=facts.input_tokens,
         max_output_tokens=facts.max_output_tokens,
         needs=tuple(sorted(facts.needs)),
-        headers=_bounded(facts.headers),
+        headers=_bounded({name: value for name, value in facts.headers.items() if name not in SECRET_HEADERS}),
         metadata=_bounded({key: facts.metadata[key] for key in watched if key in facts.metadata}) if watched else {},
     )
 

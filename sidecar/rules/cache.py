@@ -5,7 +5,7 @@ from pathlib import Path
 
 import msgspec
 
-from schemas.bundle import SignedPointer
+from schemas.bundle import SignedPointer, digest_of
 from sidecar.durable import write_durably
 
 log = logging.getLogger("pointsman.rules")
@@ -25,10 +25,12 @@ class LastGood:
             self._current.replace(self._previous)
         write_durably(self._current, msgspec.json.encode(signed))
 
-    def renew(self, signed: SignedPointer) -> None:
-        """Another pointer for the same bundle. Raises OSError."""
-        for kept in self.load()[:1]:
-            write_durably(self._current, msgspec.json.encode(msgspec.structs.replace(signed, bundle=kept.bundle)))
+    def renew(self, signed: SignedPointer, digest: str) -> None:
+        """Another pointer for a bundle that is kept. Raises OSError."""
+        for kept in self.load():
+            if digest_of((kept.bundle or "").encode()) == digest:
+                write_durably(self._current, msgspec.json.encode(msgspec.structs.replace(signed, bundle=kept.bundle)))
+                return
 
     def load(self) -> list[SignedPointer]:
         """What can be read, the newest first."""

@@ -20,6 +20,7 @@ from sidecar.rules.probation import HOLD_SECONDS, MAX_DEATHS, Probation
 from sidecar.rules.trust import LocalTrust, Trust, check_digest, pointer_naming
 
 MAX_ERROR_CHARACTERS = 1024
+NOT_PERSISTED = "not persisted"
 
 log = logging.getLogger("pointsman.rules")
 
@@ -44,6 +45,8 @@ class RuleStore:
         self._activated = 0.0
         self._seen = (0, 0)
         """The highest epoch and sequence of all that was believed: nothing older is."""
+        self._unkept: tuple[SignedPointer, bytes | None] | None = None
+        """What runs and is not on disk as it should be; without bytes, only its pointer is not."""
         self._sidecar = sidecar
 
     def load_last_good(self) -> None:
@@ -74,9 +77,11 @@ class RuleStore:
             self.refuse(refused)
 
     def note_alive(self) -> None:
-        """To be called now and then: rules under which the process lives on are trusted from then on."""
+        """To be called now and then: rules under which the process lives on are trusted, and kept if need be."""
         if self._clock.monotonic() - self._activated >= HOLD_SECONDS:
             self._probation.hold()
+        if self._unkept is not None:
+            self._write()
 
     def note_stop(self) -> None:
         """The process ends because it was told to: its rules are not to blame."""
@@ -127,6 +132,8 @@ class RuleStore:
         pointer = Pointer(epoch=0, seq=0, digest=digest, size=len(data), revision="")
         self.tried = self.fetched = self._mark(digest, "")
         try:
+            if self.current is not None:
+                self._refuse_set_aside(digest)
             self._activate(pointer, data)
         except BundleRefused as error:
             self.refuse(str(error))
@@ -155,8 +162,8 @@ class RuleStore:
         self.pointer = pointer
         self._note_seen(pointer)
         self._settled("")
-        if is_newer:
-            self._write(lambda: self._cache.renew(signed))
+        if is_newer or self._unkept is not None:
+            self._keep(signed, None if self._unkept is None else self._unkept[1])
 
     def _refuse_set_aside(self, digest: str) -> None:
         if self._probation.refuses(digest):
@@ -173,15 +180,27 @@ class RuleStore:
         log.info("rules.activated revision=%s digest=%s seq=%d", bundle.revision, pointer.digest, pointer.seq)
         self._settled("")
 
-    def _keep(self, signed: SignedPointer, data: bytes) -> None:
-        self._write(lambda: self._cache.save(msgspec.structs.replace(signed, bundle=data.decode())))
+    def _keep(self, signed: SignedPointer, data: bytes | None) -> None:
+        self._unkept = (signed, data)
+        self._write()
 
-    def _write(self, write: Callable[[], None]) -> None:
+    def _write(self) -> None:
+        """What cannot be kept runs all the same, and is said for as long as that is so."""
+        assert self._unkept is not None
+        signed, data = self._unkept
         try:
-            write()
+            if data is None:
+                self._cache.renew(signed, self.active.digest)
+            else:
+                self._cache.save(msgspec.structs.replace(signed, bundle=data.decode()))
         except OSError as error:
-            log.error("rules.not_persisted error=%s", error.strerror)
-            self._settled(f"not persisted: {error.strerror}")
+            if not self.error:
+                log.error("rules.not_persisted error=%s", error.strerror)
+                self._settled(f"{NOT_PERSISTED}: {error.strerror}")
+            return
+        self._unkept = None
+        if self.error.startswith(NOT_PERSISTED):
+            self._settled("")
 
     def _settled(self, error: str) -> None:
         self.error = error

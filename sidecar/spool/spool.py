@@ -68,6 +68,8 @@ class Spool:
         self._size = 0
         for record in orphans:
             self.book(record)
+        if self.pending:
+            self.arrived.set()
         os.fdatasync(self._fd)
 
     @property

@@ -16,12 +16,14 @@ from pathlib import Path
 from typing import Any, Final, Self
 
 from tests.fakes.controller import ControllerProcess
-from tests.fakes.processes import REPOSITORY
+from tests.fakes.processes import REPOSITORY, eventually
 from tests.fakes.rules_repo import RulesRepo
 from tests.system.rules import USE_CASE_FILE, Door, files, use_case
 
 WORKERS: Final = 2
 COMMITS: Final = 5
+BACK_SECONDS: Final = 120.0
+"""Far more than the longest wait of a sidecar before it comes back."""
 ALL_AT_ONCE: Final = "schema: 1\nrollout: {stages: [100]}\n"
 DOORS: Final = [Door("red", "openai", "http://127.0.0.1:9"), Door("green", "anthropic", "http://127.0.0.1:9")]
 
@@ -95,8 +97,7 @@ def commit(repo: RulesRepo, controller: ControllerProcess, fleet: Fleet, number:
     """Turns the use case about, and waits until all run it."""
     revision = repo.commit({USE_CASE_FILE: use_case(*(("red", "green"), ("green", "red"))[number % 2])})
     times = fleet.active_at(revision)
-    while fleet.counts()["unreported"]:
-        time.sleep(0.05)
+    eventually(lambda: not fleet.counts()["unreported"], BACK_SECONDS)
     return spread_of(times, controller.accepted_at()[revision])
 
 
@@ -122,8 +123,7 @@ def run(sidecars: int, folder: Path) -> None:
             controller.kill()
             controller.start()
             back = time.time()
-            while fleet.counts()["connected"] < sidecars:
-                time.sleep(0.05)
+            eventually(lambda: fleet.counts()["connected"] == sidecars, BACK_SECONDS)
             after = fleet.counts()
             news = {name: number for name, number in after["failures"].items() if "refused" not in name.lower()}
             print(f"  killed and restarted: all back after {time.time() - back:.1f} s, failures meanwhile: {news}")

@@ -20,7 +20,7 @@ ACCEPTED = r"^revision\.accepted revision=(\S+)"
 class ControllerProcess:
     """`folder` holds its state and its log, and outlives it: `start` finds them again."""
 
-    def __init__(self, repo: Path, folder: Path, options: Sequence[str] = ()) -> None:
+    def __init__(self, repo: Path | str, folder: Path, options: Sequence[str] = ()) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self.state = folder / "state"
         self._repo = repo

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import Final
 
-SECONDS: Final = 5.0
+SECONDS: Final = 1.0
 
 
 class TookTooLong(Exception):

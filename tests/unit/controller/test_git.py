@@ -54,7 +54,8 @@ async def test_links_submodules_and_large_files_are_not_followed(repo: RulesRepo
     tree = await LocalRepository(repo.path, ref="main").read(commit)
     assert set(tree.files) == set(RULES)
     assert {(problem.file, problem.code, problem.severity) for problem in tree.problems} == {
-        ("models/link.yaml", "not-a-file", "warning"),
+        ("models/link.yaml", "not-a-file", "error"),
+        ("providers/inner.yaml", "not-a-file", "error"),
         ("models/large.yaml", "file-too-large", "error"),
     }
 

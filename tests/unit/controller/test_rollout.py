@@ -18,9 +18,10 @@ from controller.rollout import (
     Verdict,
     affected_use_cases,
     percent_for,
+    removed_use_cases,
     verdict,
 )
-from schemas.bundle import Bundle, Caller, UseCase
+from schemas.bundle import Bundle, Caller, QualityBar, UseCase
 
 MIN_CALLS = 200
 USUAL = Figures(
@@ -159,3 +160,28 @@ class TestAffected:
         before = make_bundle("r1")
         after = msgspec.structs.replace(before, callers=(Caller(name="bot", key_sha256="0"),))
         assert affected_use_cases(before, after) == ("support",)
+
+    def test_the_models_of_a_quality_bar_are_met_too(self, make_bundle: Callable[..., Bundle]) -> None:
+        before = make_bundle("r1")
+        barred = msgspec.structs.replace(before.use_cases["support"], bar=QualityBar(checks=("complete",), then=("n",)))
+        models = before.models | {"n": before.models["m"]}
+        before = msgspec.structs.replace(before, models=models, use_cases={"support": barred})
+        other = msgspec.structs.replace(models["n"], context_window=6)
+        after = msgspec.structs.replace(before, models=models | {"n": other})
+        assert affected_use_cases(before, after) == ("support",)
+
+    def test_a_name_that_is_an_alias_now_is_not_removed(self, make_bundle: Callable[..., Bundle]) -> None:
+        before = make_bundle("r1")
+        old = before.use_cases["support"]
+        renamed = {"help": msgspec.structs.replace(old, aliases=("supp*",))}
+        assert removed_use_cases(before, msgspec.structs.replace(before, use_cases=renamed)) == ()
+        assert removed_use_cases(before, msgspec.structs.replace(before, use_cases={"help": old})) == ("support",)
+
+
+def test_what_is_removed_ends_the_trial_when_others_still_call_it_and_passes_after_its_bake_otherwise() -> None:
+    common = {"affected": (), "removed": ("support",), "rejected_by": (), "min_calls": MIN_CALLS}
+    called = {"support": Arms(control=Figures(calls=1))}
+    decided = verdict(called, **common, seconds_left=60.0)  # type: ignore[arg-type]
+    assert decided == RollBack("support: it is gone, and 1 calls of it were made beside it")
+    assert isinstance(verdict({}, **common, seconds_left=60.0), Hold)  # type: ignore[arg-type]
+    assert verdict({}, **common, seconds_left=-1.0) == Advance()  # type: ignore[arg-type]

@@ -214,3 +214,28 @@ async def test_what_is_found_about_a_trial_that_is_over_changes_nothing(trial: W
     await trial.look(1.0)
     assert trial.publisher.channel.failed == ()
     assert trial.on_trial()
+
+
+def without_support(bundle: Bundle, revision: str) -> Bundle:
+    return msgspec.structs.replace(bundle, revision=revision, use_cases={})
+
+
+async def test_a_use_case_that_is_removed_and_still_called_comes_back(world: World, make_bundle: MakeBundle) -> None:
+    await world.offer(make_bundle("r1"))
+    await world.offer(without_support(make_bundle(), "r2"))
+    assert world.runs == "r1"
+    assert world.on_trial()
+    at = datetime.fromtimestamp(world.clock[0], UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    assert world.publisher.pointer is not None
+    await world.ledger.book([world.make_record(0, bundle=world.publisher.pointer.digest, at=at)])
+    await world.look(1.0)
+    assert world.on_trial() == set()
+    assert world.runs == "r1"
+
+
+async def test_a_use_case_that_nobody_calls_any_more_may_go(world: World, make_bundle: MakeBundle) -> None:
+    await world.offer(make_bundle("r1"))
+    await world.offer(without_support(make_bundle(), "r2"))
+    for _ in POLICY.stages:
+        await world.look()
+    assert world.runs == "r2"

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from schemas.bundle import Ceiling, QualityBar
+from schemas.bundle import Ceiling, HardCeiling, QualityBar
 from sidecar.call import CallFailed, PlainReply
 from sidecar.errors import StreamCut, Unreachable
 from sidecar.routing.facts import Facts
@@ -97,6 +97,21 @@ async def test_a_call_that_would_cost_too_much_with_both_keeps_its_answer() -> N
     made = core(says("no JSON"), says("{}"), ceiling=ceiling)
     assert text_of(await made.run(wire.request(**JSON))) == "no JSON"
     assert [item.reason for item in made.sink.only.skipped] == ["cost_ceiling.per_request"]
+
+
+@pytest.mark.parametrize(("stream", "passes"), [(True, True), (False, False)])
+async def test_money_for_a_better_answer_is_held_only_where_one_may_be_asked(stream: bool, passes: bool) -> None:
+    """The ceiling holds one answer and not two: a stream, which is asked once, needs no more."""
+    ceiling = Ceiling(per_day=Decimal("0.0010"), hard=HardCeiling(per_day=Decimal("0.0010")))
+    script = Script((wire.OPENING + wire.CONTENT + wire.FINISH + wire.USAGE + wire.DONE,)) if stream else says("{}")
+    made = core(script, ceiling=ceiling)
+    asked = made.run(wire.request(stream=stream, **JSON))
+    if passes:
+        await asked
+        return
+    with pytest.raises(CallFailed) as failed:
+        await asked
+    assert failed.value.error.status == 402
 
 
 async def test_a_bar_that_rejects_answers_with_an_error_that_names_the_check() -> None:

@@ -294,12 +294,12 @@ async def test_where_nothing_depends_on_conversations_none_is_looked_for_or_book
 
 
 async def test_what_the_rules_looked_at_is_booked_and_nothing_else_of_the_request() -> None:
-    looks = When(header={"X-Plan": "gold"}, metadata={"tier": "*", "note": "*"})
+    looks = When(header={"X-Plan": "gold", "Authorization": "Bearer *"}, metadata={"tier": "*", "note": "*"})
     core = Core(rules=(Rule(when=looks, chain=("beta",)),))
     metadata = {"tier": "gold", "name": "nobody's business", "note": "n" * (MAX_FACT_CHARACTERS + 1)}
     tool = {"type": "function", "function": {"name": "look", "parameters": {"type": "object"}}}
     body = wire.request(tools=[tool], metadata=metadata)
-    await core.run(body, headers={"x-plan": "silver", "x-other": "private"})
+    await core.run(body, headers={"x-plan": "silver", "x-other": "private", "authorization": "Bearer secret"})
     facts = core.sink.only.facts
     assert facts is not None
     assert (facts.headers, facts.metadata, facts.needs) == ({"x-plan": "silver"}, {"tier": "gold"}, ("tools",))

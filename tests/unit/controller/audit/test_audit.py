@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
-from controller.audit.verdicts import by_use, hhi, level_of
+from controller.audit.verdicts import by_use
 from controller.cli import main
+from controller.concentration import hhi, level_of
 
 SCRIPT = {
     "requirements.txt": "openai\n",

@@ -94,3 +94,11 @@ def test_a_use_case_that_would_stop_is_the_commands_status(
     assert "1 of 1 use cases would refuse calls: support" in said
     assert "nobody is left (red@red-maker: down)" in said
     assert main(words) == 2
+
+
+def test_a_result_that_cannot_be_kept_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write_files(tmp_path, rules())
+    (tmp_path / "use-cases/support/evidence").write_text("a file in the folder's place")
+    words = ["drill", str(tmp_path), "--vendor", "red-vendor", "--today", TODAY.isoformat(), "--write"]
+    assert main(words) == 1
+    assert "evidence" in capsys.readouterr().err

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from controller.plan.recorded import UnreadableCall, parse_lines
 from controller.plan.replay import Replay
 from controller.plan.side import Side
 from schemas.record import CallFacts
@@ -121,3 +122,15 @@ def test_equal_rules_move_nothing_and_cost_the_same(facts: list[dict[str, Any]])
 def test_few_answers_tell_no_percentile(answered: int, tells: bool) -> None:
     replay = replayed(side(), side(), calls=answered)
     assert replay.figures["support", "red"].tells is tells
+
+
+@pytest.mark.parametrize("at", ["yesterday", "", "2026-11-01T00:00:00"])
+def test_a_call_without_a_time_is_named(at: str) -> None:
+    with pytest.raises(UnreadableCall, match="call-0"):
+        replayed(side(), side(), calls=1, at=at)
+
+
+@pytest.mark.parametrize("line", [b"{", b"[]", b"5", b'{"id": "a"}', b"\xff", b'{"x":' + b"[" * 90_000])
+def test_a_line_that_is_no_call_is_named(line: bytes) -> None:
+    with pytest.raises(UnreadableCall, match="line 2"):
+        list(parse_lines([b"\n", line]))

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from schemas.bundle import SignedPointer
+from schemas.bundle import SignedPointer, digest_of
 from sidecar.rules.cache import LastGood
 
 ONE, TWO = SignedPointer(pointer="one", bundle="{}"), SignedPointer(pointer="two", bundle="{}")
@@ -44,6 +44,15 @@ def test_a_save_that_fails_leaves_the_last_good_one(tmp_path: Path, monkeypatch:
         with pytest.raises(OSError, match="No space"):
             cache.save(TWO)
         assert cache.load() == [ONE]
+
+
+def test_another_pointer_is_never_put_over_other_rules(tmp_path: Path) -> None:
+    cache = LastGood(tmp_path)
+    cache.save(ONE)
+    cache.renew(TWO, digest_of(b"others"))
+    assert cache.load() == [ONE]
+    cache.renew(TWO, digest_of(b"{}"))
+    assert cache.load() == [TWO]
 
 
 class Killed(BaseException):

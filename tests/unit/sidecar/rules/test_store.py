@@ -128,14 +128,52 @@ def test_a_last_good_that_is_damaged_gives_way_to_the_one_before(folder: Path, s
     assert later.active.revision == "good"
 
 
-def test_rules_that_cannot_be_kept_run_all_the_same(store: RuleStore, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("years", [1, -1])
+def test_rules_have_no_end_whatever_becomes_of_the_clock(folder: Path, years: int) -> None:
+    clock = HandClock()
+    store = RuleStore(clock, LocalTrust(), LastGood(folder), Probation(folder, "1"))
+    store.offer(pointer(GOOD, 2), GOOD)
+    clock.jump(years * 366 * 86_400)
+    later = RuleStore(clock, LocalTrust(), LastGood(folder), Probation(folder, "1"))
+    later.load_last_good()
+    for one in (store, later):
+        assert one.wants(pointer(GOOD, 2)) is None
+        assert (one.active.revision, one.error) == ("good", "")
+        assert one.wants(pointer(NEXT, 1)) is None, "nor does it bring back what was before"
+        assert "is older than" in one.error
+
+
+def test_rules_that_cannot_be_kept_run_all_the_same_and_are_kept_when_they_can(
+    store: RuleStore, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def full(_path: Path, _data: bytes) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("sidecar.rules.cache.write_durably", full)
-    assert store.offer(pointer(GOOD, 1), GOOD)
-    assert store.active.revision == "good"
-    assert "not persisted" in store.error
+    with monkeypatch.context() as broken:
+        broken.setattr("sidecar.rules.cache.write_durably", full)
+        assert store.offer(pointer(GOOD, 1), GOOD)
+        assert store.active.revision == "good"
+        assert "not persisted" in store.error
+        assert store.wants(pointer(GOOD, 2)) is None
+        assert "not persisted" in store.error, "the same rules named again are no better kept"
+    store.note_alive()
+    assert store.error == ""
+    later = new_store(folder)
+    later.load_last_good()
+    assert (later.active.revision, later.pointer.seq) == ("good", 2)
+
+
+def test_rules_that_are_set_aside_are_not_taken_from_a_file_either_while_others_run(folder: Path) -> None:
+    first = new_store(folder)
+    first.offer_local(GOOD)
+    for _ in range(3):
+        store = new_store(folder)
+        store.load_last_good()
+        store.offer_local(NEXT)
+    last = new_store(folder)
+    last.load_last_good()
+    assert not last.offer_local(NEXT)
+    assert (last.active.revision, "died 3 times" in last.error) == ("good", True)
 
 
 def test_everybody_is_told_of_every_change(store: RuleStore) -> None:

@@ -83,6 +83,19 @@ def test_what_is_not_acknowledged_is_shipped_again(spool: Spool, folder: Path, t
     later.close()
 
 
+def test_what_an_earlier_process_left_is_there_to_be_shipped_before_any_call(
+    spool: Spool, folder: Path, tmp_path: Path
+) -> None:
+    spool.book(record("a"))
+    later = after_a_crash(folder, tmp_path / "later")
+    assert later.arrived.is_set()
+    assert ship_all(later) == ["a"]
+    later.close()
+    last = after_a_crash(tmp_path / "later", tmp_path / "last")
+    assert not last.arrived.is_set()
+    last.close()
+
+
 def test_an_acknowledgement_survives_a_crash(spool: Spool, folder: Path, tmp_path: Path) -> None:
     spool.book(record("a"))
     ship_all(spool)
