@@ -12,8 +12,9 @@ from typing import Any
 import pytest
 
 from controller.evals.read import load_results
+from controller.evals.run.calls import FAILURES_IN_A_ROW
 from controller.evals.run.journal import Journal, JournalUnusable
-from controller.evals.run.run import FAILURES_IN_A_ROW, Outcome, Plan, Show, run
+from controller.evals.run.run import Outcome, Plan, Show, run
 from controller.evals.run.summary import as_summary
 from schemas.eval_files import EvalSet, load_eval
 from tests.fakes import bundles
@@ -163,8 +164,13 @@ def test_results_of_another_set_are_not_mixed(runs: Runs, simulator: SimulatorPr
     runs(set_of(2))
     with pytest.raises(JournalUnusable, match="another set or other graders"):
         runs(set_of(3))
-    with Journal(runs.out.with_name(f"{runs.out.name}.calls")), pytest.raises(JournalUnusable, match="another run"):
+    journal = runs.out.with_name(f"{runs.out.name}.calls")
+    with Journal(journal), pytest.raises(JournalUnusable, match="another run"):
         runs(set_of(2))
+    journal.unlink()
+    with pytest.raises(JournalUnusable, match="is not beside it"):
+        runs(set_of(2))
+    assert len(runs.rows()) == 4
 
 
 def test_calls_that_were_under_way_when_it_was_killed_are_paid_for(runs: Runs, simulator: SimulatorProcess) -> None:
