@@ -396,9 +396,7 @@ class AgentPort:
         agent = request.query.get("agent")
         if not agent:
             raise MalformedRequest("say whose calls: /pointsman/calls?agent=NAME")
-        found = [
-            record for record in self._recent.of_agent(agent) if caller is None or record.caller == caller.name
-        ]
+        found = [record for record in self._recent.of_agent(agent) if caller is None or record.caller == caller.name]
         return web.Response(body=msgspec.json.encode({"calls": found}), content_type="application/json")
 
     def _new_id(self) -> str:
