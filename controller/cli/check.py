@@ -25,8 +25,10 @@ from controller.cli.rules_folder import (
 )
 from controller.codeowners import FILE, codeowners_problems
 from controller.errors import SourceUnavailable
+from controller.evals.folder import read_eval_files
 from controller.ruletests import rule_test_problems
 from schemas.checks.ownership import clear_owners
+from schemas.eval_files import eval_problems
 from schemas.explanations import explanation_of, unknown_code
 from schemas.load import Loaded, load
 from schemas.problems import Problem, did_you_mean, has_errors
@@ -57,12 +59,15 @@ def run(args: argparse.Namespace) -> int:
     today = day_of(args)
     try:
         files, loaded = read_rules(args.folder, today)
+        eval_files = read_eval_files(args.folder)
         needed, of_the_change = (
             ((), ()) if args.base is None else asyncio.run(_of_the_change(args, files, loaded, today))
         )
     except (NoRules, SourceUnavailable) as error:
         return refused("check", error)
-    problems = {*loaded.problems, *of_the_change}
+    except OSError as error:
+        return refused("check", f"cannot read {error.filename or args.folder}: {error.strerror}")
+    problems = {*loaded.problems, *of_the_change, *eval_problems(eval_files, loaded.rule_set)}
     if loaded.rule_set is not None:
         problems |= set(_codeowners_problems(args.folder / FILE, loaded.rule_set))
     if loaded.bundle is not None:
