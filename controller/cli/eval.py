@@ -8,6 +8,7 @@ if TYPE_CHECKING:
     from argparse import _SubParsersAction
 
 COMMANDS: Final = {
+    "run": "controller.cli.eval_run",
     "compare": "controller.cli.eval_compare",
     "import": "controller.cli.eval_import",
 }

@@ -33,8 +33,6 @@ class PythonProcess:
         self._process: asyncio.subprocess.Process | None = None
         self._folder: tempfile.TemporaryDirectory[str] | None = None
         self._one_at_a_time = asyncio.Lock()
-        self.error = ""
-        """Why the last answer could not be graded."""
 
     async def __aenter__(self) -> Self:
         self._folder = await asyncio.to_thread(_folder_with, self._source)
@@ -47,29 +45,21 @@ class PythonProcess:
         if self._folder is not None:
             self._folder.cleanup()
 
-    async def grade(self, sample: Mapping[str, Any], answer: Answer) -> float | None:
+    async def grade(self, sample: Mapping[str, Any], answer: Answer) -> tuple[float | None, str]:
+        """What it is worth, or None and why nobody can tell."""
         question = json.dumps({"sample": sample, "answer": asdict(answer)}, default=_plain).encode() + b"\n"
         async with self._one_at_a_time:
             try:
                 process = self._process or await self._start()
                 value = await asyncio.wait_for(_ask(process, question), self._grader.timeout)
             except (TimeoutError, OSError, ValueError) as error:
-                self.error = f"{type(error).__name__}: {error}" if str(error) else "it took too long"
                 await self._end()
-                return None
-        if "error" in value:
-            self.error = str(value["error"])[:300]
-            return None
-        return self._worth(value.get("value"))
-
-    def _worth(self, value: object) -> float | None:
-        if value is None:
-            self.error = "it said None"
-            return None
-        if isinstance(value, int | float) and math.isfinite(value) and 0 <= value <= 1:
-            return float(value)
-        self.error = f"it gave {value!r}, which is no number from 0 to 1"
-        return None
+                return None, f"{type(error).__name__}: {error}" if str(error) else "it took too long"
+            except asyncio.CancelledError:
+                # Its verdict would be taken for the next answer's.
+                await self._end()
+                raise
+        return (None, str(value["error"])[:300]) if "error" in value else _worth(value.get("value"))
 
     async def _start(self) -> asyncio.subprocess.Process:
         assert self._folder is not None
@@ -91,6 +81,14 @@ class PythonProcess:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
             await process.wait()
+
+
+def _worth(value: object) -> tuple[float | None, str]:
+    if value is None:
+        return None, "it said None"
+    if isinstance(value, int | float) and math.isfinite(value) and 0 <= value <= 1:
+        return float(value), ""
+    return None, f"it gave {value!r}, which is no number from 0 to 1"
 
 
 def _folder_with(source: str) -> tempfile.TemporaryDirectory[str]:

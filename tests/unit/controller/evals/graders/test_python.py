@@ -18,7 +18,7 @@ def grader(**more: object) -> PythonGrader:
 async def graded(body: str, **more: object) -> tuple[float | None, str]:
     source = f"import os, sys\ndef grade(sample, answer):\n    {body}\n"
     async with PythonProcess(grader(**more), source) as process:
-        return await process.grade(SAMPLE, Answer("yes")), process.error
+        return await process.grade(SAMPLE, Answer("yes"))
 
 
 @pytest.mark.parametrize(
@@ -57,16 +57,16 @@ async def test_what_it_cannot_tell_is_no_zero(body: str, why: str) -> None:
 async def test_one_that_hangs_is_ended_and_the_next_answer_is_graded() -> None:
     source = "def grade(sample, answer):\n    while answer['text'] == 'hang': pass\n    return 1\n"
     async with PythonProcess(grader(timeout="1s"), source) as process:
-        assert await process.grade(SAMPLE, Answer("hang")) is None
-        assert process.error == "it took too long"
-        assert await process.grade(SAMPLE, Answer("yes")) == 1.0
+        assert await process.grade(SAMPLE, Answer("hang")) == (None, "it took too long")
+        assert await process.grade(SAMPLE, Answer("yes")) == (1.0, "")
 
 
 @pytest.mark.parametrize("source", ["def grade(:", "raise SystemExit", "import nothing_of_this_name", "x = 1"])
 async def test_a_file_that_cannot_be_loaded_says_so(source: str) -> None:
     async with PythonProcess(grader(), source) as process:
-        assert await process.grade(SAMPLE, Answer("yes")) is None
-        assert "cannot be used" in process.error
+        value, error = await process.grade(SAMPLE, Answer("yes"))
+        assert value is None
+        assert "cannot be used" in error
 
 
 async def test_it_sees_no_keys(monkeypatch: pytest.MonkeyPatch) -> None:
