@@ -1,9 +1,7 @@
 """`pointsman eval import`: results of another tool, as rows that `eval compare` reads."""
 
 import argparse
-import os
 import sys
-import tempfile
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -20,7 +18,7 @@ from controller.evals.imports.importing import (
 )
 from controller.evals.rows import Row
 from controller.evals.values import number_of
-from controller.evals.written import line_of
+from controller.evals.written import save_rows
 from schemas.problems import Problem, did_you_mean
 
 if TYPE_CHECKING:
@@ -70,7 +68,7 @@ def run(args: argparse.Namespace) -> int:
     if imported.results.problems:
         return _print_problems(imported.results.problems)
     try:
-        _replace(args.out, imported.results.rows)
+        save_rows(args.out, imported.results.rows)
     except OSError as error:
         return refused("eval import", f"{args.out}: {error.strerror}")
     for note in imported.notes:
@@ -95,19 +93,6 @@ def _columns(words: Sequence[str]) -> dict[str, str]:
 
 def _all_fields() -> str:
     return f"there are {', '.join(FIELDS)}"
-
-
-def _replace(path: Path, rows: Sequence[Row]) -> None:
-    """All of it or nothing."""
-    descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-    try:
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            file.writelines(map(line_of, rows))
-        os.chmod(name, 0o644)
-        os.replace(name, path)
-    except BaseException:
-        os.unlink(name)
-        raise
 
 
 def _print_summary(rows: Sequence[Row], source: str, path: Path) -> None:
