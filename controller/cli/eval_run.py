@@ -17,7 +17,7 @@ from controller.cli.progress import Progress
 from controller.cli.rules_folder import NoRules, add_folder, day_of, print_problems, read_rules, refused
 from controller.evals.folder import read_eval_files
 from controller.evals.run.journal import JournalUnusable
-from controller.evals.run.run import JOURNAL, Outcome, Plan
+from controller.evals.run.run import Outcome, Plan
 from controller.evals.run.run import run as run_plan
 from controller.evals.run.summary import as_summary, as_text, base_of, compare_command
 from schemas.eval_files import EvalSet, eval_folders, load_eval
@@ -129,7 +129,7 @@ def run(args: argparse.Namespace) -> int:
         print(as_text(summary))
         _say_what_next(outcome, out, plan)
     if outcome.stopped:
-        print(f"pointsman eval run: stopped: {outcome.stopped}", file=sys.stderr)
+        print(f"pointsman eval run: stopped: {_printable(outcome.stopped)}", file=sys.stderr)
     return 1 if outcome.stopped else 0
 
 
@@ -198,9 +198,14 @@ def _say_what_next(outcome: Outcome, out: Path, plan: Plan) -> None:
     if outcome.stopped:
         print(f"{outcome.done:,} of {outcome.total:,} results in {out}; the same command goes on from there")
         return
-    print(f"{outcome.total:,} results in {out}; {out.name}{JOURNAL} is no longer needed")
+    print(f"{outcome.total:,} results in {out}")
     for model in plan.models[1:]:
         print(compare_command(out, (plan.models[0], model), plan.eval_set.graders.decision))
+
+
+def _printable(text: str) -> str:
+    """A provider's words are in it: none may move the terminal's cursor."""
+    return "".join(sign if sign.isprintable() else "\ufffd" for sign in text)
 
 
 def _key(file: Path | None) -> str | None:

@@ -1,6 +1,6 @@
-"""`pointsman eval run` on the example set: a real model through a real sidecar, killed on its way and started again.
+"""`pointsman eval run`: a real model through a real sidecar, killed on its way and started again.
 
-`make evals` runs the whole set on two real models; the test takes a few samples, and one real model.
+`make evals` runs the whole example set on two real models; the test takes one of them, and short questions.
 """
 
 import json
@@ -23,13 +23,17 @@ from tests.fakes.sidecar import StartSidecar
 from tests.fakes.simulator import SimulatorProcess
 
 WHOLE = bool(os.environ.get("POINTSMAN_EVAL_WHOLE"))
-SAMPLES = 250 if WHOLE else 12
+SAMPLES = 250 if WHOLE else 20
 AT_ONCE = 2
 USE_CASE = "document-understanding"
 MODELS = ("smollm2", "gemma3") if WHOLE else ("smollm2", "simulated")
 VENDORS = {"smollm2": "hugging-face", "gemma3": "google", "simulated": "none"}
 PRICES = {"smollm2": (0.10, 0.40), "gemma3": (0.20, 0.80), "simulated": (0.10, 0.40)}
 """US dollars per million tokens: made up, since whoever runs these pays for the electricity alone."""
+SHORT_SET = "".join(
+    json.dumps({"id": f"s{number:02}", "input": f"Say {number}.", "target": number}) + "\n" for number in range(20)
+)
+SHORT_GRADERS = "version: 1\ngraders: [{id: said, kind: numeric}]\nask: {max_output_tokens: 4, temperature: 0}\n"
 
 
 @pytest.fixture(scope="module")
@@ -67,6 +71,10 @@ def rules(served: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> P
         }  # fmt: skip
         for kind, file, document in (("providers", f"local-{name}", provider), ("models", name, model)):
             (folder / kind / f"{file}.yaml").write_text(yaml.safe_dump(document))
+    if not WHOLE:
+        eval_folder = folder / "use-cases" / USE_CASE / "eval"
+        (eval_folder / "set.jsonl").write_text(SHORT_SET)
+        (eval_folder / "graders.yaml").write_text(SHORT_GRADERS)
     return folder
 
 
@@ -111,7 +119,7 @@ def test_a_run_that_is_killed_goes_on_and_asks_nothing_twice_that_was_answered(
     assert summary["vendors"] == {model: VENDORS[model] for model in MODELS}
 
     scores = {model: found["success"] for model, found in summary["models"].items()}
-    assert scores["smollm2"] > 0.1, "even so small a model finds a city"
+    assert scores["smollm2"] > 0.1, "even so small a model says a number or two"
     words = ["--incumbent", str(out), "--incumbent-model", MODELS[0], "--candidate", str(out)]
     words += ["--candidate-model", MODELS[1], "--min-samples", str(SAMPLES), "--format", "json"]
     compare = Child.start(["-m", "controller", "eval", "compare", *words, "--accept", "L2"], log=log)
@@ -120,7 +128,7 @@ def test_a_run_that_is_killed_goes_on_and_asks_nothing_twice_that_was_answered(
     assert compare.stop() == 0
     assert comparison["n"] == SAMPLES
     assert comparison["diff"] == pytest.approx(scores[MODELS[1]] - scores[MODELS[0]])
-    assert not [lint for lint in comparison["lints"] if lint["code"] not in ("L2", "L9")]
+    assert not [lint for lint in comparison["lints"] if lint["code"] != "L2"]
     if WHOLE:
         print(json.dumps({"summary": summary, "comparison": comparison}, indent=1))
 

@@ -2,6 +2,8 @@
 
 import asyncio
 import json
+import os
+import signal
 from collections.abc import Iterator
 from decimal import Decimal
 from pathlib import Path
@@ -10,8 +12,9 @@ from typing import Any
 import pytest
 
 from controller.evals.read import load_results
+from controller.evals.run.calls import FAILURES_IN_A_ROW
 from controller.evals.run.journal import Journal, JournalUnusable
-from controller.evals.run.run import FAILURES_IN_A_ROW, Outcome, Plan, run
+from controller.evals.run.run import Outcome, Plan, Show, run
 from controller.evals.run.summary import as_summary
 from schemas.eval_files import EvalSet, load_eval
 from tests.fakes import bundles
@@ -61,10 +64,11 @@ class Runs:
         self.sidecar, self.out = sidecar, out
 
     def __call__(
-        self, eval_set: EvalSet, *models: str, key: str | None = KEY, url: str | None = None, **plan: Any
-    ) -> Outcome:
+        self, eval_set: EvalSet, *models: str, key: str | None = KEY, url: str | None = None,
+        show: Show = lambda done, total: None, **plan: Any,
+    ) -> Outcome:  # fmt: skip
         planned = Plan(eval_set=eval_set, models=models or ("alpha", "beta"), **{"epochs": 1, **plan})
-        return asyncio.run(run(planned, self.out, url or self.sidecar.url, key, lambda done, total: None))
+        return asyncio.run(run(planned, self.out, url or self.sidecar.url, key, show))
 
     def rows(self) -> list[dict[str, Any]]:
         return [json.loads(line) for line in self.out.read_text().splitlines()]
@@ -160,8 +164,13 @@ def test_results_of_another_set_are_not_mixed(runs: Runs, simulator: SimulatorPr
     runs(set_of(2))
     with pytest.raises(JournalUnusable, match="another set or other graders"):
         runs(set_of(3))
-    with Journal(runs.out.with_name(f"{runs.out.name}.calls")), pytest.raises(JournalUnusable, match="another run"):
+    journal = runs.out.with_name(f"{runs.out.name}.calls")
+    with Journal(journal), pytest.raises(JournalUnusable, match="another run"):
         runs(set_of(2))
+    journal.unlink()
+    with pytest.raises(JournalUnusable, match="is not beside it"):
+        runs(set_of(2))
+    assert len(runs.rows()) == 4
 
 
 def test_calls_that_were_under_way_when_it_was_killed_are_paid_for(runs: Runs, simulator: SimulatorProcess) -> None:
@@ -184,6 +193,18 @@ def test_calls_that_were_under_way_when_it_was_killed_are_paid_for(runs: Runs, s
     assert outcome.paid_usd == outcome.lost_usd + sum(Decimal(row["cost_usd"]) for row in runs.rows())
     again = runs(set_of(4), "alpha")
     assert (again.lost_calls, again.lost_usd, again.paid_usd) == (3, outcome.lost_usd, outcome.paid_usd)
+
+
+def test_ctrl_c_lets_calls_that_are_paid_for_end(runs: Runs, simulator: SimulatorProcess) -> None:
+    def interrupt_once(done: int, total: int) -> None:
+        if done == 1:
+            os.kill(os.getpid(), signal.SIGINT)
+
+    outcome = runs(set_of(20), "alpha", show=interrupt_once, concurrency=3)
+    assert outcome.stopped == "interrupted"
+    assert 0 < outcome.done == len(simulator.entries()) < 20
+    assert runs(set_of(20), "alpha").done == 20
+    assert len(simulator.entries()) == 20
 
 
 JUDGED = """version: 1

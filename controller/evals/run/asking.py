@@ -32,7 +32,12 @@ class Task:
 
     @property
     def key(self) -> str:
-        return json.dumps(["sample", *self.done])
+        return sample_key(self.done)
+
+
+def sample_key(done: Done) -> str:
+    """What its call is known by in the journal."""
+    return json.dumps(["sample", *done])
 
 
 def tasks_of(eval_set: EvalSet, models: Sequence[str], epochs: int, limit: int | None) -> Iterator[Task]:

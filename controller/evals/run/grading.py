@@ -13,7 +13,7 @@ from controller.evals.graders.combine import PASSES, success_of
 from controller.evals.graders.plain import grade
 from controller.evals.graders.python import PythonProcess
 from controller.evals.run.answers import Answered
-from controller.evals.run.asking import Task, judge_body
+from controller.evals.run.asking import Done, Task, judge_body
 from controller.evals.stats.judge import Agreement
 from schemas.eval_files import EvalSet
 from schemas.eval_set import parse_calibration
@@ -133,5 +133,5 @@ class Grading:
         return _Verdict(value, "" if value is not None else "its verdict cannot be read", usd)
 
 
-def judge_keys(grader: JudgeGrader, task_done: tuple[str, int, str]) -> list[str]:
-    return [json.dumps([JUDGE, grader.id, *task_done, order]) for order in (0, 1)]
+def judge_keys(grader: JudgeGrader, done: Done) -> list[str]:
+    return [json.dumps([JUDGE, grader.id, *done, order]) for order in (0, 1)]

@@ -18,6 +18,10 @@ AGAIN: Final = FAILED | {"grader_error"}
 """What asking again may mend."""
 
 
+def done_of(line: Mapping[str, Any]) -> Done:
+    return line["sample_id"], line["epoch"], line["model"]
+
+
 class ResultsFile:
     """Columns beside those of a `Row` are for people: `answer`, `error`, `call_id`, `judge_usd`."""
 
@@ -37,7 +41,7 @@ class ResultsFile:
 
     @property
     def done(self) -> set[Done]:
-        return {(line["sample_id"], line["epoch"], line["model"]) for line in self.lines}
+        return {done_of(line) for line in self.lines}
 
     def take_back_failed(self) -> Sequence[Mapping[str, Any]]:
         """Those that failed or could not be graded; the file is without them then."""

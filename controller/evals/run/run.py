@@ -2,23 +2,22 @@
 
 import asyncio
 import contextlib
-import json
 import os
 import signal
-from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
 from controller.evals.rows import Row, Status
-from controller.evals.run.answers import Answered, cost_of, is_billed
-from controller.evals.run.asking import Task, body_of, params_hash, prompt_hash, tasks_of
+from controller.evals.run.answers import Answered
+from controller.evals.run.asking import Done, Task, body_of, params_hash, prompt_hash, sample_key, tasks_of
 from controller.evals.run.budget import Budget
+from controller.evals.run.calls import Calls
 from controller.evals.run.grading import Graded, Grading, judge_keys
 from controller.evals.run.journal import Journal, JournalUnusable
-from controller.evals.run.results import ResultsFile
-from controller.evals.run.sidecar import BrokenOff, ComeAgain, Sidecar, Stop
+from controller.evals.run.results import ResultsFile, done_of
+from controller.evals.run.sidecar import Sidecar, Stop
 from controller.evals.stats.judge import Agreement
 from schemas.eval_files import EvalSet
 from schemas.record import Usd
@@ -28,12 +27,6 @@ from schemas.version import VERSION
 Show = Callable[[int, int], None]
 """Takes how many results there are, and how many there will be."""
 
-PATIENCE_SECONDS: Final = 600.0
-"""A limit that lasts longer ends the run, which goes on when it is started again."""
-MOST_BREAKS: Final = 6
-"""Connections that may fail for one call, half a minute in all: a sidecar that restarts is back by then."""
-FAILURES_IN_A_ROW: Final = 10
-"""A model that fails so often is down: its results would say nothing of its answers."""
 JOURNAL: Final = ".calls"
 
 
@@ -89,28 +82,27 @@ async def run(plan: Plan, out: Path, sidecar_url: str, key: str | None, show: Sh
     """
     with Journal(out.with_name(out.name + JOURNAL)) as journal, ResultsFile(out) as results:
         run_id = _identify(plan, journal, results, out)
-        agent = f"eval-{run_id}"
-        async with Sidecar(sidecar_url, plan.eval_set.use_case, agent, key) as sidecar:
-            running = _Running(plan, run_id, journal, results, sidecar, sidecar_url, show)
-            async with Grading(plan.eval_set, running.ask) as grading:
-                return await running.to_the_end(grading)
+        async with Sidecar(sidecar_url, plan.eval_set.use_case, f"eval-{run_id}", key) as sidecar:
+            calls = Calls(sidecar, journal, Budget(plan.budget_usd))
+            async with Grading(plan.eval_set, calls.ask) as grading:
+                return await _Running(plan, run_id, results, calls, grading, show).to_the_end()
 
 
 def _identify(plan: Plan, journal: Journal, results: ResultsFile, out: Path) -> str:
     """The run's id: that of the earlier one where there was one."""
     mine = {"use_case": plan.eval_set.use_case, "set_hash": plan.eval_set.hash}
-    known = dict(journal.identity or {})
-    for line in results.lines:
-        known = known or {**mine, "run_id": line["run_id"], "set_hash": line["set_hash"]}
-        if line["run_id"] != known["run_id"] or line["set_hash"] != known["set_hash"]:
-            raise JournalUnusable(f"{out} holds results of several runs; name another --out")
-    if known and {name: known.get(name) for name in mine} != mine:
+    if journal.identity is None:
+        if results.lines:
+            raise JournalUnusable(f"{out} holds results, and {out.name}{JOURNAL} is not beside it; name another --out")
+        journal.begin({**mine, "run_id": os.urandom(6).hex()})
+    known = journal.identity or {}
+    if {name: known.get(name) for name in mine} != mine:
         raise JournalUnusable(
             f"{out} holds results of {known.get('use_case')} with another set or other graders; name another --out"
         )
-    if journal.identity is None:
-        journal.begin({**mine, "run_id": known.get("run_id", os.urandom(6).hex())})
-    run_id: str = (journal.identity or {})["run_id"]
+    run_id = str(known["run_id"])
+    if any(line["run_id"] != run_id for line in results.lines):
+        raise JournalUnusable(f"{out} holds results of another run too; name another --out")
     return run_id
 
 
@@ -118,126 +110,75 @@ def _identify(plan: Plan, journal: Journal, results: ResultsFile, out: Path) -> 
 class _Running:
     plan: Plan
     run_id: str
-    journal: Journal
     results: ResultsFile
-    sidecar: Sidecar
-    url: str
+    calls: Calls
+    grading: Grading
     show: Show
-    budget: Budget = field(default_factory=Budget)
-    room: asyncio.Condition = field(default_factory=asyncio.Condition)
-    """Notified whenever a call has ended."""
-    stopping: asyncio.Event = field(default_factory=asyncio.Event)
-    reason: str = ""
-    failures: Counter[str] = field(default_factory=Counter)
-    """In a row, by model."""
+    agreements: dict[str, Agreement] = field(default_factory=dict)
 
-    async def to_the_end(self, grading: Grading) -> Outcome:
+    async def to_the_end(self) -> Outcome:
         if self.plan.again:
             self._take_back_failed()
-        try:
-            await self._settle()
-        except Stop as stop:
-            self.stop(str(stop))
-        self.budget.limit_usd = self.plan.budget_usd
-        self._count_earlier_costs()
         done = self.results.done
         planned = list(tasks_of(self.plan.eval_set, self.plan.models, self.plan.epochs, self.plan.limit))
-        tasks = iter([task for task in planned if task.done not in done])
-        total = len(planned)
-        agreements: dict[str, Agreement] = {}
-        with _leaving_in_order(self.stop):
+        with _leaving_in_order(self.calls.stop):
             try:
-                self._raise_if_stopped()
-                for grader in self.plan.eval_set.graders.graders:
-                    if isinstance(grader, JudgeGrader) and (found := await grading.agreement(grader)) is not None:
-                        agreements[grader.id] = found
+                await self.calls.settle()
+                self.calls.count_earlier_costs()
+                await self._hold_judges_against_people()
             except Stop as stop:
-                self.stop(str(stop))
-            workers = [self._work(tasks, grading, total) for _ in range(self.plan.concurrency)]
-            await asyncio.gather(*workers)
+                self.calls.stop(str(stop))
+            left = iter([task for task in planned if task.done not in done])
+            await asyncio.gather(*(self._work(left, len(planned)) for _ in range(self.plan.concurrency)))
         with contextlib.suppress(Stop):
-            await self._settle()
-        wanted = {task.done for task in planned}
-        lines = [line for line in self.results.lines if (line["sample_id"], line["epoch"], line["model"]) in wanted]
-        known = [usd for _, usd in (*self.journal.paid, *self.journal.lost) if usd is not None]
-        lost = [usd for _, usd in self.journal.lost if usd is not None]
-        return Outcome(
-            run_id=self.run_id,
-            total=total,
-            lines=lines,
-            paid_usd=sum(known, Usd(0)),
-            unpriced=sum(answered.cost_usd is None and answered.ending == "ok" for answered in self._answers()),
-            lost_calls=self.journal.lost_calls,
-            lost_usd=sum(lost, Usd(0)),
-            lost_unknown=len(self.journal.lost) - len(lost),
-            agreements=agreements,
-            stopped=self.reason if len(lines) < total else "",
-        )
-
-    def stop(self, reason: str) -> None:
-        """Calls that are under way end; no new one begins."""
-        self.reason = self.reason or reason
-        self.stopping.set()
-
-    def _answers(self) -> Iterator[Answered]:
-        return iter(self.journal.answered.values())
+            await self.calls.settle()
+        return self._outcome({task.done for task in planned})
 
     def _take_back_failed(self) -> None:
         keys: list[str] = []
-        judges = [grader for grader in self.plan.eval_set.graders.graders if isinstance(grader, JudgeGrader)]
         for line in self.results.take_back_failed():
-            done = (line["sample_id"], line["epoch"], line["model"])
+            done = done_of(line)
             if line["status"] != "grader_error":
-                keys.append(json.dumps(["sample", *done]))
-            keys += [key for grader in judges for key in judge_keys(grader, done)]
-        self.journal.forget(keys)
+                keys.append(sample_key(done))
+            keys += [key for grader in self._judges() for key in judge_keys(grader, done)]
+        self.calls.journal.forget(keys)
 
-    async def _settle(self) -> None:
-        """Finds in the gateway's ledger what calls without an answer have cost."""
-        lost = dict(self.journal.open)
-        known = self.journal.known_ids | {str(line.get("call_id")) for line in self.results.lines}
-        records = [record for record in await self.sidecar.calls() if record.id not in known and is_billed(record)]
-        paid: list[tuple[str, Usd | None]] = [(record.model, cost_of(record)) for record in records]
-        # The rest was asked of a sidecar that has forgotten it, or that it never reached.
-        paid += [(model, None) for _, model in list(lost.values())[len(records) :]]
-        if lost or records:
-            self.journal.lose(lost, [record.id for record in records], paid)
+    async def _hold_judges_against_people(self) -> None:
+        for grader in self._judges():
+            found = await self.grading.agreement(grader)
+            if found is not None:
+                self.agreements[grader.id] = found
 
-    def _count_earlier_costs(self) -> None:
-        for model, usd in self.journal.paid:
-            self.budget.begin(model)
-            self.budget.end(model, usd)
-        for model, usd in self.journal.lost:
-            self.budget.spent_usd += usd or self.budget.highest_usd.get(model, Usd(0))
+    def _judges(self) -> Iterator[JudgeGrader]:
+        return (grader for grader in self.plan.eval_set.graders.graders if isinstance(grader, JudgeGrader))
 
-    async def _work(self, tasks: Iterator[Task], grading: Grading, total: int) -> None:
-        while not self.stopping.is_set():
+    async def _work(self, tasks: Iterator[Task], total: int) -> None:
+        while not self.calls.stopped:
             task = next(tasks, None)
             if task is None:
                 return
             try:
-                await self._result(task, grading)
+                await self._result(task)
             except Stop as stop:
-                self.stop(str(stop))
+                self.calls.stop(str(stop))
             self.show(len(self.results.lines), total)
 
-    async def _result(self, task: Task, grading: Grading) -> None:
-        ask = self.plan.eval_set.graders.ask
-        answered = await self.ask(task.key, task.model, body_of(task.line, ask, self.plan.eval_set.use_case))
-        graded = Graded({}, 0.0)
-        if answered.answer is not None:
-            graded = await grading.grade(task, answered.answer)
-        sample, version = task.line.sample, str(self.plan.eval_set.graders.version)
+    async def _result(self, task: Task) -> None:
+        graders = self.plan.eval_set.graders
+        body = body_of(task.line, graders.ask, self.plan.eval_set.use_case)
+        answered = await self.calls.ask(task.key, task.model, body)
+        answer = answered.answer
+        graded = Graded({}, 0.0) if answer is None else await self.grading.grade(task, answer)
+        sample = task.line.sample
         row = Row(
             sample_id=sample.id, model=task.model, success=graded.success, epoch=task.epoch,
             status=_status(answered, graded), cluster=sample.cluster, slice=sample.slice, provider=answered.provider,
-            run_id=self.run_id, set_hash=self.plan.eval_set.hash, params_hash=params_hash(ask),
-            prompt_hash=prompt_hash(ask), price_version=answered.bundle, harness_version=f"pointsman {VERSION}",
-            grader_versions={grader.id: version for grader in self.plan.eval_set.graders.graders},
-            scores=graded.scores, in_tok=answered.in_tok, out_tok=answered.out_tok, cached_tok=answered.cached_tok,
+            run_id=self.run_id, set_hash=self.plan.eval_set.hash, params_hash=params_hash(graders.ask),
+            prompt_hash=prompt_hash(graders.ask), price_version=answered.bundle, harness_version=f"pointsman {VERSION}",
+            grader_versions={grader.id: str(graders.version) for grader in graders.graders}, scores=graded.scores,
+            in_tok=answered.in_tok, out_tok=answered.out_tok, cached_tok=answered.cached_tok,
             cost_usd=answered.cost_usd, ttft_ms=answered.ttft_ms, latency_ms=answered.latency_ms, ts=answered.at,
         )  # fmt: skip
-        answer = answered.answer
         self.results.add(
             row,
             call_id=answered.call_id,
@@ -247,84 +188,23 @@ class _Running:
             judge_usd=graded.judge_usd,
         )
 
-    async def ask(self, key: str, target: str, body: bytes) -> Answered:
-        """What was answered under this key, now or in an earlier run.
-
-        Raises:
-            Stop: no more calls are to be made.
-        """
-        known = self.journal.answered.get(key)
-        if known is not None:
-            return known
-        await self._wait_for_room(target)
-        cost: Usd | None = None
-        number = self.journal.ask(key, target)
-        try:
-            answered = await self._until_answered(target, body)
-            self.journal.end(number, answered)
-            cost = answered.cost_usd
-        except Stop:
-            self.journal.refuse(number)
-            raise
-        finally:
-            self.budget.end(target, cost)
-            async with self.room:
-                self.room.notify_all()
-        self._look_at(target, answered)
-        return answered
-
-    async def _wait_for_room(self, target: str) -> None:
-        async with self.room:
-            while not self.budget.fits(target):
-                self._raise_if_stopped()
-                if not self.budget.open.total():
-                    spent = f"${self.budget.spent_usd:f} of the budget of ${self.plan.budget_usd:f} are spent"
-                    raise Stop(f"{spent}, and one more call of {target} could pass it; go on with a higher --budget")
-                await self.room.wait()
-            self._raise_if_stopped()
-            self.budget.begin(target)
-
-    async def _until_answered(self, target: str, body: bytes) -> Answered:
-        waited, breaks = 0.0, 0
-        while True:
-            found = await self.sidecar.ask(target, body)
-            match found:
-                case Answered():
-                    return found
-                case ComeAgain(why, seconds):
-                    seconds = seconds or min(30.0, 1.0 + waited)
-                    waited += seconds
-                    if waited > PATIENCE_SECONDS:
-                        raise Stop(f"{target}: {why} (come again in {seconds:.0f} s)")
-                    await self._pause(seconds)
-                case BrokenOff(why):
-                    breaks += 1
-                    if breaks > MOST_BREAKS:
-                        raise Stop(f"the sidecar at {self.url} does not answer ({why}); is it running?")
-                    await self._pause(0.25 * 2**breaks)
-
-    async def _pause(self, seconds: float) -> None:
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self.stopping.wait(), seconds)
-        self._raise_if_stopped()
-
-    def _look_at(self, target: str, answered: Answered) -> None:
-        """Stops where going on would waste money or results."""
-        if answered.ending in ("model_error", "timeout"):
-            self.failures[target] += 1
-            if self.failures[target] >= FAILURES_IN_A_ROW:
-                number = self.failures[target]
-                self.stop(f"{number} calls of {target} failed in a row, the last one with: {answered.error}")
-        else:
-            self.failures[target] = 0
-        if self.plan.budget_usd is not None and answered.ending == "ok" and answered.cost_usd is None:
-            self.stop(
-                f"what {target} costs is not known, so that --budget cannot be kept; give it a price, or no budget"
-            )
-
-    def _raise_if_stopped(self) -> None:
-        if self.stopping.is_set():
-            raise Stop(self.reason)
+    def _outcome(self, wanted: Set[Done]) -> Outcome:
+        journal = self.calls.journal
+        lines = [line for line in self.results.lines if done_of(line) in wanted]
+        lost = [usd for _, usd in journal.lost if usd is not None]
+        known = [usd for _, usd in journal.paid if usd is not None]
+        return Outcome(
+            run_id=self.run_id,
+            total=len(wanted),
+            lines=lines,
+            paid_usd=sum((*known, *lost), Usd(0)),
+            unpriced=sum(call.cost_usd is None and call.ending == "ok" for call in journal.answered.values()),
+            lost_calls=journal.lost_calls,
+            lost_usd=sum(lost, Usd(0)),
+            lost_unknown=len(journal.lost) - len(lost),
+            agreements=self.agreements,
+            stopped=self.calls.stopped if len(lines) < len(wanted) else "",
+        )
 
 
 def _status(answered: Answered, graded: Graded) -> Status:

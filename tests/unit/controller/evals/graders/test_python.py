@@ -56,7 +56,7 @@ async def test_what_it_cannot_tell_is_no_zero(body: str, why: str) -> None:
 
 async def test_one_that_hangs_is_ended_and_the_next_answer_is_graded() -> None:
     source = "def grade(sample, answer):\n    while answer['text'] == 'hang': pass\n    return 1\n"
-    async with PythonProcess(grader(timeout="1s"), source) as process:
+    async with PythonProcess(grader(timeout="500ms"), source) as process:
         assert await process.grade(SAMPLE, Answer("hang")) == (None, "it took too long")
         assert await process.grade(SAMPLE, Answer("yes")) == (1.0, "")
 
