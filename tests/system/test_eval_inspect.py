@@ -3,6 +3,7 @@
 `make evals` installs Inspect AI into an environment of its own and runs this; where it is absent this is skipped.
 """
 
+import hashlib
 import importlib.util
 import json
 import re
@@ -26,6 +27,7 @@ if importlib.util.find_spec("inspect_ai") is None:
 
 MODELS = ("large", "small")
 SAMPLES = 60
+KEY = "sk-of-the-eval-runner"
 TASK = """
 from inspect_ai import Task, task
 from inspect_ai.dataset import Sample
@@ -111,7 +113,10 @@ def provider() -> Iterator[str]:
 def rules(provider: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("rules")
     files = {
-        "pointsman.yaml": "schema: 1\n",
+        "pointsman.yaml": f"""
+            schema: 1
+            callers: [{{name: eval-runner, key: "sha256:{hashlib.sha256(KEY.encode()).hexdigest()}", pin: true}}]
+            """,
         "providers/adder.yaml": f"provider: adder\ndialect: openai\nbase_url: {provider}\n",
         "use-cases/sums/use-case.yaml": """
             use_case: sums
@@ -143,6 +148,7 @@ def rules(provider: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
         path = root / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(textwrap.dedent(text).lstrip())
+    (root / "key").write_text(KEY)
     lines = []
     for n in range(SAMPLES):
         words = f"What is {n} + {n + 1}?"
@@ -181,7 +187,20 @@ def compared(incumbent: Path, candidate: Path) -> dict[str, Any]:
 def test_inspect_and_a_run_of_our_own_give_the_same_verdict(
     rules: Path, sidecar: SidecarProcess, tmp_path: Path
 ) -> None:
-    words = ["run", rules, "--use-case", "sums", "--sidecar", sidecar.url, "--model", "large", "--model", "small"]
+    words = [
+        "run",
+        rules,
+        "--use-case",
+        "sums",
+        "--sidecar",
+        sidecar.url,
+        "--key",
+        rules / "key",
+        "--model",
+        "large",
+        "--model",
+        "small",
+    ]
     own, ours = tmp_path / "own.jsonl", tmp_path / "inspect.jsonl"
     status, _, err = pointsman(*words, "--out", own)
     assert status == 0, err
@@ -225,7 +244,20 @@ def test_a_task_of_a_teams_own_uses_its_tools_through_the_sidecar(
     task = tmp_path / "sums_task.py"
     task.write_text(TASK)
     out = tmp_path / "rows.jsonl"
-    words = ["run", rules, "--use-case", "sums", "--sidecar", sidecar.url, "--model", "small", "--engine", "inspect"]
+    words = [
+        "run",
+        rules,
+        "--use-case",
+        "sums",
+        "--sidecar",
+        sidecar.url,
+        "--key",
+        rules / "key",
+        "--model",
+        "small",
+        "--engine",
+        "inspect",
+    ]
     status, _, err = pointsman(*words, "--task", f"{task}@sums", "--out", out)
     assert status == 0, err
     rows = {row["sample_id"]: row for row in rows_in(out)}

@@ -20,7 +20,7 @@ from controller.evals.engines.ledger import Ledger
 from controller.evals.imports.found import Found, at, list_at, number_at, words_at
 from controller.evals.imports.importing import Wishes, import_results
 from controller.evals.imports.inspect import read as read_log
-from controller.evals.rows import Row
+from controller.evals.rows import Row, Status
 from controller.evals.run.answers import Answered, cost_of
 from controller.evals.run.asking import params_hash, prompt_hash
 from controller.evals.run.grading import Grading
@@ -106,12 +106,12 @@ async def _run(plan: InspectPlan, url: str, key: str | None, show: Show) -> tupl
                 )
             if not ledger.has_answers:
                 raise Stop(f"what answers at {url} is not a Pointsman sidecar: its answers carry no request id")
-            refusals.raise_if_any(model)
+            refusals.raise_if_ours(model)
             await ledger.close()
             for log in logs:
                 if log.status != "success":
                     raise Stop(f"Inspect ended as {log.status}: {_first_line(log)}; its log is {log.location}")
-                rows += _rows(plan, model, run_id, Path(log.location), ledger)
+                rows += _rows(plan, model, run_id, Path(log.location), ledger, refusals)
         return rows, _outcome(run_id, rows, ledger.all_records(), agreements)
 
 
@@ -124,26 +124,44 @@ async def _reach(url: str) -> None:
             _, writer = await asyncio.open_connection(parts.hostname, port)
         writer.close()
     except (OSError, ValueError) as error:
-        raise Stop(f"the sidecar at {url} does not answer ({error or type(error).__name__}); is it running?") from error
+        why = str(error) or type(error).__name__
+        raise Stop(f"the sidecar at {url} does not answer ({why}); is it running?") from error
 
 
-def _rows(plan: InspectPlan, model: str, run_id: str, log: Path, ledger: Ledger) -> list[Row]:
+def _rows(plan: InspectPlan, model: str, run_id: str, log: Path, ledger: Ledger, refusals: "_Refusals") -> list[Row]:
     data = log.read_bytes()
     metric = "pointsman.success" if plan.eval_set is not None else plan.metric
     imported = import_results(data, log.name, "inspect", Wishes(model=model, metric=metric))
     if imported.results.problems:
         raise Stop(f"{log}: {imported.results.problems[0].message}; {imported.results.problems[0].suggestion}")
     return [
-        _booked(row, found, plan, run_id, ledger)
+        _booked(_ended(row, found, refusals), found, plan, run_id, ledger)
         for row, found in zip(imported.results.rows, read_log(data), strict=True)
     ]
+
+
+def _ended(row: Row, found: Found, refusals: "_Refusals") -> Row:
+    """The row with how its last call ended, where that was an error.
+
+    Raises:
+        Stop: the model had no part in that.
+    """
+    if row.status != "model_error":
+        return row
+    own_ids = _own_ids(found)
+    if not own_ids:
+        raise Stop(f"sample {row.sample_id} was never asked: {words_at(found.record, 'error', 'message')}")
+    refusal = refusals.last_of(own_ids)
+    if refusal is None:
+        return row
+    if refusal.status == 429 or refusal.code in COME_AGAIN:
+        raise Stop(f"sample {row.sample_id} was turned away ({refusal.message}); ask fewer at once by --concurrency")
+    return replace(row, status=refusal.ending)
 
 
 def _booked(row: Row, found: Found, plan: InspectPlan, run_id: str, ledger: Ledger) -> Row:
     """The row with what the gateway knows of its calls."""
     own_ids = _own_ids(found)
-    if row.status == "model_error" and not own_ids:
-        raise Stop(f"sample {row.sample_id} was never asked: {words_at(found.record, 'error', 'message')}")
     records = ledger.records_of(own_ids)
     known = [record for record in records if record is not None]
     used = [record.usage for record in known if record.usage is not None]
@@ -239,26 +257,41 @@ def _outcome(
     )
 
 
+@dataclass(frozen=True, slots=True)
+class _Refusal:
+    status: int
+    code: str
+    message: str
+
+    @property
+    def ending(self) -> Status:
+        """As a run of our own names it."""
+        if self.code == "content_refused":
+            return "refusal"
+        return "timeout" if self.status == 504 else "model_error"
+
+
 class _Refusals:
-    """What no other sample would change, or what only the hour would."""
+    """Answers of the sidecar that are errors, by Inspect's id of the call."""
 
     def __init__(self) -> None:
-        self._said: dict[str, tuple[str, str]] = {}
+        self._by_id: dict[str, _Refusal] = {}
 
     def note(self, own_id: str, status: int, body: bytes) -> None:
         try:
             error = json.loads(body)["error"]
-            self._said[own_id] = str(error.get("code") or ""), str(error.get("message"))
+            self._by_id[own_id] = _Refusal(status, str(error.get("code") or ""), str(error.get("message")))
         except (ValueError, KeyError, TypeError, AttributeError):
-            self._said[own_id] = "", f"status {status}"
+            self._by_id[own_id] = _Refusal(status, "", f"status {status}")
 
-    def raise_if_any(self, model: str) -> None:
-        for code, message in self._said.values():
-            if code in OURS:
-                raise Stop(f"{model}: {message}")
-        busy = [message for code, message in self._said.values() if code in COME_AGAIN]
-        if busy:
-            raise Stop(f"{model}: {len(busy)} calls were turned away ({busy[0]}); ask fewer at once by --concurrency")
+    def raise_if_ours(self, model: str) -> None:
+        """What no other sample would change ends the run."""
+        for refusal in self._by_id.values():
+            if refusal.code in OURS:
+                raise Stop(f"{model}: {refusal.message}")
+
+    def last_of(self, own_ids: Sequence[str]) -> _Refusal | None:
+        return self._by_id.get(own_ids[-1]) if own_ids else None
 
 
 class _Judges:
