@@ -225,14 +225,18 @@ def _about_targets(graders: Graders, file: str, lines: tuple[Line[EvalSample], .
 def _needs_of(grader: Grader) -> tuple[str, Callable[[Any], bool]] | None:
     """What a grader needs of a target, and what tells it."""
     match grader:
-        case ExactGrader() | ContainsGrader():
-            return "a text, a number, or a list of those", lambda target: _is_text(_within(target, grader.target_field))
+        case ExactGrader():
+            return "a text, a number, or a list of those", lambda target: _is_text(within(target, grader.target_field))
+        case ContainsGrader():
+            return "a text that is not empty, a number, or a list of those", lambda target: _is_text(
+                within(target, grader.target_field), may_be_empty=False
+            )
         case NumericGrader():
-            return "a number", lambda target: _is_number(_within(target, grader.target_field))
+            return "a number", lambda target: _is_number(within(target, grader.target_field))
         case RegexGrader(pattern=None):
-            return "a regular expression", lambda target: _is_pattern(_within(target, grader.target_field))
+            return "a regular expression", lambda target: _is_pattern(within(target, grader.target_field))
         case RegexGrader(group=int()):
-            return "a text", lambda target: _is_text(_within(target, grader.target_field))
+            return "a text", lambda target: _is_text(within(target, grader.target_field))
         case ToolCallGrader():
             return "tool_calls: [{name, arguments}]", _is_calls
         case JudgeGrader(mode="beats_target"):
@@ -241,16 +245,23 @@ def _needs_of(grader: Grader) -> tuple[str, Callable[[Any], bool]] | None:
             return None
 
 
-def _within(target: Any, field: str | None) -> Any:
+def within(value: Any, field: str | None) -> Any:
+    """`order.items.0` of a JSON value, all of it without a field; None where nothing is there."""
     for part in field.split(".") if field else ():
-        target = target.get(part) if isinstance(target, dict) else None
-    return target
+        if isinstance(value, Mapping):
+            value = value.get(part)
+        elif isinstance(value, list) and part.isdecimal() and int(part) < len(value):
+            value = value[int(part)]
+        else:
+            return None
+    return value
 
 
-def _is_text(value: object) -> bool:
-    if isinstance(value, list):
-        return bool(value) and all(isinstance(one, str | int | Decimal) for one in value)
-    return isinstance(value, str | int | Decimal)
+def _is_text(value: object, *, may_be_empty: bool = True) -> bool:
+    values = value if isinstance(value, list) else [value]
+    return bool(values) and all(
+        isinstance(one, str | int | Decimal) and (may_be_empty or str(one).strip() != "") for one in values
+    )
 
 
 def _is_number(value: object) -> bool:

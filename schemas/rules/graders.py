@@ -46,7 +46,7 @@ class ExactGrader(_OfText):
     ignore_case: bool = False
     """Whether capitals do not matter."""
     ignore_punctuation: bool = False
-    """Whether punctuation around the answer does not matter: `Paris.` is `Paris`."""
+    """Whether sentence marks, quotes and brackets around the answer do not matter: `"Paris."` is `Paris`."""
 
 
 class ContainsGrader(_OfText):

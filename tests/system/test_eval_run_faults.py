@@ -18,6 +18,7 @@ from controller.evals.run.run import Outcome, Plan, Show, run
 from controller.evals.run.summary import as_summary
 from schemas.eval_files import EvalSet, load_eval
 from tests.fakes import bundles
+from tests.fakes.proxy import proxy_to
 from tests.fakes.sidecar import SidecarProcess, StartSidecar
 from tests.fakes.simulator import SimulatorProcess, StartSimulator
 
@@ -205,6 +206,30 @@ def test_ctrl_c_lets_calls_that_are_paid_for_end(runs: Runs, simulator: Simulato
     assert 0 < outcome.done == len(simulator.entries()) < 20
     assert runs(set_of(20), "alpha").done == 20
     assert len(simulator.entries()) == 20
+
+
+async def test_an_answer_that_is_lost_on_its_way_is_asked_for_again_and_paid_for_twice(
+    runs: Runs, simulator: SimulatorProcess
+) -> None:
+    """The run says so, by the gateway's own ledger."""
+    simulator.fault({"text": "yes"})
+    answers = 0
+
+    async def lose_the_first(data: bytes) -> bytes:
+        nonlocal answers
+        answers += b"chat.completion" in data
+        return b"" if answers == 1 and b"chat.completion" in data else data
+
+    port = int(runs.sidecar.url.rpartition(":")[2])
+    planned = Plan(eval_set=set_of(3), models=("alpha",), epochs=1)
+    async with proxy_to(port, lose_the_first) as proxy:
+        url = f"http://127.0.0.1:{proxy.port}"
+        outcome = await run(planned, runs.out, url, KEY, lambda done, total: None)
+    assert (outcome.done, outcome.stopped) == (3, "")
+    assert len(simulator.entries()) == 4
+    cost = {Decimal(row["cost_usd"]) for row in runs.rows()}
+    assert {outcome.lost_usd} == cost
+    assert (outcome.lost_calls, outcome.lost_unknown, outcome.paid_usd) == (1, 0, 4 * outcome.lost_usd)
 
 
 JUDGED = """version: 1

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, Final
 
+from schemas.eval_files import within
+
 _FENCE: Final = re.compile(r"\s*```[a-zA-Z]*\s*\n(.*?)\n?\s*```\s*", re.DOTALL)
 
 
@@ -70,18 +72,6 @@ def text_in(text: str, field: str | None) -> str | None:
     except ValueError:
         return None
     return None if found is None else plain(found)
-
-
-def within(value: Any, field: str | None) -> Any:
-    """`order.items.0` of a JSON value; None where it is not there."""
-    for part in field.split(".") if field else ():
-        if isinstance(value, Mapping):
-            value = value.get(part)
-        elif isinstance(value, list) and part.isdecimal() and int(part) < len(value):
-            value = value[int(part)]
-        else:
-            return None
-    return value
 
 
 def targets_in(target: Any, field: str | None) -> Iterator[str]:

@@ -1,10 +1,12 @@
 """`exact`: the answer is the target. Pure."""
 
 import unicodedata
-from typing import Any
+from typing import Any, Final
 
 from controller.evals.graders.answer import Answer, targets_in, text_in
 from schemas.rules.graders import ExactGrader
+
+MARKS: Final = frozenset(".,;:!?…。、，！？'\"`*_")
 
 
 def grade(grader: ExactGrader, answer: Answer, target: Any) -> float:
@@ -22,9 +24,10 @@ def _bare(grader: ExactGrader, text: str) -> str:
             start += 1
         while end > start and _is_mark(text[end - 1]):
             end -= 1
-        text = text[start:end]
+        text = text[start:end] or text
     return text.casefold() if grader.ignore_case else text
 
 
 def _is_mark(character: str) -> bool:
-    return character.isspace() or unicodedata.category(character)[0] in "PS"
+    """Sentence marks, quotes, brackets and Markdown's emphasis: -5 is not 5, and C# is not C."""
+    return character in MARKS or character.isspace() or unicodedata.category(character) in ("Ps", "Pe", "Pi", "Pf")

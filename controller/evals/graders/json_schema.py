@@ -7,7 +7,8 @@ from jsonschema import Draft202012Validator
 from referencing import Registry
 from referencing.exceptions import Unresolvable
 
-from controller.evals.graders.answer import Answer, json_in, within
+from controller.evals.graders.answer import Answer, json_in
+from schemas.eval_files import within
 from schemas.rules.graders import JsonSchemaGrader
 
 

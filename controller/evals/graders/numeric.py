@@ -4,7 +4,8 @@ import re
 from decimal import Decimal, InvalidOperation
 from typing import Any, Final
 
-from controller.evals.graders.answer import Answer, text_in, within
+from controller.evals.graders.answer import Answer, text_in
+from schemas.eval_files import within
 from schemas.rules.graders import NumericGrader
 
 _NUMBER: Final = re.compile(

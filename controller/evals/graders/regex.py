@@ -3,7 +3,8 @@
 import re
 from typing import Any
 
-from controller.evals.graders.answer import Answer, targets_in, text_in, within
+from controller.evals.graders.answer import Answer, targets_in, text_in
+from schemas.eval_files import within
 from schemas.rules.graders import RegexGrader
 
 

@@ -117,6 +117,8 @@ class Calls:
                     breaks += 1
                     if breaks > MOST_BREAKS:
                         raise Stop(f"the sidecar does not answer ({why}); is it running?")
+                    # It may have been made, and be paid for: `settle` finds out.
+                    self.budget.spent_usd += self.budget.highest_usd.get(target, Usd(0))
                     await self._pause(0.25 * 2**breaks)
 
     async def _pause(self, seconds: float) -> None:

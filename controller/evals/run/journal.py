@@ -80,12 +80,10 @@ class Journal:
         """The gateway's ids of all calls whose cost has been counted."""
         self.open: dict[int, tuple[str, str]] = {}
         """Calls of which nothing is known but that they were asked: their key and their model, by number."""
-        self.lost_calls = 0
-        """Calls whose answer never arrived."""
         self.lost: list[tuple[str, Usd | None]] = []
-        """What was paid for them: model and cost, None where the gateway does not know it any more."""
+        """Calls whose answer never arrived: model and cost, None where the gateway does not know it any more."""
         self.paid: list[tuple[str, Usd | None]] = []
-        """What was paid for all the others, those that were asked again included."""
+        """All the others, those that were asked again included."""
         self._number = 0
         try:
             for line in whole_lines(self._path):
@@ -156,7 +154,7 @@ class Journal:
 
     def _lose(self, numbers: Iterable[int], ids: Iterable[str], paid: Iterable[tuple[str, Usd | None]]) -> None:
         for number in numbers:
-            self.lost_calls += self.open.pop(number, None) is not None
+            self.open.pop(number, None)
         self.known_ids.update(ids)
         self.lost += paid
 

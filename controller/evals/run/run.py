@@ -62,7 +62,7 @@ class Outcome:
     """Calls whose answer never arrived, since the run was killed or a connection broke."""
     lost_usd: Usd
     lost_unknown: int
-    """Lost calls that the sidecar does not know any more."""
+    """Those of them that the sidecar does not know any more."""
     agreements: Mapping[str, Agreement]
     """By judge."""
     stopped: str = ""
@@ -199,7 +199,7 @@ class _Running:
             lines=lines,
             paid_usd=sum((*known, *lost), Usd(0)),
             unpriced=sum(call.cost_usd is None and call.ending == "ok" for call in journal.answered.values()),
-            lost_calls=journal.lost_calls,
+            lost_calls=len(journal.lost),
             lost_usd=sum(lost, Usd(0)),
             lost_unknown=len(journal.lost) - len(lost),
             agreements=self.agreements,
