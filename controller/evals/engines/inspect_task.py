@@ -24,7 +24,7 @@ from openai import DefaultAsyncHttpxClient
 from controller.evals.engines.ledger import Ledger
 from controller.evals.graders.answer import Answer, ToolCall
 from controller.evals.run.asking import Task as Asked
-from controller.evals.run.asking import chosen
+from controller.evals.run.asking import chosen, encode
 from controller.evals.run.grading import Grading
 from schemas.eval_files import EvalSet
 from schemas.rules.graders import Asking
@@ -82,7 +82,7 @@ def task_of(
     samples = [
         Sample(
             id=sample_id,
-            input=line.sample.input if isinstance(line.sample.input, str) else json.dumps(line.data["input"]),
+            input=line.sample.input if isinstance(line.sample.input, str) else encode(line.data["input"]).decode(),
             target=_target(line.data.get("target")),
             metadata={name: value for name in ("cluster", "slice") if (value := line.data.get(name)) is not None},
         )
@@ -92,11 +92,11 @@ def task_of(
     def ask() -> Solver:
         async def solve(state: TaskState, generate: Generate) -> TaskState:
             line = asked[str(state.sample_id)]
-            given = line.data["input"]
+            given = _bare(line.data["input"])
             turns = [ChatMessageUser(content=given)] if isinstance(given, str) else await messages_from_openai(given)
             system = eval_set.graders.ask.system
             state.messages = [*([ChatMessageSystem(content=system)] if system is not None else []), *turns]
-            tools = [ToolInfo(**_tool(tool)) for tool in line.data.get("tools") or ()]
+            tools = [ToolInfo(**_tool(tool)) for tool in _bare(line.data.get("tools") or [])]
             state.output = await get_model().generate(state.messages, tools=tools)
             state.messages.append(state.output.message)
             return state
@@ -139,6 +139,11 @@ def _config(ask: Asking) -> GenerateConfig:
         stop_seqs=list(ask.stop) or None,
         seed=ask.seed,
     )
+
+
+def _bare(value: Any) -> Any:
+    """JSON as other programs read it: a set keeps its numbers exactly as they were written."""
+    return json.loads(encode(value))
 
 
 def _tool(tool: Mapping[str, Any]) -> dict[str, Any]:
