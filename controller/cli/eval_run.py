@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
+from controller.cli import eval_inspect
 from controller.cli.progress import Progress
 from controller.cli.rules_folder import NoRules, add_folder, day_of, print_problems, read_rules, refused
 from controller.evals.folder import read_eval_files
@@ -48,7 +49,8 @@ class BadSet(Exception):
 class Prepared:
     """What can be run: a set without errors, and models that the rules have."""
 
-    eval_set: EvalSet
+    eval_set: EvalSet | None
+    """None where a task of one's own is run instead."""
     models: Sequence[str]
     """Each `model` or `model@provider`."""
     vendors: Mapping[str, str]
@@ -88,6 +90,7 @@ def add_parser(subparsers: "_SubParsersAction[argparse.ArgumentParser]") -> None
     )  # fmt: skip
     add("--out", type=Path, metavar="FILE", help="results, JSON lines [default: <use case>.results.jsonl]")
     add("--retry-failed", action="store_true", help="ask again what failed or could not be graded in an earlier run")
+    eval_inspect.add_options(add)
     add("--format", choices=("text", "json"), default="text", help="for people or for programs [default: text]")
     parser.set_defaults(today=None)
 
@@ -95,7 +98,11 @@ def add_parser(subparsers: "_SubParsersAction[argparse.ArgumentParser]") -> None
 def run(args: argparse.Namespace) -> int:
     out: Path = args.out or Path(f"{args.use_case}.results.jsonl")
     try:
+        if wrong := eval_inspect.misused(args, out):
+            raise WrongUsage(wrong)
         prepared = prepare(args)
+        if args.engine == "inspect" or prepared.eval_set is None:
+            return eval_inspect.run(args, out, prepared.eval_set, prepared.models, prepared.vendors, _key(args.key))
         plan = Plan(
             eval_set=prepared.eval_set,
             models=prepared.models,
@@ -142,20 +149,26 @@ def prepare(args: argparse.Namespace) -> Prepared:
     if args.use_case not in rules.use_case_names():
         near = did_you_mean(args.use_case, rules.use_case_names()) or _listed(rules.use_case_names())
         raise WrongUsage(f'--use-case: the rules have no use case "{args.use_case}"; {near}')
-    below = eval_folders(read_eval_files(args.folder, args.use_case)).get(args.use_case)
-    if below is None:
-        raise WrongUsage(f"there is no eval set; write use-cases/{args.use_case}/eval/set.jsonl and graders.yaml")
-    eval_set, problems = load_eval(args.use_case, below, rules)
-    if eval_set is None:
-        raise BadSet(problems)
+    eval_set = None if args.task is not None else _eval_set(args, rules)
     vendors = {name: file.content.vendor for name, file in rules.models.items()}
     models = tuple(dict.fromkeys(args.model))
     if not models:
         raise WrongUsage("name at least one --model")
     for model in models:
         _check_model(model, rules)
-    _refuse_partial_judges(eval_set, models, vendors)
+    if eval_set is not None:
+        _refuse_partial_judges(eval_set, models, vendors)
     return Prepared(eval_set, models, vendors)
+
+
+def _eval_set(args: argparse.Namespace, rules: RuleSet) -> EvalSet:
+    below = eval_folders(read_eval_files(args.folder, args.use_case)).get(args.use_case)
+    if below is None:
+        raise WrongUsage(f"there is no eval set; write use-cases/{args.use_case}/eval/set.jsonl and graders.yaml")
+    eval_set, problems = load_eval(args.use_case, below, rules)
+    if eval_set is None:
+        raise BadSet(problems)
+    return eval_set
 
 
 def _check_model(named: str, rules: RuleSet) -> None:

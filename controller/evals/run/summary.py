@@ -11,7 +11,7 @@ from controller.evals.arms import FAILED
 from controller.evals.run.run import Outcome
 from schemas.eval_files import EvalSet
 from schemas.record import Usd
-from schemas.rules.graders import Decision, JudgeGrader
+from schemas.rules.graders import Decision, Grader, JudgeGrader
 
 HEAD = ("model", "results", "success", "failed", "ungraded", "USD a call", "p50 ms", "p95 ms")
 SHARES = {"p50": 0.5, "p95": 0.95}
@@ -25,16 +25,24 @@ def as_summary(
     Args:
         vendors: by model of the catalogue.
     """
+    return summary_of(outcome, eval_set.use_case, eval_set.hash, eval_set.graders.graders, models, vendors)
+
+
+def summary_of(
+    outcome: Outcome,
+    use_case: str,
+    set_hash: str,
+    graders: Sequence[Grader],
+    models: Sequence[str],
+    vendors: Mapping[str, str],
+) -> dict[str, Any]:
+    """The same of a run without an eval set: a task of a team's own."""
     return {
-        "judges": [
-            _judge(grader, outcome, vendors)
-            for grader in eval_set.graders.graders
-            if isinstance(grader, JudgeGrader)
-        ],
+        "judges": [_judge(grader, outcome, vendors) for grader in graders if isinstance(grader, JudgeGrader)],
         "vendors": {model: vendors[base_of(model)] for model in models if base_of(model) in vendors},
         "run_id": outcome.run_id,
-        "use_case": eval_set.use_case,
-        "set_hash": eval_set.hash,
+        "use_case": use_case,
+        "set_hash": set_hash,
         "results": outcome.done,
         "planned": outcome.total,
         "stopped": outcome.stopped or None,
