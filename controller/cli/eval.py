@@ -10,6 +10,7 @@ if TYPE_CHECKING:
 COMMANDS: Final = {
     "run": "controller.cli.eval_run",
     "compare": "controller.cli.eval_compare",
+    "propose": "controller.cli.eval_propose",
 }
 """As in `controller.cli`: each module has `add_parser(subparsers)` and `run(args)`."""
 
