@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import shlex
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +25,7 @@ from controller.evals.proposal import NotPermitted, Proposal, body_of, place_for
 from controller.evals.read import load_results
 from controller.evals.rule_edit import CannotEdit, Place, with_choice
 from schemas.eval_files import EvalSet, eval_folders, load_eval
+from schemas.load import load
 from schemas.problems import did_you_mean
 from schemas.rules.rule_set import RuleSet
 from schemas.rules.use_case import UseCase
@@ -123,7 +125,7 @@ def _in_folder(
     args: argparse.Namespace, proposal: Proposal, comparison: Comparison, body: str, file: str, files: dict[str, bytes]
 ) -> _Made:
     path = args.folder / file
-    files[file] = _changed(path.read_bytes().decode("utf-8"), proposal)
+    files[file] = _changed(args, path.read_bytes().decode("utf-8"), proposal)
     for name, data in files.items():
         (args.folder / name).parent.mkdir(parents=True, exist_ok=True)
         (args.folder / name).write_bytes(data)
@@ -139,15 +141,25 @@ def _on_branch(
             f"use-cases/{args.use_case} has changes that are not committed: commit them first, so that the branch "
             "holds the rules and the eval set that were looked at; or --no-commit"
         )
-    files[file] = _changed(text_at_head(args.folder, file), proposal)
+    files[file] = _changed(args, text_at_head(args.folder, file), proposal)
     branch = args.branch or f"pointsman/{args.use_case}-{proposal.candidate}"
     message = f"{proposal.title}\n\n{comparison.outcome.verdict_reason}\n{comparison.outcome.action_reason}\n"
     commit = commit_on_branch(args.folder, branch, files, message)
     return _Made(proposal, body, branch, commit, tuple(sorted(files)), comparison)
 
 
-def _changed(text: str, proposal: Proposal) -> bytes:
-    return with_choice(text, proposal.place, proposal.candidate, percent=proposal.percent).encode()
+def _changed(args: argparse.Namespace, text: str, proposal: Proposal) -> bytes:
+    """The rule file as proposed, if the rules are no worse by it."""
+    edited = with_choice(text, proposal.place, proposal.candidate, percent=proposal.percent)
+    file = f"use-cases/{proposal.use_case}/use-case.yaml"
+    today = day_of(args)
+    files, before = read_rules(args.folder, today)
+    after = load({**files, file: edited}, today=today, revision="proposed")
+    known = {(one.code, one.message) for one in before.problems}
+    wrong = [one for one in after.problems if one.severity == "error" and (one.code, one.message) not in known]
+    if wrong:
+        raise CannotEdit("\n  ".join(["these rules would not pass; mend them first:", *map(str, wrong)]))
+    return edited.encode()
 
 
 def _use_case(rules: RuleSet, name: str) -> UseCase:
@@ -224,10 +236,9 @@ def _as_json(made: _Made) -> dict[str, object]:
 def _as_text(made: _Made) -> str:
     lines = [f"{made.proposal.title}.", made.comparison.outcome.verdict_reason, ""]
     if made.branch:
-        lines += [f"branch {made.branch}, commit {made.commit[:12]}:", *(f"  {file}" for file in made.files), "", "next:",
-                  f"  git push origin {made.branch}",
-                  f"  gh pr create --head {made.branch} --title '{made.proposal.title}' --body-file FILE" "   # FILE: the text below",
-                  f"  git switch {made.branch} && pointsman check --base HEAD~1"]  # fmt: skip
+        lines += [f"branch {made.branch}, commit {made.commit[:12]}:", *(f"  {file}" for file in made.files)]
+        lines += ["", "next, with the text below in FILE:", f"  git push origin {made.branch}"]
+        lines += [f"  gh pr create --head {made.branch} --title {shlex.quote(made.proposal.title)} --body-file FILE"]
     else:
         lines += ["written:", *(f"  {file}" for file in made.files), "", "next:", "  pointsman check --base HEAD"]
     return "\n".join([*lines, "", made.body.rstrip()])

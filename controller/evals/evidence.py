@@ -99,7 +99,7 @@ def write_evidence(
 
 def canonical(document: Mapping[str, Any]) -> bytes:
     """Equal evidence, equal bytes; lines, so that people can review it. What is not known is left out."""
-    said = {key: value for key, value in document.items() if value not in (None, {}, [], ())}
+    said = {key: value for key, value in document.items() if value not in (None, "", {}, [], ())}
     return (json.dumps(said, sort_keys=True, indent=2, ensure_ascii=False) + "\n").encode()
 
 

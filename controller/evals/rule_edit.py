@@ -16,7 +16,8 @@ class CannotEdit(Exception):
 
 
 def with_choice(text: str, place: Place, model: str, *, percent: str = "5") -> str:
-    """The file with a model at a place. What takes the primary's place puts the old one first among the fallbacks.
+    """The file with a model at a place. What takes the primary's place puts the old one first among the fallbacks,
+    and leaves those and the ways out itself.
 
     Raises:
         CannotEdit: the place does not exist, the model stands there, or the text is written in a way that cannot be
@@ -59,6 +60,12 @@ def _as_primary(text: str, data: dict[str, Any], model: str) -> tuple[str, dict[
         chain.pop(number)
     text = _prepend(text, ("fallbacks",), old) if chain else _set(text, "fallbacks", f"[{old}]")
     wanted = data | {"primary": model, "fallbacks": [old, *chain]}
+    for key, then in LISTS.values():
+        part = data.get(key) or {}
+        models = part.get(then)
+        if isinstance(models, list) and model in models and len(models) > 1:  # no way out leads to where one is
+            text = _without_item(text, (key, then), models.index(model))
+            wanted[key] = part | {then: [one for one in models if one != model]}
     canary = data.get("canary")
     if isinstance(canary, dict) and canary.get("model") == model:
         text = _without_key(text, "canary")
@@ -151,9 +158,7 @@ def _without_item(text: str, path: tuple[str, ...], number: int) -> str:
     node = _sequence(text, path)
     item = node.value[number]
     if len(node.value) == 1:
-        entry = _entry(_top(text), path[0])
-        assert entry is not None  # `_sequence` went through it
-        return _set(text, path[0], "[]") if len(path) == 1 else text
+        return _set(text, path[0], "[]")
     if node.flow_style:
         if number:
             return text[: _end(text, node.value[number - 1])] + text[_end(text, item) :]
