@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
+from decimal import Decimal
 from typing import Final
 
 from controller.evals.evidence import differences
@@ -29,6 +30,8 @@ class Proofs:
     by_use_case: Mapping[str, Sequence[RuleFile[Evidence]]]
     set_hashes: Mapping[str, str] | None = None
     """By use case, of its eval set as it lies; None: sets are not at hand, and nothing is said of them."""
+    margins: Mapping[str, Decimal] = field(default_factory=dict)
+    """By use case, the widest margin that its graders' file allows."""
     results: Callable[[str], bytes | None] = field(default=lambda file: None)
     """A committed results file by its path; None: it is not at hand."""
     earlier: Callable[[str], Iterable[Choices]] = field(default=lambda use_case: ())
@@ -118,6 +121,7 @@ def _against(read: RuleFile[Evidence], move: Move, case: _Case) -> Iterator[Prob
         *_of_its_set(read, case.proofs),
         *_of_its_figures(read, case.proofs),
         *_of_its_lints(read, case.after),
+        *_of_its_margin(read, case.proofs),
         *_of_its_verdict(read, move),
     ):
         yield replace(problem, severity=case.severity)
@@ -146,6 +150,13 @@ def _of_its_set(read: RuleFile[Evidence], proofs: Proofs) -> Iterator[Problem]:
     else:
         message, suggestion = "the eval set or its graders have changed since", "measure again, on what lies in eval/"
     yield read.problem(("set_hash",), "evidence-of-other-set", message, suggestion)
+
+
+def _of_its_margin(read: RuleFile[Evidence], proofs: Proofs) -> Iterator[Problem]:
+    asked, allowed = read.content.asked.margin, proofs.margins.get(read.content.use_case)
+    if allowed is not None and asked > allowed:
+        message = f"asked with a margin of {asked}, and graders.yaml allows {allowed}"
+        yield read.problem(("asked", "margin"), "evidence-against", message, "compare with what the graders' file says")
 
 
 def _of_its_figures(read: RuleFile[Evidence], proofs: Proofs) -> Iterator[Problem]:

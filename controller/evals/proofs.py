@@ -36,14 +36,17 @@ def findings_in_folder(
         files: the rule files as they lie, evidence among them.
         eval_files: what lies in `eval` folders.
     """
-    hashes = {}
+    hashes, margins = {}, {}
     for use_case, below in eval_folders(eval_files).items():
         eval_set, _ = load_eval(use_case, below, after)
         if eval_set is not None:
             hashes[use_case] = eval_set.hash
+            if (margin := eval_set.graders.decision.margin) is not None:
+                margins[use_case] = margin
     proofs = Proofs(
         load_evidence(files).by_use_case,
         set_hashes=hashes,
+        margins=margins,
         results=lambda file: _read(folder / file),
         earlier=lambda name: _choices(changes.earlier.get(name, ())),
     )

@@ -9,6 +9,7 @@ from schemas.yaml_source import parse_yaml
 
 Place = Literal["primary", "canary", "fallback", "quality", "cost"]
 LISTS: Final = {"quality": ("quality_bar", "then"), "cost": ("cost_ceiling", "then")}
+BY_HAND: Final = "the file is written in a way that cannot be edited for sure; change it by hand"
 
 
 class CannotEdit(Exception):
@@ -44,7 +45,7 @@ def with_choice(text: str, place: Place, model: str, *, percent: str = "5") -> s
             edited, wanted = _in_way_out(text, data, LISTS[place], model)
     again, problems = parse_yaml("", edited)
     if again is None or problems or _plain(again.data) != _plain(wanted):
-        raise CannotEdit("the file is written in a way that cannot be edited for sure; change it by hand")
+        raise CannotEdit(BY_HAND)
     return edited
 
 
@@ -87,7 +88,10 @@ def _in_way_out(text: str, data: dict[str, Any], path: tuple[str, str], model: s
 
 
 def _top(text: str) -> yaml.MappingNode:
-    node = yaml.compose(text, Loader=yaml.SafeLoader)
+    try:
+        node = yaml.compose(text, Loader=yaml.SafeLoader)
+    except yaml.YAMLError as error:  # an alias of what the change took away
+        raise CannotEdit(BY_HAND) from error
     if not isinstance(node, yaml.MappingNode):
         raise CannotEdit("the file is no mapping")
     return node

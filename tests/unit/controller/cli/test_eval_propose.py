@@ -74,7 +74,7 @@ def test_a_proposal_passes_with_its_evidence_and_not_without(
     assert made.status == 0, made.err
     assert made.json["branch"] == f"pointsman/{CASE}-{NEW}"
     assert made.json["files"] == [EVIDENCE, FILE]
-    assert "### " in made.json["body"] and EVIDENCE in made.json["body"]
+    assert EVIDENCE in made.json["body"]
     assert repo.git("branch", "--show-current") == "main"
     assert (repo.path / FILE).read_text() == before
     assert repo.git("diff", "--name-only", "main", made.json["branch"]).split() == [EVIDENCE, FILE]
@@ -149,8 +149,9 @@ def test_what_the_verdict_does_not_permit_is_not_proposed(
     worse = results(tmp_path / "worse.jsonl", NEW, set(range(200)), "0.004")
     answer = propose(pointsman, repo, (*files[:3], str(worse)), "--as", "primary")
     assert answer.status == 1
-    assert "not as primary" in answer.err and "It is worse by more than 2 points" in answer.err
-    assert propose(pointsman, repo, files, "--as", "quality").status in (1, 2)
+    assert "not as primary" in answer.err
+    assert "It is worse by more than 2 points" in answer.err
+    assert propose(pointsman, repo, files, "--as", "quality").status == 1
     assert repo.git("branch", "--list", "pointsman/*") == ""
 
 
