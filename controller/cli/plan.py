@@ -6,7 +6,6 @@ import json
 import sys
 from collections.abc import Mapping
 from datetime import date
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from controller.changes import Changes, changes_since

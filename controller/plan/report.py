@@ -47,8 +47,11 @@ def as_json(plan: PlanReport) -> dict[str, Any]:
             }
             for change in plan.changes
         ],
-        "evidence": [{"use_case": one.use_case, "model": one.model, "file": one.file or None, "passes": bool(one.file) and one.passes}
-            for one in plan.evidence],
+        "evidence": [
+            {"use_case": one.use_case, "model": one.model, "file": one.file or None,
+             "passes": bool(one.file) and one.passes}
+            for one in plan.evidence
+        ],
         "replay": {} if plan.replay is None else _replay_json(plan.replay),
         "problems": [as_mapping(problem) for problem in plan.problems],
     }  # fmt: skip

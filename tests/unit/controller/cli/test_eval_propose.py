@@ -151,7 +151,7 @@ def test_what_the_verdict_does_not_permit_is_not_proposed(
     assert answer.status == 1
     assert "not as primary" in answer.err
     assert "It is worse by more than 2 points" in answer.err
-    assert propose(pointsman, repo, files, "--as", "quality").status == 1
+    assert "there is no quality_bar yet" in propose(pointsman, repo, files, "--as", "quality").err
     assert repo.git("branch", "--list", "pointsman/*") == ""
 
 
