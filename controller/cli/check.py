@@ -32,7 +32,7 @@ from schemas.checks.ownership import clear_owners
 from schemas.eval_files import eval_problems
 from schemas.evidence_files import load_evidence
 from schemas.explanations import explanation_of, unknown_code
-from schemas.load import Loaded, load
+from schemas.load import PLATFORM_FILE, Loaded, load
 from schemas.problems import Problem, did_you_mean, has_errors
 from schemas.rules.rule_set import RuleSet
 
@@ -115,6 +115,8 @@ async def _of_the_change(
     args: argparse.Namespace, files: Mapping[str, str], eval_files: Mapping[str, str], loaded: Loaded, today: date
 ) -> tuple[tuple[Approval, ...], tuple[Problem, ...]]:
     changes = await changes_since(args.folder, args.base, files)
+    if PLATFORM_FILE not in changes.base.files:
+        return (), ()  # The rules begin with this change.
     before = load(changes.base.files, today=today, revision=changes.base.revision).rule_set
     if before is None:
         raise SourceUnavailable(f"the rules at {args.base} cannot be read, so that they name no owners")

@@ -53,7 +53,7 @@ def propose(pointsman: Callable, repo: RulesRepo, files: tuple[str, ...], *more:
 
 def evidence_codes(pointsman: Callable, repo: RulesRepo, base: str = "main") -> dict[str, str]:
     """Code to severity, of what `check` says of evidence and emergencies."""
-    answer = pointsman("check", repo.path, "--base", base, "--author", "platform", *TODAY, "--format", "json")
+    answer = pointsman("check", repo.path, "--base", base, *TODAY, "--format", "json")
     return {
         one["code"]: one["severity"] for one in answer.json["problems"] if one["code"].startswith(("evid", "emerg"))
     }
@@ -127,6 +127,17 @@ def test_the_way_back_to_what_ran_lately_is_open(pointsman: Callable, repo: Rule
     assert evidence_codes(pointsman, repo) == {}
     edit(repo, FILE, f"primary: {OLD}", "primary: gpt-5")
     assert evidence_codes(pointsman, repo)["evidence-missing"] == "error"
+
+
+def test_where_the_rules_begin_nothing_is_asked(pointsman: Callable, repo: RulesRepo) -> None:
+    repo.git("checkout", "--quiet", "--orphan", "empty")
+    repo.git("rm", "-r", "--quiet", "--force", ".")
+    (repo.path / "notes.md").write_text("soon")
+    repo.commit({})
+    repo.git("checkout", "--quiet", "-b", "begin")
+    repo.git("checkout", "main", "--", ".")
+    repo.commit({})
+    assert evidence_codes(pointsman, repo, base="empty") == {}
 
 
 def test_without_a_wish_the_verdict_leads(pointsman: Callable, repo: RulesRepo, files: tuple[str, ...]) -> None:
