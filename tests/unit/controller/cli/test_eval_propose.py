@@ -4,10 +4,15 @@ import json
 import os
 import subprocess
 from collections.abc import Callable
+from datetime import date
 from pathlib import Path
 
 import pytest
 
+from controller.evals.folder import read_eval_files
+from controller.folder import read_folder
+from schemas.eval_files import eval_folders, load_eval
+from schemas.load import load
 from tests.fakes.rules_repo import RulesRepo
 
 TODAY = ("--today", "2026-11-23")
@@ -225,3 +230,27 @@ def test_no_branch_says_why(
     answer = propose(pointsman, repo, files, "--as", "primary")
     assert (answer.status, answer.out) == (2, "")
     assert said in answer.err
+
+
+def test_evidence_is_of_the_eval_set_that_lies_there(pointsman: Callable, repo: RulesRepo, tmp_path: Path) -> None:
+    case = "document-understanding"
+    folder = f"use-cases/{case}/eval"
+    loaded = load(read_folder(repo.path).files, today=date(2026, 11, 23), revision="r")
+    below = eval_folders(read_eval_files(repo.path, case))[case]
+    eval_set, _ = load_eval(case, below, loaded.rule_set)
+    assert eval_set is not None
+    old = results(tmp_path / "old.jsonl", OLD, set(range(320)), "0.010", set_hash=eval_set.hash)
+    new = results(tmp_path / "new.jsonl", "gpt-5", set(range(323)), "0.004", set_hash=eval_set.hash)
+    asked = ("eval", "propose", repo.path, "--use-case", case, "--incumbent", old, "--candidate", new, *TODAY)
+    made = pointsman(*asked, "--as", "primary", "--format", "json")
+    assert made.status == 0, made.err
+    repo.git("checkout", "--quiet", made.json["branch"])
+    evidence = json.loads((repo.path / made.json["files"][0]).read_text())
+    assert (evidence["set_hash"], evidence["asked"]["margin"]) == (eval_set.hash, 0.05), "as graders.yaml says"
+    assert evidence_codes(pointsman, repo) == {}
+    edit(repo, f"{folder}/graders.yaml", "margin: 0.05", "margin: 0.01")
+    assert evidence_codes(pointsman, repo) == {"evidence-of-other-set": "warning", "evidence-against": "warning"}
+    repo.git("checkout", "--quiet", "main")
+    edit(repo, f"{folder}/graders.yaml", "margin: 0.05", "margin: 0.04")
+    answer = pointsman(*asked, "--as", "primary", "--branch", "late")
+    assert (answer.status, "have changed since" in answer.err) == (1, True)
