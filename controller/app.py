@@ -19,6 +19,7 @@ from controller.access.door import Door
 from controller.access.tls import renew_certificate, server_context
 from controller.api.routes import build_api
 from controller.errors import CannotStart
+from controller.evals.proofs import problems_against_running
 from controller.fleet import Roster
 from controller.folder import Folder
 from controller.git import LocalRepository, RemoteRepository, is_repository, is_url
@@ -129,6 +130,7 @@ def build_parts(settings: ServeSettings, watch_times: WatchTimes) -> Parts:
     reconciler = Reconciler(
         source, publisher, load=load, rule_tests=rule_test_problems, before_publish=ledger.remember,
         now=time.time, on_outcome=metrics.note_revision, offer=stages.offer,
+        evidence=problems_against_running,
     )  # fmt: skip
     return Parts(
         source=source, publisher=publisher, scoped=ScopedRules(publisher, signer),

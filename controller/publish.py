@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -74,6 +75,16 @@ class Publisher:
         self._is_closed = False
         self.channel = Channel()
         self.current: Publication | None = None
+
+    def running_and_earlier(self) -> tuple[Bundle | None, tuple[Bundle, ...]]:
+        """What all run who are not on trial, and what passed before; None where nothing runs yet."""
+        channel = self.channel
+        earlier = []
+        for named in dict.fromkeys(named for named in (channel.head, *channel.past) if named is not None):
+            with suppress(BundleRefused):
+                earlier.append(decode_bundle(self._shelf.get(named.digest)))
+        running = None if self.current is None else decode_bundle(self.current.bundle)
+        return running, tuple(earlier)
 
     def restore(self) -> None:
         """Takes up what ran before: the last good bundle is served at once, whatever the repository says now.

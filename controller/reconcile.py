@@ -41,6 +41,14 @@ class RuleTests(Protocol):
     def __call__(self, files: Mapping[str, str], bundle: Bundle, *, today: date) -> Sequence[Problem]: ...
 
 
+class Evidence(Protocol):
+    """`controller.evals.proofs.problems_against_running`: what a revision changes without evidence."""
+
+    def __call__(
+        self, files: Mapping[str, str], after: RuleSet, running: Bundle, earlier: Sequence[Bundle], today: date
+    ) -> Sequence[Problem]: ...
+
+
 class Offer(Protocol):
     """`controller.stages.Stages.offer`: to all at once, or to some sidecars first."""
 
@@ -70,6 +78,7 @@ class Work:
     revision: str = ""
     tree: Tree = field(default_factory=lambda: Tree(""))
     bundle: Bundle | None = None
+    rules: RuleSet | None = None
     rollout: Rollout = field(default_factory=Rollout)
     problems: tuple[Problem, ...] = ()
     publication: Publication | None = None
@@ -92,6 +101,7 @@ class Reconciler:
         now: Callable[[], float],
         on_outcome: Callable[[str], None] = lambda outcome: None,
         offer: Offer | None = None,
+        evidence: Evidence | None = None,
     ) -> None:
         """Nothing is looked at before `run` or `look`.
 
@@ -99,6 +109,7 @@ class Reconciler:
             now: seconds since the epoch.
             on_outcome: hears `accepted`, `refused` or `unavailable`.
             offer: how a revision gets to the fleet; None: to all at once.
+            evidence: what a revision lacks against the one that runs; None: nothing is asked.
         """
         self._source = source
         self._publisher = publisher
@@ -108,11 +119,12 @@ class Reconciler:
         self._now = now
         self._on_outcome = on_outcome
         self._offer = offer
+        self._evidence = evidence
         self._one_at_a_time = asyncio.Lock()
         self._hint = asyncio.Event()
         self._is_seen_anew = False
         self._steps: tuple[Step, ...] = (
-            self._read_tree, self._load_rules, self._run_rule_tests, self._publish,
+            self._read_tree, self._load_rules, self._ask_for_evidence, self._run_rule_tests, self._publish,
         )  # fmt: skip
         self.report = Report(active_revision=_revision_of(publisher.current))
 
@@ -202,7 +214,14 @@ class Reconciler:
         if loaded.bundle is None:
             raise Refused([*problems, _about_revision("no-bundle", "these files make no bundle")])
         rollout = work.rollout if loaded.rule_set is None else loaded.rule_set.platform.content.rollout
-        return replace(work, bundle=loaded.bundle, rollout=rollout, problems=problems)
+        return replace(work, bundle=loaded.bundle, rules=loaded.rule_set, rollout=rollout, problems=problems)
+
+    async def _ask_for_evidence(self, work: Work) -> Work:
+        running, earlier = await asyncio.to_thread(self._publisher.running_and_earlier)
+        if self._evidence is None or running is None or work.rules is None:
+            return work
+        lacking = await asyncio.to_thread(self._evidence, work.tree.files, work.rules, running, earlier, self._today())
+        return replace(work, problems=_unless_refused({*work.problems, *lacking}))
 
     async def _run_rule_tests(self, work: Work) -> Work:
         failures = await asyncio.to_thread(self._rule_tests, work.tree.files, _bundle_of(work), today=self._today())

@@ -13,6 +13,7 @@ from pydantic_core import core_schema
 from schemas.bundle import Bundle
 from schemas.record import CallRecord
 from schemas.rules.eval_sample import CalibrationSample, EvalSample
+from schemas.rules.evidence import Evidence
 from schemas.rules.graders import Graders
 from schemas.rules.model import Model
 from schemas.rules.platform import Platform
@@ -40,7 +41,8 @@ EVAL_FILES: Mapping[str, type[BaseModel]] = {
 }
 """Files that people write for evals: they decide nothing by themselves, and no controller reads them."""
 
-WRITTEN_FILES: Mapping[str, type[BaseModel]] = {**RULE_FILES, **EVAL_FILES}
+WRITTEN_FILES: Mapping[str, type[BaseModel]] = {**RULE_FILES, **EVAL_FILES, "evidence": Evidence}
+"""With what our own tools write for people to review."""
 
 EXCHANGED: Mapping[str, type[msgspec.Struct]] = {
     "bundle": Bundle,

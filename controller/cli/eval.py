@@ -11,6 +11,7 @@ COMMANDS: Final = {
     "run": "controller.cli.eval_run",
     "compare": "controller.cli.eval_compare",
     "import": "controller.cli.eval_import",
+    "propose": "controller.cli.eval_propose",
 }
 """As in `controller.cli`: each module has `add_parser(subparsers)` and `run(args)`."""
 

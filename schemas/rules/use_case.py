@@ -247,6 +247,15 @@ class Lock(Rules):
     """Why; people will ask."""
 
 
+class Emergency(Rules):
+    """A way out for a change that cannot wait for its evidence; reviews show it."""
+
+    reason: Text
+    """Why it cannot wait; people will ask."""
+    expires: Day
+    """The last day on which it holds, at most 14 days ahead: by then there is evidence, or the change is taken back."""
+
+
 class UseCase(Rules):
     """A named purpose with an owner: the unit of routing, budgets, evals and review."""
 
@@ -299,3 +308,5 @@ class UseCase(Rules):
     """When these choices were last looked at."""
     lock: Lock | None = None
     """This use case needs one vendor's feature."""
+    emergency: Emergency | None = None
+    """Lets changes pass without evidence for some days."""

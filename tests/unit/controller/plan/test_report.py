@@ -51,7 +51,7 @@ def test_programs_read_every_number() -> None:
     assert (found["replay"]["calls"], found["replay"]["moved"]) == (2880, 8 * 250), "until the ceiling of each day"
     assert found["replay"]["use_cases"]["support"]["models"]["green"] is None, "nobody has called it yet"
     assert found["replay"]["use_cases"]["support"]["models"]["red"]["error_share"] > 0
-    assert found["evidence"] == [{"use_case": "support", "model": "green", "file": None}]
+    assert found["evidence"] == [{"use_case": "support", "model": "green", "file": None, "passes": False}]
 
 
 def test_without_records_only_the_rules_are_compared() -> None:
