@@ -333,8 +333,8 @@ class UseCase(Rules):
     limits: Limits | None = None
     """What this use case may send."""
     canary: Canary | None = None
-    """Some traffic to a candidate, of the calls that no rule takes; the chain steps in when it fails. A controller gives
-    it more in steps, or takes it back."""
+    """Some traffic to a candidate, of the calls that no rule takes; the chain steps in when it fails. A controller
+    gives it more in steps, or takes it back."""
     shadow: TrafficShare | None = None
     """Some traffic mirrored to a candidate that never answers."""
     timeouts: Timeouts = Timeouts()

@@ -43,6 +43,8 @@ class Plan:
     """Where a lot was drawn: the model that it fell to; the first of the chain for the chain itself."""
     propensity: float | None = None
     """How likely the lot was to fall there."""
+    steering: str = ""
+    """Why the canary has its share in that draw, or none at all, where a controller decided that."""
     better: tuple[Target, ...] = ()
     """Where the use case has a quality bar: who may be asked once more when the answer is below it, in order."""
 
@@ -134,9 +136,9 @@ def _planned(use_case: UseCase, facts: Facts, resting: Mapping[str, str], spend:
             skipped = [*skipped, *more]
     made = _finished(use_case, planned, [*skipped, *closed])
     if drawn is None:
-        return made
+        return replace(made, steering=chain.steering) if chain.steering and chain.canary is None else made
     first = chain.targets[0] if chain.targets else chain.barred[0]
-    return replace(made, arm=first.model, propensity=drawn.propensity)
+    return replace(made, arm=first.model, propensity=drawn.propensity, steering=drawn.steering)
 
 
 def _finished(use_case: UseCase, planned: list[Planned], skipped: list[Skipped]) -> Plan:

@@ -100,6 +100,8 @@ class Chain:
     barred: tuple[Skipped, ...]
     canary: Arm | None = None
     split: tuple[Arm, ...] = ()
+    steering: str = ""
+    """Why the canary has its share, or is no more, where a controller decided that."""
 
     @property
     def arms(self) -> tuple[Arm, ...]:
