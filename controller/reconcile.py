@@ -8,6 +8,7 @@ from datetime import UTC, date, datetime
 from typing import Protocol
 
 from controller import logs
+from controller.canaries.terms import Terms, terms_of
 from controller.channel import Policy
 from controller.errors import Refused, SourceUnavailable
 from controller.publish import Publication, Publisher
@@ -44,7 +45,9 @@ class RuleTests(Protocol):
 class Offer(Protocol):
     """`controller.stages.Stages.offer`: to all at once, or to some sidecars first."""
 
-    async def __call__(self, bundle: Bundle, policy: Policy, min_sidecars: int) -> Publication: ...
+    async def __call__(
+        self, bundle: Bundle, policy: Policy, min_sidecars: int, canaries: tuple[Terms, ...]
+    ) -> Publication: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +74,7 @@ class Work:
     tree: Tree = field(default_factory=lambda: Tree(""))
     bundle: Bundle | None = None
     rollout: Rollout = field(default_factory=Rollout)
+    canaries: tuple[Terms, ...] = ()
     problems: tuple[Problem, ...] = ()
     publication: Publication | None = None
 
@@ -201,8 +205,11 @@ class Reconciler:
         problems = _unless_refused((*work.problems, *loaded.problems))
         if loaded.bundle is None:
             raise Refused([*problems, _about_revision("no-bundle", "these files make no bundle")])
-        rollout = work.rollout if loaded.rule_set is None else loaded.rule_set.platform.content.rollout
-        return replace(work, bundle=loaded.bundle, rollout=rollout, problems=problems)
+        work = replace(work, bundle=loaded.bundle, problems=problems)
+        rules = loaded.rule_set
+        if rules is None:
+            return work
+        return replace(work, rollout=rules.platform.content.rollout, canaries=terms_of(rules))
 
     async def _run_rule_tests(self, work: Work) -> Work:
         failures = await asyncio.to_thread(self._rule_tests, work.tree.files, _bundle_of(work), today=self._today())
@@ -219,9 +226,8 @@ class Reconciler:
     async def _offered(self, work: Work, bundle: Bundle) -> Publication:
         if self._offer is None:
             return await self._publisher.publish(bundle)
-        return await self._offer(
-            bundle, policy_of(work.rollout, is_urgent=work.tree.is_urgent), work.rollout.min_sidecars
-        )
+        policy = policy_of(work.rollout, is_urgent=work.tree.is_urgent)
+        return await self._offer(bundle, policy, work.rollout.min_sidecars, work.canaries)
 
     def _note_accepted(self, work: Work) -> None:
         publication = work.publication

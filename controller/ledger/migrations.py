@@ -225,4 +225,10 @@ STEPS: Final = (
         "ALTER TABLE calls ADD COLUMN skipped $text NOT NULL DEFAULT '[]'", # JSON
         "ALTER TABLE calls ADD COLUMN facts $text", # JSON; NULL: unknown
     )),
+    # What a canary is judged by: the step of each call, and what the checks of a quality bar said of its answer.
+    Step((
+        "ALTER TABLE calls ADD COLUMN steering $text NOT NULL DEFAULT ''",
+        "ALTER TABLE calls ADD COLUMN quality $text NOT NULL DEFAULT ''", # `pass`, or the checks that failed
+        "CREATE INDEX calls_by_steering ON calls (use_case, steering, at) WHERE steering <> ''",
+    )),
 )  # fmt: skip
