@@ -7,6 +7,7 @@ controllers may look at one ledger: each move is made only where the canary is s
 import asyncio
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from typing import Final, Protocol
 
 from sqlalchemy import Connection
@@ -48,7 +49,7 @@ class CanarySteps:
         """Never returns by itself."""
         took = 0.0
         while True:
-            await asyncio.sleep(max(self._look_seconds, took / SHARE_OF_TIME))
+            await self._news_or(max(self._look_seconds, took / SHARE_OF_TIME))
             began = time.monotonic()
             try:
                 await self.look()
@@ -59,6 +60,14 @@ class CanarySteps:
             except Exception as bug:
                 logs.bug("canary.failed", bug)  # it stays where it is; the next look may fare better
             took = time.monotonic() - began
+
+    async def _news_or(self, seconds: float) -> None:
+        """Until something else runs, or so long."""
+        current = self._publisher.current
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                if await self._publisher.newer_than("" if current is None else current.event_id) is None:
+                    await asyncio.sleep(seconds)  # the program ends
 
     async def look(self) -> None:
         """Takes up what the rules say, judges every canary that is under way, and moves it."""

@@ -16,7 +16,7 @@ from controller.evals.canary_figures import Figures, Minute, Side, Sums
 from tests.fakes.canaries import terms
 
 FIFTY = Decimal(50)
-SALTS = 200
+SALTS = 100
 
 
 def side(calls: int, good: int | None = None, *, minutes: int = 10, drawn: int | None = None, **minute: Any) -> Side:
