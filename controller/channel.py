@@ -93,6 +93,8 @@ class Channel(msgspec.Struct, frozen=True):
     """Why no new revision is taken up."""
     canaries: tuple[Canary, ...] = ()
     """Of what runs, by use case."""
+    past_canaries: tuple[Canary, ...] = ()
+    """As they stood when their rules went or said otherwise, the newest first."""
     fleet_size: int = 0
     """Sidecars known before: a restarted controller must not take a large fleet for a small one."""
     reason: str = ""

@@ -41,6 +41,7 @@ def view_of(
             "is_overdue": pin.until is not None and now > pin.until,
         },
         "canaries": [_canary(canary, canaries_wait_for.get(canary.use_case, "")) for canary in channel.canaries],
+        "past_canaries": [_canary(canary, "") for canary in channel.past_canaries],
         "suspended": channel.suspended,
         "rolled_back": [
             {**_named(failure.bundle), "reason": failure.reason, "at": _time(failure.at)} for failure in channel.failed

@@ -3,12 +3,14 @@ was decided beside it (by another controller, by a person, by a new revision) is
 """
 
 from collections.abc import Callable
+from typing import Final
 
 import msgspec
 
 from controller.canaries.state import Canary, begun, begun_again, ended
 from controller.channel import Channel, NotPossible
 
+KEPT_PAST: Final = 32
 Step = Callable[[Canary], Canary]
 
 
@@ -17,7 +19,8 @@ def follow_rules(channel: Channel, *, now: float) -> Channel:
     known = {canary.terms: canary for canary in channel.canaries}
     terms = () if channel.stable is None else channel.stable.canaries
     canaries = tuple(known.get(one) or begun(one, now=now) for one in terms)
-    return msgspec.structs.replace(channel, canaries=canaries)
+    past = (*(canary for canary in channel.canaries if canary.terms not in terms), *channel.past_canaries)
+    return msgspec.structs.replace(channel, canaries=canaries, past_canaries=past[:KEPT_PAST])
 
 
 def move(channel: Channel, judged: Canary, step: Step) -> Channel:

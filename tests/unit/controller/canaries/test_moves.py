@@ -117,6 +117,8 @@ def test_another_commit_begins_a_canary_anew_only_where_it_says_otherwise_of_it(
     after = follow_rules(msgspec.structs.replace(before, stable=Named("sha256:2", 1, "r2", canaries=rules)), now=3.0)
     assert [(canary.state, canary.percent) for canary in after.canaries] == stands_at
     assert follow_rules(after, now=4.0) == after
+    before_it = [] if terms() in rules else ["rolled_back"]
+    assert [canary.state for canary in after.past_canaries] == before_it, "what became of it is kept for the review"
 
 
 def test_a_rollback_of_the_rules_takes_their_canary_along() -> None:
