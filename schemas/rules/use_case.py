@@ -163,8 +163,8 @@ class Canary(TrafficShare):
     signal: Literal["checks", "outcome", "feedback"] = "checks"
     """What makes a call a success: its answer passes the `checks` of the quality bar; it was answered at all; or
     feedback says so. Where nothing is said of a call, it counts for nothing."""
-    margin: Part = Decimal("0.02")
-    """How much smaller its share of successes may be than the primary's, as 0.02 for two points of a hundred."""
+    margin: Part = Decimal("0.03")
+    """How much smaller its share of successes may be than the primary's, as 0.03 for three points of a hundred."""
     planned_calls: Annotated[int, Field(ge=200, le=10**9)] = 5_000
     """In how many calls, both models' together, a step should be decided: there the test is sharpest."""
     max_calls: Annotated[int, Field(ge=200, le=10**9)] | None = None

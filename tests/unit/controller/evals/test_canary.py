@@ -1,6 +1,7 @@
 """What follows from the figures of a canary's step."""
 
 import math
+import os
 from collections.abc import Sequence
 from dataclasses import replace
 from decimal import Decimal
@@ -16,7 +17,7 @@ from controller.evals.canary_figures import Figures, Minute, Side, Sums
 from tests.fakes.canaries import terms
 
 FIFTY = Decimal(50)
-SALTS = 100
+SALTS = 60
 
 
 def side(calls: int, good: int | None = None, *, minutes: int = 10, drawn: int | None = None, **minute: Any) -> Side:
@@ -178,6 +179,9 @@ class Stream:
 
 
 LOOKS = (300, 600, 1_000, 2_000, 3_000, 5_000, 8_000)
+LADDERS = int(os.environ.get("POINTSMAN_CANARY_LADDERS", "10"))
+"""Of each kind, by the rules' own defaults."""
+LADDER_LOOKS = (*LOOKS, 10_000, 13_000, 16_000, 20_000)
 
 
 def ends(percent: int, salts: int = SALTS, **of_candidate: float) -> list[Verdict]:
@@ -216,3 +220,36 @@ def test_a_model_at_the_margin_climbs_in_no_more_than_one_stream_of_twenty() -> 
         stream = Stream(salt, 50, LOOKS[-1], cut=0.05)
         climbs += any(isinstance(verdict(terms(**off), FIFTY, stream.figures(calls)), Climb) for calls in LOOKS[2:])
     assert climbs / SALTS <= 0.05
+
+
+def end_of_ladder(salt: int, **of_candidate: float) -> Verdict:
+    """Of the last rung that it comes to."""
+    rules = terms(margin=0.03)
+    decided: Verdict = Wait("")
+    for percent in (5, 25, 50):
+        stream = Stream(1_000 * salt + percent, percent, LADDER_LOOKS[-1], **of_candidate)
+        looks = (verdict(rules, Decimal(percent), stream.figures(calls)) for calls in LADDER_LOOKS)
+        decided = next(one for one in looks if not isinstance(one, Wait))
+        if not isinstance(decided, Climb):
+            break
+    return decided
+
+
+@pytest.mark.parametrize(
+    ("of_candidate", "promoted"),
+    [
+        # As good as the primary, of whose answers 96 % are good.
+        ({}, (0.8, 1.0)),
+        # Three points worse, which is the margin; nine points worse.
+        ({"cut": 0.06}, (0.0, 0.05)),
+        ({"cut": 0.12}, (0.0, 0.0)),
+    ],
+)
+def test_whole_ladders_promote_who_is_equal_and_nobody_who_is_worse(
+    of_candidate: dict[str, float], promoted: tuple[float, float]
+) -> None:
+    ends = [end_of_ladder(salt, **of_candidate) for salt in range(LADDERS)]
+    least, most = promoted
+    assert least <= sum(isinstance(one, Climb) for one in ends) / LADDERS <= most
+    if of_candidate.get("cut") == 0.12:
+        assert all(isinstance(one, TakeBack) for one in ends)
