@@ -64,7 +64,7 @@ class Canary(msgspec.Struct, frozen=True):
 
 def begun(terms: Terms, *, now: float) -> Canary:
     canary = Canary(terms, "running", NOTHING, now, 0, "")
-    return _moved(canary, "running", terms.percent, "its rules begin so", now)
+    return _moved(canary, "running", terms.percent, "where its rules begin", now)
 
 
 def begun_again(canary: Canary, why: str, *, now: float) -> Canary:

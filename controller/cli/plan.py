@@ -52,8 +52,7 @@ def run(args: argparse.Namespace) -> int:
             print("pointsman plan: rules with errors cannot be planned", file=sys.stderr)
             return 1
         problems = tuple(sorted({*after.problems, *rule_test_problems(files, after.bundle, today=today)}))
-        platforms = (before.rule_set.platform.content, after.rule_set.platform.content)
-        changes = changes_between(before.bundle, after.bundle, *platforms)
+        changes = changes_between(before.bundle, after.bundle, before.rule_set, after.rule_set)
         report = PlanReport(
             base.revision[:12],
             changes,

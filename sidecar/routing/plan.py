@@ -87,7 +87,7 @@ def plan(
         made = replace(made, better=tuple(better))
     steps = made.steps
     if use_case.follows_conversations:
-        if use_case.sticky and answered_by is not None:
+        if use_case.sticky and answered_by is not None and not _was_taken_back(use_case.chain, answered_by):
             steps = _staying(steps, answered_by)
         made = replace(made, steps=steps, conversation=facts.conversation)
     if fallen and steps and steps[0].target.model in fallen:
@@ -102,6 +102,11 @@ def _giving_way(steps: tuple[Planned, ...], better: tuple[Target, ...], fallen: 
     """The better models that have not fallen themselves, then the rest as it was."""
     first = {target: Planned(target, ROLLING) for target in better if target.model not in fallen}
     return (*first.values(), *(step for step in steps if step.target not in first))
+
+
+def _was_taken_back(chain: Chain, answered_by: str) -> bool:
+    """A conversation does not stay with a canary that a controller took back, though it be a fallback."""
+    return bool(chain.taken_back) and answered_by.partition("@")[0] == chain.taken_back
 
 
 def _staying(steps: tuple[Planned, ...], answered_by: str) -> tuple[Planned, ...]:

@@ -23,4 +23,6 @@ def _steered(chain: Chain, by: Steered) -> Chain | None:
     percent = by.canary_percent
     if canary is None or canary.model != by.model or not percent.is_finite() or not 0 <= percent <= 100:
         return None
-    return replace(chain, canary=replace(canary, probability=percent / 100) if percent else None, steering=by.reason)
+    if not percent:
+        return replace(chain, canary=None, steering=by.reason, taken_back=by.model)
+    return replace(chain, canary=replace(canary, probability=percent / 100), steering=by.reason)

@@ -101,7 +101,7 @@ async def test_a_good_model_climbs_by_proof_alone_over_a_restart_and_is_promoted
     world: World, tmp_path: Path, signer: Signer
 ) -> None:
     await world.accept(QUICK)
-    assert world.steered == (50, "canary new at 50 % (step 1): its rules begin so")
+    assert world.steered == (50, "canary new at 50 % (step 1): where its rules begin")
     await world.look()
     assert "conversations: 0" in world.steps.waits_for["support"]
     await world.call(200, 200)

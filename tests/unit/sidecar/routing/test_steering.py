@@ -68,6 +68,17 @@ def test_a_canary_that_was_taken_back_leaves_the_split_as_it_is() -> None:
     }  # fmt: skip
 
 
+@pytest.mark.parametrize(("steering", "first"), [({}, "beta"), (by("100"), "beta"), (by("0"), "alpha")])
+def test_a_conversation_leaves_a_canary_that_was_taken_back_though_it_is_a_fallback(
+    steering: dict[str, Steered], first: str
+) -> None:
+    written = bundles.snapshot(models=MODELS, chain=["alpha", "beta"], canary=share("5"), sticky=True)
+    use_case = steered(written, steering).use_cases["chat"]
+    facts = Facts(conversation="c-0")
+    made = plan(use_case, facts, resting={}, spend=Spend(), at=AT, answered_by="beta@one")
+    assert made.steps[0].target.model == first
+
+
 def test_a_draw_without_the_canary_is_no_draw_of_its_step() -> None:
     """Or calls that could not go to it would count as calls that its lot had sent elsewhere."""
     made = plans(by("25"), {"beta": "breaker_open"}, split=(share("50", "gamma"),))
