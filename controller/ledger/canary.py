@@ -9,7 +9,21 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 import msgspec
-from sqlalchemy import ColumnElement, Connection, Double, and_, case, cast, false, func, not_, or_, select
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Double,
+    and_,
+    case,
+    cast,
+    false,
+    func,
+    literal_column,
+    not_,
+    or_,
+    select,
+    true,
+)
 
 from controller.canaries.state import Canary
 from controller.canaries.terms import Signal
@@ -27,6 +41,10 @@ COST_TIMES: Final = 4.0
 """A call counts as no dearer than so many times the incumbent's mean."""
 SLOW: Final = 0.95
 MIN_SECONDS_MORE: Final = 0.1
+CALLS_TIMES: Final = 4
+"""So many times the calls that decide a step are looked at; where few of them say anything, it has no end."""
+IS_STEERED: Final[ColumnElement[bool]] = calls.c.steering != literal_column("''")
+"""In the words of the index `calls_by_steering`, which is for those alone."""
 MINUTE: Final = len("2026-11-05T12:00")
 UNSAID: Final = REFUSALS | {"client_closed", "unknown_outcome"}
 
@@ -34,12 +52,13 @@ Condition = ColumnElement[bool]
 
 
 def figures_of(connection: Connection, canary: Canary) -> Figures:
-    """Of the step that it is on, as far as it is booked."""
+    """Of the step that it is on, as far as it is booked. Of one that goes on for ever, the newest calls."""
     terms = canary.terms
     ours = and_(
-        calls.c.use_case == terms.use_case, calls.c.steering == canary.reason, calls.c.steering != "",
-        calls.c.at >= time_text(canary.since), calls.c.arm != "",
+        calls.c.use_case == terms.use_case, calls.c.steering == canary.reason, IS_STEERED, calls.c.arm != "",
+        calls.c.at >= time_text(canary.since),
     )  # fmt: skip
+    ours = and_(ours, _among_newest(connection, ours, CALLS_TIMES * terms.max_calls))
     words = _Words(terms.model, terms.primary, terms.signal)
     sums = _sums(connection, ours, words)
     line = _slow_line(connection, and_(ours, calls.c.arm == terms.primary), words, terms.latency)
@@ -107,6 +126,12 @@ def _sums(connection: Connection, ours: Condition, words: _Words) -> dict[str, t
         func.sum(good * said), func.sum(said * said),
     ).group_by(each.c.arm)  # fmt: skip
     return {arm: (int(drawn), Sums(*map(int, rest))) for arm, drawn, *rest in connection.execute(statement)}
+
+
+def _among_newest(connection: Connection, ours: Condition, most: int) -> Condition:
+    at = calls.c.at
+    oldest = connection.execute(select(at).where(ours).order_by(at.desc()).offset(most - 1).limit(1)).scalar()
+    return true() if oldest is None else at >= oldest
 
 
 def _slow_line(connection: Connection, incumbents: Condition, words: _Words, times: float) -> float | None:

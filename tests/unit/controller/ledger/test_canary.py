@@ -5,6 +5,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+from sqlalchemy.event import listen
 
 from controller.canaries.state import Canary, begun
 from controller.canaries.terms import Signal
@@ -135,3 +136,25 @@ async def test_a_call_is_a_success_by_the_signal_that_the_rules_name(ledger: Led
         canary = begun(terms(use_case=f"case-{number}", signal=signal), now=CANARY.since)
         sums = ledger.read(lambda connection, canary=canary: figures_of(connection, canary)).candidate.sums  # type: ignore[misc]
         assert (sums.calls, sums.good) == (said, good), (signal, call)
+
+
+async def test_of_a_step_without_end_the_newest_calls_are_looked_at_by_the_index_that_is_for_them(
+    ledger: Ledger, make_record: MakeRecord
+) -> None:
+    canary = begun(terms(max_calls=2), now=CANARY.since)
+    calls: list[dict[str, Any]] = [{"at": f"2026-11-05T12:00:{number:02}.000Z"} for number in range(12)]
+    for number in (0, 1, 2, 3):
+        calls[number]["quality"] = BAD_JSON
+    sums = (await figures(ledger, make_record, calls, canary)).candidate.sums
+    assert (sums.calls, sums.good) == (8, 8)
+    if ledger.database.is_shared:
+        return
+    asked: list[str] = []
+    listen(ledger.database.reading, "before_cursor_execute", lambda *seen: asked.append(seen[2]))
+    ledger.read(lambda connection: figures_of(connection, canary))
+    with ledger.database.reading.connect() as connection:
+        selects = [statement for statement in asked if statement.startswith("SELECT")]
+        for statement in selects:
+            plan = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", ("",) * statement.count("?")).all()
+            assert any("calls_by_steering" in row[-1] for row in plan), plan
+    assert len(selects) >= 4
