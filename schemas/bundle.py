@@ -268,7 +268,8 @@ class QualityBar(Node, frozen=True, kw_only=True):
     reject: bool = False
     """Refuse instead."""
     min_score: Decimal | None = None
-    """The lowest share of answers that may pass: a model below it gives way to `then`, but for a few probes."""
+    """The lowest share of answers that may pass their checks, and the lowest mean score of each kind of feedback: a
+    model below it gives way to `then`, but for a few probes."""
 
 
 class Requirements(Node, frozen=True, kw_only=True):

@@ -126,10 +126,10 @@ class Uplink:
     async def report(self, status: SidecarStatus) -> None:
         await self._post("/v1/status", msgspec.json.encode(status))
 
-    async def ship(self, records: Sequence[bytes]) -> UsageReceipt:
-        """Records as JSON, in the spool's order. Returns after the controller has them durably."""
-        sidecar = msgspec.json.encode(self._sidecar)
-        answer = await self._post("/v1/usage", b'{"sidecar":%b,"records":[%b]}' % (sidecar, b",".join(records)))
+    async def ship(self, records: Sequence[bytes], feedback: Sequence[bytes] = ()) -> UsageReceipt:
+        """Records and feedback as JSON, in the spool's order. Returns after the controller has them durably."""
+        parts = (msgspec.json.encode(self._sidecar), b",".join(records), b",".join(feedback))
+        answer = await self._post("/v1/usage", b'{"sidecar":%b,"records":[%b],"feedback":[%b]}' % parts)
         try:
             return msgspec.json.decode(answer, type=UsageReceipt)
         except _UNREADABLE as error:

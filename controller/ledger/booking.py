@@ -9,7 +9,7 @@ from typing import Final, NamedTuple
 import msgspec
 
 from controller.ledger.money import EXACT, is_bookable
-from schemas.record import AttemptRecord, CallRecord, Usage
+from schemas.record import AttemptRecord, CallRecord, Feedback, Usage
 
 MAX_TOKENS: Final = 1 << 40
 """Per call. Sums of these stay within the databases' 64 bits for eight million calls that each claim the most."""
@@ -165,6 +165,21 @@ def day_of(at: str) -> str:
     if moment.tzinfo is None:
         raise ValueError("no time zone")
     return moment.astimezone(UTC).date().isoformat()
+
+
+def faults_of_feedback(feedback: Feedback) -> Iterator[str]:
+    """Why feedback cannot be booked: never so from our own sidecar."""
+    if not 0 < len(feedback.call.encode()) <= MAX_TEXT:
+        yield f"call must be 1 to {MAX_TEXT} bytes"
+    try:
+        day_of(feedback.at[:MAX_TIME])
+    except (ValueError, OverflowError):
+        yield "at must be an RFC 3339 time with its zone"
+    for name in ("sidecar", "source"):
+        if len(getattr(feedback, name)) > MAX_TEXT:
+            yield f"{name} is longer than {MAX_TEXT} characters"
+    if not 0 <= feedback.score <= 1:
+        yield "score must be 0 to 1"
 
 
 def faults_of(record: CallRecord) -> Iterator[str]:

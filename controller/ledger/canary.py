@@ -30,7 +30,8 @@ from controller.canaries.terms import Signal
 from controller.evals.canary_figures import Figures, Minute, Side, Sums
 from controller.ledger.arms import REFUSALS
 from controller.ledger.booking import PASSED
-from controller.ledger.tables import calls
+from controller.ledger.feedback import GOOD
+from controller.ledger.tables import calls, feedback
 from controller.ledger.times import time_text
 
 MIN_TIMED: Final = 100
@@ -92,8 +93,9 @@ class _Words:
         elif signal == "outcome":
             self.good = and_(self.tried, or_(answered, below_bar))
             self.bad = self.error
-        else:  # feedback is not kept beside calls yet: nothing is said of any
-            self.good = self.bad = false()
+        else:
+            worst = select(func.min(feedback.c.score)).where(feedback.c.call == calls.c.id).scalar_subquery()
+            self.good, self.bad = and_(self.answered, worst >= GOOD), and_(self.answered, worst < GOOD)
 
 
 def _attempts_say(field: str, word: str) -> Condition:

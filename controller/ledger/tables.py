@@ -52,6 +52,10 @@ daily: Final = Table(
     *(Column(name, Usd) for name in AMOUNTS),
 )
 
+feedback: Final = Table(
+    "feedback", _metadata, *_texts("call", "source", "kind", "at", "day", "sidecar"), Column("score", Double)
+)
+
 booked: Final = Table("booked", _metadata, *_texts("id", "until"))
 
 controllers: Final = Table(

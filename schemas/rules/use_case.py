@@ -161,8 +161,8 @@ class Canary(TrafficShare):
     """Percent of each step, growing; those above `percent` come after it. At 100 the candidate is promoted: make it the
     primary then. `[]`: it stays at `percent`, and is judged there."""
     signal: Literal["checks", "outcome", "feedback"] = "checks"
-    """What makes a call a success: its answer passes the `checks` of the quality bar; it was answered at all; or
-    feedback says so. Where nothing is said of a call, it counts for nothing."""
+    """What makes a call a success: its answer passes the `checks` of the quality bar; it was answered at all; or all
+    that `feedback` says of it is 0.5 at least. Where nothing is said of a call, it counts for nothing."""
     margin: Part = Decimal("0.03")
     """How much smaller its share of successes may be than the primary's, as 0.03 for three points of a hundred."""
     planned_calls: Annotated[int, Field(ge=200, le=10**9)] = 5_000
@@ -246,8 +246,9 @@ class QualityBar(Rules):
     min_score: (
         Annotated[Decimal, Field(ge=0, le=1), WithJsonSchema({"type": "number", "minimum": 0, "maximum": 1})] | None
     ) = None
-    """The lowest acceptable share of answers that pass every check, from 0 to 1. A model that falls below it gives way
-    to the better ones for half an hour at least, but for a few probes, until these show that it is well again."""
+    """The lowest acceptable share of answers that pass every check, and the lowest mean score of each kind of feedback
+    (`POST /v1/feedback`), from 0 to 1; none of these makes up for another. A model that falls below it gives way to the
+    better ones for half an hour at least, but for a few probes, until these show that it is well again."""
 
 
 class Requires(Rules):

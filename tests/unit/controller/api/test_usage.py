@@ -12,7 +12,7 @@ import pytest
 
 from controller.api.answers import MAX_BODY_BYTES
 from controller.app import Running
-from schemas.record import CallFacts, CallRecord, UsageBatch, UsageReceipt
+from schemas.record import CallFacts, CallRecord, Feedback, UsageBatch, UsageReceipt
 from schemas.spend import CallerSpend, FleetSpend, UseCaseSpend
 
 MakeRecord = Callable[..., CallRecord]
@@ -43,6 +43,24 @@ async def test_a_batch_is_receipted_and_shows_up_in_the_sums(
         }  # fmt: skip
     async with client.get("/v1/usage", params={"until": "2026-11-01"}) as got:
         assert await got.json() == {"rows": []}
+
+
+async def test_feedback_is_taken_with_a_batch_and_shown_by_kind(
+    client: aiohttp.ClientSession, make_record: MakeRecord
+) -> None:
+    said = Feedback(call="call-1", at="2026-11-03T10:00:00.000Z", sidecar="s1", score=0.5)
+    body = msgspec.json.encode(UsageBatch(sidecar="s1", records=(make_record(1),), feedback=(said,)))
+    async with client.post("/v1/usage", data=body) as got:
+        assert (got.status, (await got.json())["booked"]) == (200, 1)
+    async with client.get("/v1/feedback", params={"by": "model"}) as got:
+        row = {"model": "m", "kind": "user", "scores": 1, "mean": 0.5, "good": 1}
+        assert await got.json() == {"rows": [row], "unmatched": 0}
+    async with client.get("/v1/feedback", params={"by": "colour"}) as got:
+        assert (got.status, (await got.json())["error"]["code"]) == (400, "bad_query")
+    wrong = msgspec.structs.replace(said, score=2.0)
+    body = msgspec.json.encode(UsageBatch(sidecar="s1", records=(), feedback=(said, wrong)))
+    async with client.post("/v1/usage", data=body) as got:
+        assert (got.status, (await got.json())["error"]["message"]) == (400, "feedback[1].score must be 0 to 1")
 
 
 async def test_a_compressed_batch_is_taken(client: aiohttp.ClientSession, make_record: MakeRecord) -> None:

@@ -12,7 +12,7 @@ from controller.canaries.terms import Signal
 from controller.evals.canary_figures import Figures, Minute, Sums
 from controller.ledger.canary import MIN_PRICED, figures_of
 from controller.ledger.store import Ledger
-from schemas.record import AttemptRecord, CallRecord
+from schemas.record import AttemptRecord, CallRecord, Feedback
 from tests.fakes.canaries import terms
 
 MakeRecord = Callable[..., CallRecord]
@@ -130,7 +130,16 @@ async def test_a_call_is_a_success_by_the_signal_that_the_rules_name(ledger: Led
         ("outcome", BETTER, 1, 1),
         ("outcome", FELL_BACK, 1, 0),
         ("feedback", {}, 0, 0),
+        ("feedback", {"id": "praised"}, 1, 1),
+        ("feedback", {"id": "blamed"}, 1, 0),
+        # A fallback's answer is none of the candidate's.
+        ("feedback", {"id": "another"} | FELL_BACK, 0, 0),
     ]
+    said_of = {"praised": (0.5, 1.0), "blamed": (0.4, 1.0), "another": (1.0,)}
+    await ledger.book([], [
+        Feedback(call=call, at=AT, sidecar="s1", score=score, source=f"reader-{number}")
+        for call, scores in said_of.items() for number, score in enumerate(scores)
+    ])  # fmt: skip
     await figures(ledger, make_record, [{"use_case": f"case-{number}"} | case[1] for number, case in enumerate(cases)])
     for number, (signal, call, said, good) in enumerate(cases):
         canary = begun(terms(use_case=f"case-{number}", signal=signal), now=CANARY.since)
