@@ -18,7 +18,7 @@ MIN_CONVERSATIONS: Final = 100
 ALPHA: Final = 0.05
 """Of the confidence sequence, two-sided, in each step."""
 ALARM: Final = math.log(100_000)
-"""Of a guardrail's sum: calls of the candidate between two false alarms, at least."""
+"""Of a guardrail's sum: conversations of the candidate between two false alarms, at least."""
 BELOW: Final = 0.5
 ABOVE: Final = 1.5
 """Of what a guardrail allows: a sum tells these two apart, and grows from about the middle on, which is the limit."""
@@ -170,13 +170,11 @@ def alarms(terms: Terms, figures: Figures) -> Iterator[str]:
         slow = _sum(candidate, lambda minute: minute.slow) / _sum(candidate, lambda minute: minute.timed)
         yield f"latency: {slow:.1%} of its answers take longer than {figures.slow_line:.2f} s, 5 % may"
     if figures.cost_bound is not None and _is_dearer(candidate, incumbent, terms.spend):
-        means = [
-            sum(minute.usd for minute in side.minutes.values()) / _sum(side, _priced) for side in (candidate, incumbent)
-        ]
+        means = [_sum(side, lambda minute: minute.usd) / _sum(side, _priced) for side in (candidate, incumbent)]
         yield f"spend: a call costs {means[0]:.6f} USD, {means[1]:.6f} by {terms.primary}"
 
 
-Count = Callable[[Minute], int]
+Count = Callable[[Minute], float]
 
 
 def _has_more(candidate: Side, incumbent: Side, count: Count, more: float) -> bool:
@@ -203,7 +201,7 @@ def _is_slower(candidate: Side) -> bool:
     return False
 
 
-def _added(total: float, bad: int, of: int, healthy: float, broken: float) -> float:
+def _added(total: float, bad: float, of: float, healthy: float, broken: float) -> float:
     """The sum after a minute; its calls together, so that it is never above the sum call by call."""
     return max(0.0, total + bad * math.log(broken / healthy) + (of - bad) * math.log((1 - broken) / (1 - healthy)))
 
@@ -229,9 +227,8 @@ def _is_dearer(candidate: Side, incumbent: Side, times: float) -> bool:
 
 def _moments_of_cost(side: Side) -> tuple[float, float]:
     priced = _sum(side, _priced)
-    mean = sum(minute.usd_bounded for minute in side.minutes.values()) / priced
-    squares = sum(minute.usd_bounded_squared for minute in side.minutes.values())
-    return mean, max(0.0, squares / priced - mean * mean)
+    mean = _sum(side, lambda minute: minute.usd_bounded) / priced
+    return mean, max(0.0, _sum(side, lambda minute: minute.usd_bounded_squared) / priced - mean * mean)
 
 
 def _priced(minute: Minute) -> int:
@@ -242,7 +239,7 @@ def _in_order(side: Side) -> list[tuple[str, Minute]]:
     return sorted(side.minutes.items())
 
 
-def _sum(side: Side, count: Count) -> int:
+def _sum(side: Side, count: Count) -> float:
     return sum(map(count, side.minutes.values()))
 
 

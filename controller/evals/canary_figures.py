@@ -21,24 +21,26 @@ class Sums:
 
 @dataclass(frozen=True, slots=True)
 class Minute:
-    """Calls of one side that arrived in one minute."""
+    """Conversations of one side whose first call in this step came in one minute. Each counts once, by the mean of its
+    calls: one that goes wrong again and again is one that goes wrong.
+    """
 
     tried: int = 0
-    """Calls for which the side's own model was asked, and that its caller saw to the end."""
-    errors: int = 0
-    """Of these, those that it failed, whoever answered them."""
-    invalid: int = 0
-    """Its answers that fail `json_valid` or `tool_calls_valid`."""
-    cut_or_refused: int = 0
-    """Its answers that fail `complete` or `not_refused`."""
+    """With a call for which the side's own model was asked, and that its caller saw to the end."""
     timed: int = 0
-    """Its answers."""
-    slow: int = 0
-    """Of these, those slower than `Figures.slow_line`."""
+    """With an answer of its own model."""
     priced: int = 0
-    """Calls whose cost is known."""
+    """With a call whose cost is known."""
+    errors: float = 0.0
+    """Sum over them of the share of those calls that the model failed, whoever answered them."""
+    invalid: float = 0.0
+    """Likewise, whose answer fails `json_valid` or `tool_calls_valid`."""
+    cut_or_refused: float = 0.0
+    """Likewise, whose answer fails `complete` or `not_refused`."""
+    slow: float = 0.0
+    """Of its answers, those slower than `Figures.slow_line`."""
     usd: float = 0.0
-    """Of those, wasted attempts included. For statistics: not money that anybody is asked for."""
+    """Cost per call, wasted attempts included. For statistics: not money that anybody is asked for."""
     usd_bounded: float = 0.0
     """Each call at `Figures.cost_bound` at most: one that is very dear says no more than that it is dear."""
     usd_bounded_squared: float = 0.0

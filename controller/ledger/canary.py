@@ -155,22 +155,36 @@ def _cost_bound(connection: Connection, incumbents: Condition) -> float | None:
 def _minutes(
     connection: Connection, ours: Condition, words: _Words, line: float | None, bound: float | None
 ) -> Mapping[str, Mapping[str, Minute]]:
-    minute = func.substr(calls.c.at, 1, MINUTE)
     usd = _usd()
     bounded = usd if bound is None else case((usd > bound, bound), else_=usd)
-    slow = false() if line is None else and_(words.answered, _seconds() > line)
-    statement = (
+    slow = false() if line is None else _seconds() > line
+    each = (
         select(
-            calls.c.arm, minute, _count(words.tried), _count(words.error), _count(words.invalid),
-            _count(words.cut_or_refused), _count(words.answered), _count(slow), func.count(calls.c.cost_usd),
-            *(func.coalesce(func.sum(each), 0.0) for each in (usd, bounded, bounded * bounded)),
+            calls.c.arm, func.min(func.substr(calls.c.at, 1, MINUTE)).label("minute"),
+            _share(words.error, words.tried).label("errors"), _share(words.invalid, words.tried).label("invalid"),
+            _share(words.cut_or_refused, words.tried).label("cut"), _share(slow, words.answered).label("slow"),
+            func.avg(usd).label("usd"), func.avg(bounded).label("bounded"),
         )
-        .where(ours).group_by(calls.c.arm, minute)
+        .where(ours).group_by(calls.c.arm, calls.c.conversation).subquery().c
     )  # fmt: skip
+    statement = select(
+        each.arm, each.minute, func.count(each.errors), func.count(each.slow), func.count(each.usd),
+        *(
+            func.coalesce(func.sum(value), 0.0)
+            for value in (
+                each.errors, each.invalid, each.cut, each.slow, each.usd, each.bounded, each.bounded * each.bounded
+            )
+        ),
+    ).group_by(each.arm, each.minute)  # fmt: skip
     found: dict[str, dict[str, Minute]] = defaultdict(dict)
-    for arm, at, *rest in connection.execute(statement):
-        found[arm][at] = Minute(*map(int, rest[:-3]), *map(float, rest[-3:]))
+    for arm, at, tried, timed, priced, *sums in connection.execute(statement):
+        found[arm][at] = Minute(int(tried), int(timed), int(priced), *map(float, sums))
     return found
+
+
+def _share(condition: Condition, among: Condition) -> ColumnElement[Any]:
+    """Of a conversation's calls; NULL where it has none."""
+    return func.avg(case((among, case((condition, 1.0), else_=0.0))))
 
 
 def _usd() -> ColumnElement[float]:

@@ -1,11 +1,13 @@
 """A merged `canary:` on processes: a good model climbs to all traffic by itself, worse ones are taken back, and why."""
 
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import pytest
 
+from controller.cli import main
 from tests.fakes import wire
 from tests.fakes.controller import ControllerProcess, StartController
 from tests.fakes.load import Came, Kind, Load
@@ -100,6 +102,29 @@ def test_the_good_one_climbs_over_a_restart_and_is_promoted_and_worse_ones_are_t
         last = load.stop()[-20:]
     served = {(call.kind.use_case, call.model) for call in last}
     assert served == {("support", "good"), ("chat", "old"), ("coding", "old")}
+
+
+def test_people_see_why_and_have_the_last_word(system: System, capsys: pytest.CaptureFixture[str]) -> None:
+    to = ["--controller", system.controller.url]
+    admin = [*to, "--admin-token", str(system.controller.state / "admin.token")]
+
+    def says(*words: str) -> tuple[int, str]:
+        status = main(["canary", *words])
+        written = capsys.readouterr()
+        return status, written.out + written.err
+
+    for command in (("canary", "list"), ("fleet",)):
+        assert main([*command, *to]) == 0
+        shown = capsys.readouterr().out
+        for name in CANARIES:
+            assert f"{name}: {system.canary(name)['reason']}\n" in shown
+    status, shown = says("resume", "chat", "--reason", "mended", *admin)
+    assert (status, "chat: canary refusing at 50 % (step 3): mended\n" in shown) == (0, True)
+    status, shown = says("stop", "chat", "--reason", "not yet", *admin, "--format", "json")
+    canaries = {one["use_case"]: one for one in json.loads(shown)["canaries"]}
+    assert (status, _stands(canaries["chat"])) == (0, ("stopped", 0))
+    status, shown = says("stop", "chats", "--reason", "not yet", *admin)
+    assert (status, "those that have: chat, coding, support" in shown) == (1, True)
 
 
 def test_the_commit_that_makes_it_the_primary_ends_the_canary(system: System) -> None:

@@ -153,6 +153,16 @@ async def test_a_worse_model_is_taken_back_and_stays_back_with_its_reason_before
     assert world.stands == ("rolled_back", 0)
 
 
+async def test_one_conversation_that_fails_again_and_again_takes_nothing_back(world: World) -> None:
+    await world.accept(QUICK)
+    loop = AttemptRecord(model="new", provider="p", reason="canary", outcome="rejected", seconds=0.1)
+    await world.call(250, 250)
+    await world.call(400, 0, conversation="loop", outcome="rejected", attempts=(loop,), usage=None, cost_usd=None)
+    await world.look()
+    assert world.stands == ("running", 50)
+    assert "38.46% of 650 calls good" in world.steps.waits_for["support"]
+
+
 async def test_two_controllers_that_judge_the_same_figures_climb_once(world: World) -> None:
     await world.accept(QUICK)
     await world.call(200, 200)

@@ -166,14 +166,14 @@ class Stream:
             return list(np.bincount(minutes, weights=values * np.ones(len(where))))
 
         columns: Sequence[list[float]] = [
-            of(1), of(errors), of(0), of(self.cut[where] & ~errors), of(~errors),
-            of(~errors & (self.seconds[where] > (line or math.inf))), of(1), of(self.usd[where]), of(bounded),
+            of(1), of(~errors), of(1), of(errors), of(0), of(self.cut[where] & ~errors),
+            of(~errors & (self.seconds[where] > (line or math.inf))), of(self.usd[where]), of(bounded),
             of(bounded**2),
         ]  # fmt: skip
         good = int((~errors & ~self.cut[where]).sum())
         n = len(where)
         return Side(n, Sums(n, n, good, good, good, n), {
-            f"{number:06}": Minute(*map(int, row[:7]), *row[7:])
+            f"{number:06}": Minute(*map(int, row[:3]), *row[3:])
             for number, row in enumerate(zip(*columns, strict=True))
         })  # fmt: skip
 

@@ -99,7 +99,9 @@ async def test_only_calls_of_this_step_count_each_on_its_own_side(ledger: Ledger
     )
     assert found.incumbent.sums == Sums(2, 2, 2, 2, 2, 2)
     assert found.drawn_elsewhere == 1
-    assert sorted(found.candidate.minutes) == ["2026-11-05T12:00", "2026-11-05T12:03"]
+    (minute,) = found.candidate.minutes.values()
+    assert sorted(found.candidate.minutes) == ["2026-11-05T12:00"], "when a conversation began"
+    assert (minute.tried, minute.invalid) == (3, pytest.approx(1 / 3)), "each conversation counts once"
     (minute,) = found.incumbent.minutes.values()
     assert minute == Minute(
         tried=2, timed=2, priced=2, usd=pytest.approx(0.0032), usd_bounded=pytest.approx(0.0032),
@@ -117,7 +119,7 @@ async def test_slow_and_dear_are_what_the_incumbent_is_not(ledger: Ledger, make_
     found = await figures(ledger, make_record, calls)
     assert (found.slow_line, found.cost_bound) == (pytest.approx(1.5 * 2.0), pytest.approx(0.0048))
     (minute,) = found.candidate.minutes.values()
-    assert (minute.timed, minute.slow) == (2, 0)
+    assert (minute.timed, minute.slow) == (2, 0.0)
     assert (minute.usd, minute.usd_bounded) == (pytest.approx(0.1012), pytest.approx(0.006))
     again = await figures(ledger, make_record, [*calls, {"seconds": 3.1}])
     assert [one.slow for one in again.candidate.minutes.values()] == [1]
