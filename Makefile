@@ -38,8 +38,9 @@ evals-inspect: ## an eval by Inspect AI through a sidecar gives our own run's ve
 		--editable '.[test,evals-inspect]'
 	@$(INSPECT)/bin/python -m pytest tests/system/test_eval_inspect.py
 
-nightly: $(VENV)/.ready ## 2,000 kills of sidecars under load, half on SQLite and half on PostgreSQL; CYCLES=n for fewer
+nightly: $(VENV)/.ready ## 2,000 kills of sidecars under load, half on SQLite and half on PostgreSQL (CYCLES=n for fewer); 500 canaries of each kind
 	@POINTSMAN_CRASH_CYCLES=$(CYCLES) $(BIN)/python -m pytest -s tests/system/test_crashes.py tests/system/test_controller_books.py
+	@POINTSMAN_CANARY_LADDERS=500 $(BIN)/python -m pytest tests/unit/controller/evals/test_canary.py
 
 soak: $(VENV)/.ready ## faults, rule commits and callers that leave, for MINUTES=10: memory, open files and tasks stay flat
 	@POINTSMAN_SOAK_MINUTES=$(MINUTES) $(BIN)/python -m pytest -s tests/system/test_soak.py

@@ -18,6 +18,7 @@ from controller import logs
 from controller.access.door import Door
 from controller.access.tls import renew_certificate, server_context
 from controller.api.routes import build_api
+from controller.canaries.steps import CanarySteps
 from controller.errors import CannotStart
 from controller.evals.proofs import problems_against_running
 from controller.fleet import Roster
@@ -96,7 +97,8 @@ async def running(settings: ServeSettings, *, watch_times: WatchTimes = DEFAULT_
             keeping = asyncio.create_task(
                 keep_calls(parts.ledger, settings.keep_calls_days, time.time), name="keep-calls"
             )
-            tasks = {following, staging, keeping}
+            canaries = asyncio.create_task(parts.canaries.run(), name="canaries")
+            tasks = {following, staging, keeping, canaries}
             if tls is not None and settings.tls_cert is not None:
                 tasks.add(asyncio.create_task(renew_certificate(tls, settings.tls_cert, settings.tls_key), name="tls"))
             try:
@@ -134,7 +136,8 @@ def build_parts(settings: ServeSettings, watch_times: WatchTimes) -> Parts:
     )  # fmt: skip
     return Parts(
         source=source, publisher=publisher, scoped=ScopedRules(publisher, signer),
-        reconciler=reconciler, stages=stages, roster=roster, ledger=ledger,
+        reconciler=reconciler, stages=stages, canaries=CanarySteps(publisher, ledger, now=time.time),
+        roster=roster, ledger=ledger,
         tokens=tokens, door=door, metrics=metrics,
         allowed_hosts=allowed_hosts(settings.listen_host, settings.allow_hosts), now=time.time, watch_times=watch_times,
         hook_secret=hook_secret,

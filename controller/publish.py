@@ -153,7 +153,8 @@ class Publisher:
             is_news = (
                 current is None
                 or current.signed.key_id != self._signer.key_id
-                or (current.pointer.digest, current.pointer.rollout) != (running.digest, after.candidate)
+                or (current.pointer.digest, current.pointer.rollout, current.pointer.steering)
+                != (running.digest, after.candidate, after.steering)
             )
             if current is not None and not is_news and after == before:
                 return current
@@ -169,7 +170,7 @@ class Publisher:
     def _made(self, channel: Channel, running: Named, bundles: Mapping[str, bytes]) -> Publication:
         pointer = Pointer(
             epoch=self._epoch, seq=self._seq + 1, digest=running.digest, size=running.size,
-            revision=running.revision, reason=channel.reason, rollout=channel.candidate,
+            revision=running.revision, reason=channel.reason, rollout=channel.candidate, steering=channel.steering,
         )  # fmt: skip
         signed = self._signer.sign(msgspec.json.encode(pointer).decode())
         return publication_of(pointer, signed, bundles[running.digest])

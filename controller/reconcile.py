@@ -8,6 +8,7 @@ from datetime import UTC, date, datetime
 from typing import Protocol
 
 from controller import logs
+from controller.canaries.terms import Terms, terms_of
 from controller.channel import Policy
 from controller.errors import Refused, SourceUnavailable
 from controller.publish import Publication, Publisher
@@ -52,7 +53,9 @@ class Evidence(Protocol):
 class Offer(Protocol):
     """`controller.stages.Stages.offer`: to all at once, or to some sidecars first."""
 
-    async def __call__(self, bundle: Bundle, policy: Policy, min_sidecars: int) -> Publication: ...
+    async def __call__(
+        self, bundle: Bundle, policy: Policy, min_sidecars: int, canaries: tuple[Terms, ...]
+    ) -> Publication: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +83,7 @@ class Work:
     bundle: Bundle | None = None
     rules: RuleSet | None = None
     rollout: Rollout = field(default_factory=Rollout)
+    canaries: tuple[Terms, ...] = ()
     problems: tuple[Problem, ...] = ()
     publication: Publication | None = None
 
@@ -213,8 +217,12 @@ class Reconciler:
         problems = _unless_refused((*work.problems, *loaded.problems))
         if loaded.bundle is None:
             raise Refused([*problems, _about_revision("no-bundle", "these files make no bundle")])
-        rollout = work.rollout if loaded.rule_set is None else loaded.rule_set.platform.content.rollout
-        return replace(work, bundle=loaded.bundle, rules=loaded.rule_set, rollout=rollout, problems=problems)
+        work = replace(work, bundle=loaded.bundle, problems=problems)
+        rules = loaded.rule_set
+        if rules is None:
+            return work
+        rollout = rules.platform.content.rollout
+        return replace(work, rules=rules, rollout=rollout, canaries=terms_of(rules))
 
     async def _ask_for_evidence(self, work: Work) -> Work:
         running, earlier = await asyncio.to_thread(self._publisher.running_and_earlier)
@@ -238,9 +246,8 @@ class Reconciler:
     async def _offered(self, work: Work, bundle: Bundle) -> Publication:
         if self._offer is None:
             return await self._publisher.publish(bundle)
-        return await self._offer(
-            bundle, policy_of(work.rollout, is_urgent=work.tree.is_urgent), work.rollout.min_sidecars
-        )
+        policy = policy_of(work.rollout, is_urgent=work.tree.is_urgent)
+        return await self._offer(bundle, policy, work.rollout.min_sidecars, work.canaries)
 
     def _note_accepted(self, work: Work) -> None:
         publication = work.publication

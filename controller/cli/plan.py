@@ -58,8 +58,7 @@ def run(args: argparse.Namespace) -> int:
         lacking = (problem for found in evidence for problem in found.problems)
         failed = rule_test_problems(files, after.bundle, today=today)
         problems = tuple(sorted({*after.problems, *failed, *lacking}))
-        platforms = (before.rule_set.platform.content, after.rule_set.platform.content)
-        changes = changes_between(before.bundle, after.bundle, *platforms)
+        changes = changes_between(before.bundle, after.bundle, before.rule_set, after.rule_set)
         report = PlanReport(
             base.revision[:12],
             changes,

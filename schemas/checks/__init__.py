@@ -58,6 +58,7 @@ CHECKS: tuple[Check, ...] = (
     arms.arms_differ,
     arms.arms_can_serve,
     arms.splits_leave_a_rest,
+    arms.canaries_can_be_judged,
     arms.sticky_has_a_choice,
     ceilings.ceilings_grow,
     ceilings.hard_ceilings_are_the_last,
