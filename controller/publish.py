@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -75,6 +76,16 @@ class Publisher:
         self.channel = Channel()
         self.current: Publication | None = None
 
+    def running_and_earlier(self) -> tuple[Bundle | None, tuple[Bundle, ...]]:
+        """What all run who are not on trial, and what passed before; None where nothing runs yet."""
+        channel = self.channel
+        earlier = []
+        for named in dict.fromkeys(named for named in (channel.head, *channel.past) if named is not None):
+            with suppress(BundleRefused):
+                earlier.append(decode_bundle(self._shelf.get(named.digest)))
+        running = None if self.current is None else decode_bundle(self.current.bundle)
+        return running, tuple(earlier)
+
     def restore(self) -> None:
         """Takes up what ran before: the last good bundle is served at once, whatever the repository says now.
 
@@ -142,7 +153,8 @@ class Publisher:
             is_news = (
                 current is None
                 or current.signed.key_id != self._signer.key_id
-                or (current.pointer.digest, current.pointer.rollout) != (running.digest, after.candidate)
+                or (current.pointer.digest, current.pointer.rollout, current.pointer.steering)
+                != (running.digest, after.candidate, after.steering)
             )
             if current is not None and not is_news and after == before:
                 return current
@@ -158,7 +170,7 @@ class Publisher:
     def _made(self, channel: Channel, running: Named, bundles: Mapping[str, bytes]) -> Publication:
         pointer = Pointer(
             epoch=self._epoch, seq=self._seq + 1, digest=running.digest, size=running.size,
-            revision=running.revision, reason=channel.reason, rollout=channel.candidate,
+            revision=running.revision, reason=channel.reason, rollout=channel.candidate, steering=channel.steering,
         )  # fmt: skip
         signed = self._signer.sign(msgspec.json.encode(pointer).decode())
         return publication_of(pointer, signed, bundles[running.digest])

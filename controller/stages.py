@@ -11,6 +11,7 @@ import msgspec
 from sqlalchemy import Connection
 
 from controller import logs
+from controller.canaries.terms import Terms
 from controller.channel import Channel, NotPossible, Policy, Trial, accept, advance, fail
 from controller.errors import LedgerUnavailable
 from controller.fleet import Roster
@@ -48,14 +49,17 @@ class Stages:
         self.waits_for = ""
         """What the trial still lacks, for people."""
 
-    async def offer(self, bundle: Bundle, policy: Policy, min_sidecars: int) -> Publication:
-        """Takes up a revision that passed its checks.
+    async def offer(
+        self, bundle: Bundle, policy: Policy, min_sidecars: int, canaries: tuple[Terms, ...] = ()
+    ) -> Publication:
+        """Takes up a revision that passed its checks. `canaries` is what its rules say of them.
 
         Raises:
             BundleRefused: no sidecar would take it.
             OSError: the state folder cannot be written.
         """
         named, data = self._publisher.name(bundle)
+        named = msgspec.structs.replace(named, canaries=canaries)
         running = self._publisher.current
         stable = None if running is None else decode_bundle(running.bundle)
         affected = () if stable is None else affected_use_cases(stable, bundle)

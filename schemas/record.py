@@ -124,6 +124,8 @@ class CallRecord(msgspec.Struct, frozen=True, omit_defaults=True):
     """Where a canary or a split had a say: the model that the lot fell to. Others may have answered after it."""
     propensity: float | None = None
     """How likely the lot was to fall to that arm, more than 0 and at most 1."""
+    steering: str = ""
+    """Why the canary that the lot was drawn for has the share that it has, or none, where a controller decided that."""
     facts: CallFacts | None = None
     """None from a sidecar that did not record them."""
     quality: Mapping[str, str] = {}

@@ -8,7 +8,7 @@ from urllib.parse import quote, urlsplit
 import aiohttp
 import msgspec
 
-from schemas.bundle import MAX_BUNDLE_BYTES, SignedPointer
+from schemas.bundle import KNOWS_STEERING, MAX_BUNDLE_BYTES, SignedPointer
 from schemas.record import UsageReceipt
 from schemas.spend import FleetSpend
 from schemas.status import SidecarStatus
@@ -78,7 +78,7 @@ class Uplink:
         try:
             async with self._session.get(
                 f"{self.url}/v1/watch",
-                params=[("id", self._sidecar), *self._scope],
+                params=[("id", self._sidecar), KNOWS_STEERING, *self._scope],
                 headers=self._headers(),
                 timeout=patience,
                 ssl=self._tls.context(),
@@ -97,7 +97,10 @@ class Uplink:
         try:
             headers = self._headers({"if-none-match": self._etag} if self._etag else {})
             async with self._session.get(
-                f"{self.url}/v1/bundle", params=self._scope, headers=headers, ssl=self._tls.context()
+                f"{self.url}/v1/bundle",
+                params=[KNOWS_STEERING, *self._scope],
+                headers=headers,
+                ssl=self._tls.context(),
             ) as response:
                 if response.status == 304:
                     return None

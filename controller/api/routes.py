@@ -41,6 +41,8 @@ ROUTES: Final = (
     Route("POST", "/v1/promote", acts.promote_trial, Access.ADMIN),
     Route("POST", "/v1/suspend", acts.suspend, Access.ADMIN),
     Route("POST", "/v1/resume", acts.resume, Access.ADMIN),
+    Route("POST", "/v1/canary/stop", acts.stop_canary, Access.ADMIN),
+    Route("POST", "/v1/canary/resume", acts.resume_canary, Access.ADMIN),
     Route("GET", "/v1/problems", problems.show),
     Route("POST", "/hooks/git", hooks.note_push),
     Route("GET", "/healthz", health.alive),

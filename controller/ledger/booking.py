@@ -121,6 +121,15 @@ def wasted_attempts(record: CallRecord) -> Sequence[AttemptRecord]:
     return [attempt for attempt in failed if attempt.cost_usd]
 
 
+PASSED: Final = "pass"
+
+
+def quality_of(record: CallRecord) -> str:
+    """What the checks said of the answer: `pass`, or those that failed, sorted; empty where they said nothing."""
+    failed = sorted(check for check, verdict in record.quality.items() if verdict == "fail")
+    return ",".join(failed)[:MAX_TEXT] or (PASSED if record.quality else "")
+
+
 def plain(text: str) -> str:
     """PostgreSQL's text holds every character but NUL."""
     return text.replace("\0", "\N{REPLACEMENT CHARACTER}")
@@ -200,7 +209,7 @@ def faults_of(record: CallRecord) -> Iterator[str]:
     except (ValueError, OverflowError):
         yield "at must be an RFC 3339 time with its zone"
     for name in ("sidecar", "use_case", "dialect", "outcome", "bundle", "revision", "agent", "caller", "model",
-                 "provider", "vendor", "reason", "conversation", "arm"):  # fmt: skip
+                 "provider", "vendor", "reason", "conversation", "arm", "steering"):  # fmt: skip
         if len(getattr(record, name)) > MAX_TEXT:
             yield f"{name} is longer than {MAX_TEXT} characters"
     if record.usage is not None:

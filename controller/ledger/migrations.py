@@ -242,6 +242,12 @@ STEPS: Final = (
         """,
         "CREATE INDEX feedback_by_day ON feedback (day)",
     )),
+    # What a canary is judged by: the step of each call, and what the checks of a quality bar said of its answer.
+    Step((
+        "ALTER TABLE calls ADD COLUMN steering $text NOT NULL DEFAULT ''",
+        "ALTER TABLE calls ADD COLUMN quality $text NOT NULL DEFAULT ''", # `pass`, or the checks that failed
+        "CREATE INDEX calls_by_steering ON calls (use_case, steering, at) WHERE steering <> ''",
+    )),
     # What shadows were asked, each beside the call that was answered; their money apart from that of calls.
     Step((
         """

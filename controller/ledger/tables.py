@@ -43,7 +43,7 @@ calls: Final = Table(
     Column("seconds", Double), Column("first_token_seconds", Double),
     *_texts("attempts", "dropped", "conversation", "arm"),
     Column("propensity", Double),
-    *_texts("skipped", "facts"),
+    *_texts("skipped", "facts", "steering", "quality"),
 )  # fmt: skip
 
 daily: Final = Table(

@@ -101,6 +101,10 @@ class Chain:
     barred: tuple[Skipped, ...]
     canary: Arm | None = None
     split: tuple[Arm, ...] = ()
+    steering: str = ""
+    """Why the canary has its share, or is no more, where a controller decided that."""
+    taken_back: str = ""
+    """The model of a canary that is no more by that."""
 
     @property
     def arms(self) -> tuple[Arm, ...]:

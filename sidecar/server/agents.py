@@ -172,6 +172,7 @@ class AgentPort:
             app.router.add_post(path.replace("{model}", "{model:.+}"), _nothing)
         app.router.add_post(FEEDBACK_PATH, self._feedback)
         app.router.add_post("/pointsman/explain", self._explain)
+        app.router.add_get("/pointsman/calls", self._recent_calls)
         app.router.add_get("/pointsman/calls/{id}", self._recent_call)
         return app
 
@@ -406,6 +407,15 @@ class AgentPort:
         caller = _caller_of(request, snapshot)
         feedback = self._pipeline.feedback.take(await self._whole_body(request), request.headers, caller, snapshot)
         return web.Response(status=202, body=msgspec.json.encode(feedback), content_type="application/json")
+
+    async def _recent_calls(self, request: web.Request) -> web.StreamResponse:
+        """Those that an agent made: whoever broke off and does not know their ids finds here what they cost."""
+        caller = _caller_of(request, self._snapshot())
+        agent = request.query.get("agent")
+        if not agent:
+            raise MalformedRequest("say whose calls: /pointsman/calls?agent=NAME")
+        found = [record for record in self._recent.of_agent(agent) if caller is None or record.caller == caller.name]
+        return web.Response(body=msgspec.json.encode({"calls": found}), content_type="application/json")
 
     def _new_id(self) -> str:
         """Sorts by time; unique over the fleet."""

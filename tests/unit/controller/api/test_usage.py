@@ -164,9 +164,12 @@ async def test_calls_come_page_by_page_each_once(
     controller: Running, client: aiohttp.ClientSession, make_record: MakeRecord
 ) -> None:
     records = [
-        make_record(n, at=f"2026-11-{1 + n % 3:02}T12:00:00.000Z", agent="=cmd()", facts=CallFacts(90))
+        make_record(
+            n, at=f"2026-11-{1 + n % 3:02}T12:00:00.000Z", agent="=cmd()", facts=CallFacts(90), steering="at 5 %",
+            quality={"complete": "pass", "json_valid": "fail"},
+        )
         for n in range(25)
-    ]
+    ]  # fmt: skip
     async with client.post("/v1/usage", data=batch(*records)) as got:
         assert got.status == 200
     calls, after, totals = [], "", []
@@ -183,6 +186,7 @@ async def test_calls_come_page_by_page_each_once(
         record.id for record in sorted(records, key=lambda record: (record.at, record.id)) if record.at > "2026-11-02"
     ]
     assert calls[0] == {
+        "steering": "at 5 %", "quality": "json_valid",
         "id": "call-1", "at": "2026-11-02T12:00:00.000Z", "day": "2026-11-02", "sidecar": "s1", "use_case": "support",
         "team": "", "agent": "=cmd()", "caller": "", "dialect": "openai", "stream": False, "outcome": "ok",
         "status": 200, "model": "m", "provider": "p", "vendor": "v", "reason": "primary", "bundle": "sha256:0",
