@@ -1,13 +1,14 @@
 """What controllers on one ledger learn from each other through it: money spent, and sidecars alive."""
 
 from datetime import date
+from decimal import Decimal
 from typing import Final
 
 from sqlalchemy import Column, Connection, case, delete, func, literal_column, select, text
 
 from controller.ledger.database import insert_into
 from controller.ledger.money import EXACT, usd_sum
-from controller.ledger.spend import SpendBook, Spent
+from controller.ledger.spend import SpendBook
 from controller.ledger.tables import controllers, daily
 
 ALIVE_SECONDS: Final = 30.0
@@ -22,15 +23,21 @@ def read_spend(connection: Connection, book: SpendBook, today: date) -> None:
     month = today.isoformat()[:7]
     day = case((daily.c.day >= today.isoformat(), daily.c.day), else_=month)
 
-    def spent_by(name: Column[str]) -> list[Spent]:
+    def sums_by(name: Column[str]) -> list[tuple[str, str, Decimal, Decimal]]:
         sums = (
-            select(name, day, usd_sum(daily.c.cost_usd), usd_sum(daily.c.wasted_usd))
+            select(name, day, usd_sum(daily.c.cost_usd), usd_sum(daily.c.wasted_usd), usd_sum(daily.c.shadow_usd))
             .where(daily.c.day >= f"{month}-01")
             .group_by(name, literal_column("2"))
         )
-        return [(who, on, EXACT.add(cost, wasted)) for who, on, cost, wasted in connection.execute(sums)]
+        rows = connection.execute(sums)
+        return [(who, on, EXACT.add(cost, wasted), shadow) for who, on, cost, wasted, shadow in rows]
 
-    book.replace(spent_by(daily.c.use_case), spent_by(daily.c.caller))
+    use_cases = sums_by(daily.c.use_case)
+    book.replace(
+        use_cases=[(who, on, usd) for who, on, usd, _ in use_cases],
+        callers=[(who, on, usd) for who, on, usd, _ in sums_by(daily.c.caller)],
+        shadows=[(who, on, usd) for who, on, _, usd in use_cases],
+    )
 
 
 def tell_and_ask_alive(connection: Connection, name: str, live_sidecars: int) -> int:
