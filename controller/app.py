@@ -22,6 +22,7 @@ from controller.errors import CannotStart
 from controller.fleet import Roster
 from controller.folder import Folder
 from controller.git import LocalRepository, RemoteRepository, is_repository, is_url
+from controller.kept.folder import StateFolder
 from controller.ledger.database import database_at
 from controller.ledger.retention import keep_calls
 from controller.ledger.store import Ledger
@@ -118,7 +119,7 @@ def build_parts(settings: ServeSettings, watch_times: WatchTimes) -> Parts:
     save_public_key(state / PUBLIC_FILE, signer)
     tokens = load_tokens(settings.tokens or state, make=settings.tokens is None)
     hook_secret = None if settings.hook_secret is None else load_hook_secret(settings.hook_secret)
-    publisher = Publisher(state, signer, epoch=int(time.time()))
+    publisher = Publisher(StateFolder(state, epoch=int(time.time())), signer)
     publisher.restore()
     door = Door(tokens, settings.access)
     roster = Roster(time.time)

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from controller.channel import Channel, Policy, accept, advance, lift_pin, promote, roll_back, set_pin
+from controller.kept.folder import StateFolder
 from controller.publish import Change, Publication, Publisher
 from controller.sign import Signer
 from schemas.bundle import Bundle, SignedPointer
@@ -137,7 +138,7 @@ class BundlesOnTheirWay(RuleBasedStateMachine):
 
     @rule()
     def restart_controller(self) -> None:
-        self.publisher = Publisher(self.root / "controller", self.signer, epoch=7)
+        self.publisher = Publisher(StateFolder(self.root / "controller", epoch=7), self.signer)
         self.publisher.restore()
 
     # What reaches the sidecars.

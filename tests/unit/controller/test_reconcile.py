@@ -7,6 +7,7 @@ import pytest
 
 from controller.folder import Folder
 from controller.git import LocalRepository
+from controller.kept.folder import StateFolder
 from controller.publish import Publisher
 from controller.reconcile import Load, Reconciler, RuleTests
 from controller.ruletests import rule_test_problems
@@ -194,7 +195,7 @@ async def test_after_a_restart_onto_a_broken_commit_the_last_good_one_still_runs
     await make_reconciler().look()
     repo.commit(BROKEN)
 
-    publisher = Publisher(tmp_path, signer, epoch=9)
+    publisher = Publisher(StateFolder(tmp_path, epoch=9), signer)
     publisher.restore()
     reconciler = Reconciler(
         LocalRepository(repo.path, ref="main"),

@@ -12,6 +12,7 @@ import pytest
 
 from controller.channel import Policy
 from controller.fleet import Roster
+from controller.kept.folder import StateFolder
 from controller.ledger.database import database_at
 from controller.ledger.store import Ledger
 from controller.publish import Publisher
@@ -196,7 +197,7 @@ async def test_a_restarted_controller_goes_on_at_the_same_share_and_knows_a_larg
 ) -> None:
     first = trial.on_trial()
     await trial.publisher.change(lambda channel: msgspec.structs.replace(channel, fleet_size=len(FLEET)))
-    trial.publisher = Publisher(tmp_path, signer, epoch=9)
+    trial.publisher = Publisher(StateFolder(tmp_path, epoch=9), signer)
     trial.publisher.restore()
     trial.restart()
     assert trial.on_trial() == first
