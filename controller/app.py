@@ -7,7 +7,7 @@ import signal
 import ssl
 import time
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -18,10 +18,11 @@ from controller import logs
 from controller.access.door import Door
 from controller.access.tls import renew_certificate, server_context
 from controller.api.routes import build_api
-from controller.errors import CannotStart
+from controller.errors import CannotStart, LedgerUnavailable
 from controller.fleet import Roster
 from controller.folder import Folder
 from controller.git import LocalRepository, RemoteRepository, is_repository, is_url
+from controller.kept.database import SharedState
 from controller.kept.folder import StateFolder
 from controller.ledger.database import database_at
 from controller.ledger.retention import keep_calls
@@ -35,6 +36,7 @@ from controller.scoped import ScopedRules
 from controller.settings import ServeSettings
 from controller.sign import KEY_FILE, PUBLIC_FILE, load_signer, save_public_key
 from controller.stages import Stages
+from controller.together import follow, share_roster
 from controller.tokens import load_hook_secret, load_tokens
 from controller.tree import Source
 from schemas.hosts import allowed_hosts
@@ -51,8 +53,8 @@ DEFAULT_WATCH_TIMES: Final = WatchTimes()
 class Running:
     parts: Parts
     url: str
-    following: asyncio.Task[None]
-    """Takes up revisions; ends only by a fault of ours."""
+    following: tuple[asyncio.Task[None], ...]
+    """Take up revisions, and what other controllers publish; end only by a fault of ours, or `ForeignKey`."""
 
 
 async def serve(settings: ServeSettings) -> None:
@@ -69,11 +71,13 @@ async def serve(settings: ServeSettings) -> None:
         logs.event(
             "controller.listening", url=controller.url, source=controller.parts.source.name, state=settings.state
         )
-        controller.following.add_done_callback(lambda ended: stop.set())
+        for task in controller.following:
+            task.add_done_callback(lambda ended: stop.set())
         await stop.wait()
         logs.event("controller.stopping")
-        if controller.following.done():
-            controller.following.result()
+        for task in controller.following:
+            if task.done():
+                task.result()
 
 
 @asynccontextmanager
@@ -89,18 +93,24 @@ async def running(settings: ServeSettings, *, watch_times: WatchTimes = DEFAULT_
         )
         await runner.setup()
         try:
-            await parts.publisher.sign_anew()
+            with suppress(LedgerUnavailable):  # `follow` does it when the database is back
+                await parts.publisher.sign_anew()
             url = await _listen(runner, settings, tls)
-            following = asyncio.create_task(parts.reconciler.run(), name="reconcile")
+            following = [asyncio.create_task(parts.reconciler.run(), name="reconcile")]
             staging = asyncio.create_task(parts.stages.run(), name="stages")
             keeping = asyncio.create_task(
                 keep_calls(parts.ledger, settings.keep_calls_days, time.time), name="keep-calls"
             )
-            tasks = {following, staging, keeping}
+            tasks = {staging, keeping}
+            if parts.publisher.is_shared:
+                follows = follow(parts.publisher, parts.reconciler.look_again)
+                following.append(asyncio.create_task(follows, name="follow"))
+                tasks.add(asyncio.create_task(share_roster(parts.roster, parts.ledger, time.time), name="roster"))
+            tasks |= {*following}
             if tls is not None and settings.tls_cert is not None:
                 tasks.add(asyncio.create_task(renew_certificate(tls, settings.tls_cert, settings.tls_key), name="tls"))
             try:
-                yield Running(parts, url, following)
+                yield Running(parts, url, tuple(following))
             finally:
                 for task in tasks:
                     task.cancel()
@@ -119,12 +129,18 @@ def build_parts(settings: ServeSettings, watch_times: WatchTimes) -> Parts:
     save_public_key(state / PUBLIC_FILE, signer)
     tokens = load_tokens(settings.tokens or state, make=settings.tokens is None)
     hook_secret = None if settings.hook_secret is None else load_hook_secret(settings.hook_secret)
-    publisher = Publisher(StateFolder(state, epoch=int(time.time())), signer)
-    publisher.restore()
     door = Door(tokens, settings.access)
-    roster = Roster(time.time)
     database = database_at(settings.database_url, state / "ledger.db")
+    roster = Roster(time.time, is_shared=database.is_shared)
     ledger = Ledger(database, now=time.time, live_sidecars=roster.alive)
+    kept = SharedState(ledger, now=time.time) if database.is_shared else StateFolder(state, epoch=int(time.time()))
+    publisher = Publisher(kept, signer)
+    try:
+        with suppress(LedgerUnavailable):  # `follow` reads it when the database is there
+            publisher.restore()
+    except CannotStart:
+        ledger.close()
+        raise
     metrics = Metrics(publisher, lambda: roster.fleet(publisher.pointer), lambda: ledger.health)
     stages = Stages(publisher, roster, ledger, now=time.time)
     reconciler = Reconciler(

@@ -8,6 +8,7 @@ from typing import Final
 import msgspec
 
 from controller.channel import Channel, Named, NotPossible, accept
+from controller.errors import ForeignKey
 from controller.kept.state import Kept, State
 from controller.sign import Signer
 from schemas.bundle import Bundle, Pointer, SignedPointer, decode_bundle, digest_of, encode_bundle
@@ -57,22 +58,58 @@ class Publisher:
         self._one_at_a_time = asyncio.Lock()
         self._changed = asyncio.Event()
         self._is_closed = False
+        self.is_restored = False
+        """What is kept was read: by then, that nothing runs means that nothing was ever published."""
         self.current: Publication | None = None
+
+    @property
+    def is_shared(self) -> bool:
+        """Other controllers publish too."""
+        return self._kept.is_shared
 
     @property
     def channel(self) -> Channel:
         return self._state.channel
 
     def restore(self) -> None:
-        """Takes up what ran before: the last good bundle is served at once, whatever the repository says now."""
-        self._take(self._kept.load())
+        """Takes up what ran before: the last good bundle is served at once, whatever the repository says now.
+
+        Raises:
+            CannotStart: it cannot be read, or another key has signed it (`ForeignKey`).
+            LedgerUnavailable: it cannot be read just now.
+        """
+        state = self._kept.load(self._state)
+        self._check_key(state)
+        self._take(state)
+
+    async def catch_up(self) -> None:
+        """Takes up what other controllers have changed, and brings back what their database has lost.
+
+        Raises:
+            ForeignKey: at the first time alone, as `restore` does.
+            LedgerUnavailable: what is kept cannot be read just now.
+        """
+        async with self._one_at_a_time:
+            state = await asyncio.to_thread(self._kept.load, self._state)
+            if not self.is_restored:
+                self._check_key(state)
+            is_lost = state.pointer is None and self.current is not None
+            if not is_lost:
+                self._take(state)
+        if is_lost or self._is_signed_by_an_earlier_key:
+            await self.sign_anew()
+
+    @property
+    def _is_signed_by_an_earlier_key(self) -> bool:
+        key_id = None if self._state.signed is None else self._state.signed.key_id
+        return key_id != self._signer.key_id and key_id in self._signer.known_key_ids
 
     async def publish(self, bundle: Bundle, *, reason: str = "") -> Publication:
         """Makes a bundle the current one, for all. What is current is not published again.
 
         Raises:
             BundleRefused: no sidecar would take this bundle.
-            OSError: the state folder cannot be written; nothing changed.
+            OSError, LedgerUnavailable: it cannot be written; nothing changed.
         """
         named, data = self.name(bundle)
         return await self.change(lambda channel: accept(channel, named, None, reason=reason), {named.digest: data})
@@ -96,13 +133,15 @@ class Publisher:
 
         Raises:
             NotPossible: the transition says why not.
-            OSError: the state folder cannot be written; nothing changed.
+            OSError, LedgerUnavailable: it cannot be written; nothing changed.
+            ForeignKey: another controller has another key, and what runs is signed by it.
         """
         # Whoever asked may leave meanwhile: what has begun to be written is taken up all the same.
         return await asyncio.shield(asyncio.ensure_future(self._change(change, bundles)))
 
     async def _change(self, change: Change, bundles: Mapping[str, bytes]) -> Publication:
         def step(state: State) -> State:
+            self._check_key(state)
             return next_state(state, change, bundles, self._signer)
 
         async with self._one_at_a_time:
@@ -134,9 +173,20 @@ class Publisher:
         self._is_closed = True
         self._changed.set()
 
+    def _check_key(self, state: State) -> None:
+        """Two keys would sign one over the other without end. Raises `ForeignKey`."""
+        key_id = None if state.signed is None else state.signed.key_id
+        if self._kept.is_shared and key_id is not None and key_id not in self._signer.known_key_ids:
+            raise ForeignKey(
+                f"what runs is signed by the key {key_id}, and --signing-key is {self._signer.key_id}: all controllers "
+                "of one database need the same file; to change the key, put the new one on its first line, above the "
+                "old one"
+            )
+
     def _take(self, state: State) -> None:
         """Holds a state that is kept, and tells watchers of a pointer that they have not seen."""
         self._state = state
+        self.is_restored = True
         if state.pointer is None or state.signed is None or state.pointer == self.pointer:
             return
         self.current = publication_of(state.pointer, state.signed, state.bundles[state.pointer.digest])
