@@ -18,7 +18,9 @@ from controller import logs
 from controller.access.door import Door
 from controller.access.tls import renew_certificate, server_context
 from controller.api.routes import build_api
+from controller.canaries.steps import CanarySteps
 from controller.errors import CannotStart, LedgerUnavailable
+from controller.evals.proofs import problems_against_running
 from controller.fleet import Roster
 from controller.folder import Folder
 from controller.git import LocalRepository, RemoteRepository, is_repository, is_url
@@ -101,7 +103,8 @@ async def running(settings: ServeSettings, *, watch_times: WatchTimes = DEFAULT_
             keeping = asyncio.create_task(
                 keep_calls(parts.ledger, settings.keep_calls_days, time.time), name="keep-calls"
             )
-            tasks = {staging, keeping}
+            canaries = asyncio.create_task(parts.canaries.run(), name="canaries")
+            tasks = {staging, keeping, canaries}
             if parts.publisher.is_shared:
                 follows = follow(parts.publisher, parts.reconciler.look_again)
                 following.append(asyncio.create_task(follows, name="follow"))
@@ -146,10 +149,12 @@ def build_parts(settings: ServeSettings, watch_times: WatchTimes) -> Parts:
     reconciler = Reconciler(
         source, publisher, load=load, rule_tests=rule_test_problems, before_publish=ledger.remember,
         now=time.time, on_outcome=metrics.note_revision, offer=stages.offer,
+        evidence=problems_against_running,
     )  # fmt: skip
     return Parts(
         source=source, publisher=publisher, scoped=ScopedRules(publisher, signer),
-        reconciler=reconciler, stages=stages, roster=roster, ledger=ledger,
+        reconciler=reconciler, stages=stages, canaries=CanarySteps(publisher, ledger, now=time.time),
+        roster=roster, ledger=ledger,
         tokens=tokens, door=door, metrics=metrics,
         allowed_hosts=allowed_hosts(settings.listen_host, settings.allow_hosts), now=time.time, watch_times=watch_times,
         hook_secret=hook_secret,

@@ -71,6 +71,13 @@ class Publisher:
     def channel(self) -> Channel:
         return self._state.channel
 
+    def running_and_earlier(self) -> tuple[Bundle | None, tuple[Bundle, ...]]:
+        """What all run who are not on trial, and what passed before; None where nothing runs yet."""
+        channel, bundles = self._state.channel, self._state.bundles
+        earlier = dict.fromkeys(named.digest for named in (channel.head, *channel.past) if named is not None)
+        running = None if self.current is None else decode_bundle(self.current.bundle)
+        return running, tuple(decode_bundle(bundles[digest]) for digest in earlier)
+
     def restore(self) -> None:
         """Takes up what ran before: the last good bundle is served at once, whatever the repository says now.
 
@@ -209,11 +216,11 @@ def next_state(state: State, change: Change, bundles: Mapping[str, bytes], signe
         pointer is None
         or signed is None
         or signed.key_id != signer.key_id
-        or (pointer.digest, pointer.rollout) != (running.digest, channel.candidate)
+        or (pointer.digest, pointer.rollout, pointer.steering) != (running.digest, channel.candidate, channel.steering)
     ):
         pointer = Pointer(
             epoch=state.epoch, seq=1 if pointer is None else pointer.seq + 1, digest=running.digest, size=running.size,
-            revision=running.revision, reason=channel.reason, rollout=channel.candidate,
+            revision=running.revision, reason=channel.reason, rollout=channel.candidate, steering=channel.steering,
         )  # fmt: skip
         signed = signer.sign(msgspec.json.encode(pointer).decode())
     elif channel == state.channel:

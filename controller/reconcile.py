@@ -8,6 +8,7 @@ from datetime import UTC, date, datetime
 from typing import Final, Protocol
 
 from controller import logs
+from controller.canaries.terms import Terms, terms_of
 from controller.channel import Channel, Policy, Superseded
 from controller.errors import ForeignKey, LedgerUnavailable, Refused, SourceUnavailable
 from controller.publish import Publication, Publisher
@@ -44,10 +45,20 @@ class RuleTests(Protocol):
     def __call__(self, files: Mapping[str, str], bundle: Bundle, *, today: date) -> Sequence[Problem]: ...
 
 
+class Evidence(Protocol):
+    """`controller.evals.proofs.problems_against_running`: what a revision changes without evidence."""
+
+    def __call__(
+        self, files: Mapping[str, str], after: RuleSet, running: Bundle, earlier: Sequence[Bundle], today: date
+    ) -> Sequence[Problem]: ...
+
+
 class Offer(Protocol):
     """`controller.stages.Stages.offer`: to all at once, or to some sidecars first."""
 
-    async def __call__(self, bundle: Bundle, policy: Policy, min_sidecars: int, seen: Channel) -> Publication: ...
+    async def __call__(
+        self, bundle: Bundle, policy: Policy, min_sidecars: int, seen: Channel, canaries: tuple[Terms, ...]
+    ) -> Publication: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +86,9 @@ class Work:
     """As it was before the revision was fetched: what comes of it must not go over what others did meanwhile."""
     tree: Tree = field(default_factory=lambda: Tree(""))
     bundle: Bundle | None = None
+    rules: RuleSet | None = None
     rollout: Rollout = field(default_factory=Rollout)
+    canaries: tuple[Terms, ...] = ()
     problems: tuple[Problem, ...] = ()
     publication: Publication | None = None
 
@@ -97,6 +110,7 @@ class Reconciler:
         now: Callable[[], float],
         on_outcome: Callable[[str], None] = lambda outcome: None,
         offer: Offer | None = None,
+        evidence: Evidence | None = None,
     ) -> None:
         """Nothing is looked at before `run` or `look`.
 
@@ -104,6 +118,7 @@ class Reconciler:
             now: seconds since the epoch.
             on_outcome: hears `accepted`, `refused` or `unavailable`.
             offer: how a revision gets to the fleet; None: to all at once.
+            evidence: what a revision lacks against the one that runs; None: nothing is asked.
         """
         self._source = source
         self._publisher = publisher
@@ -113,13 +128,15 @@ class Reconciler:
         self._now = now
         self._on_outcome = on_outcome
         self._offer = offer
+        self._evidence = evidence
         self._one_at_a_time = asyncio.Lock()
         self._hint = asyncio.Event()
         self._is_seen_anew = False
         self._doubted: tuple[str, float] | None = None
         """A revision that does not follow the fleet's newest one, and when it was first seen."""
         self._steps: tuple[Step, ...] = (
-            self._read_tree, self._look_twice, self._load_rules, self._run_rule_tests, self._publish,
+            self._read_tree, self._look_twice, self._load_rules, self._ask_for_evidence, self._run_rule_tests,
+            self._publish,
         )  # fmt: skip
         self.report = Report(active_revision=_revision_of(publisher.current))
 
@@ -245,8 +262,19 @@ class Reconciler:
         problems = _unless_refused((*work.problems, *loaded.problems))
         if loaded.bundle is None:
             raise Refused([*problems, _about_revision("no-bundle", "these files make no bundle")])
-        rollout = work.rollout if loaded.rule_set is None else loaded.rule_set.platform.content.rollout
-        return replace(work, bundle=loaded.bundle, rollout=rollout, problems=problems)
+        work = replace(work, bundle=loaded.bundle, problems=problems)
+        rules = loaded.rule_set
+        if rules is None:
+            return work
+        rollout = rules.platform.content.rollout
+        return replace(work, rules=rules, rollout=rollout, canaries=terms_of(rules))
+
+    async def _ask_for_evidence(self, work: Work) -> Work:
+        running, earlier = await asyncio.to_thread(self._publisher.running_and_earlier)
+        if self._evidence is None or running is None or work.rules is None:
+            return work
+        lacking = await asyncio.to_thread(self._evidence, work.tree.files, work.rules, running, earlier, self._today())
+        return replace(work, problems=_unless_refused({*work.problems, *lacking}))
 
     async def _run_rule_tests(self, work: Work) -> Work:
         failures = await asyncio.to_thread(self._rule_tests, work.tree.files, _bundle_of(work), today=self._today())
@@ -263,9 +291,8 @@ class Reconciler:
     async def _offered(self, work: Work, bundle: Bundle) -> Publication:
         if self._offer is None:
             return await self._publisher.publish(bundle)
-        return await self._offer(
-            bundle, policy_of(work.rollout, is_urgent=work.tree.is_urgent), work.rollout.min_sidecars, work.seen
-        )
+        policy = policy_of(work.rollout, is_urgent=work.tree.is_urgent)
+        return await self._offer(bundle, policy, work.rollout.min_sidecars, work.seen, work.canaries)
 
     def _note_accepted(self, work: Work) -> None:
         publication = work.publication

@@ -11,6 +11,7 @@ import msgspec
 from sqlalchemy import Connection
 
 from controller import logs
+from controller.canaries.terms import Terms
 from controller.channel import Channel, NotPossible, Policy, Superseded, Trial, accept, advance, fail
 from controller.errors import ForeignKey, LedgerUnavailable
 from controller.fleet import Roster
@@ -48,7 +49,9 @@ class Stages:
         self.waits_for = ""
         """What the trial still lacks, for people."""
 
-    async def offer(self, bundle: Bundle, policy: Policy, min_sidecars: int, seen: Channel) -> Publication:
+    async def offer(
+        self, bundle: Bundle, policy: Policy, min_sidecars: int, seen: Channel, canaries: tuple[Terms, ...] = ()
+    ) -> Publication:
         """Takes up a revision that passed its checks.
 
         Args:
@@ -60,6 +63,7 @@ class Stages:
             OSError, LedgerUnavailable: it cannot be written.
         """
         named, data = self._publisher.name(bundle)
+        named = msgspec.structs.replace(named, canaries=canaries)
         running = self._publisher.current
         stable = None if running is None else decode_bundle(running.bundle)
         affected = () if stable is None else affected_use_cases(stable, bundle)

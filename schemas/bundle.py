@@ -48,6 +48,10 @@ QualityCheck = Literal["complete", "not_refused", "json_valid", "tool_calls_vali
 Seconds = Annotated[float, msgspec.Meta(gt=0, le=86_400)]
 
 
+KNOWS_STEERING = ("knows", "steering")
+"""What a sidecar adds to its query when it asks for the pointer."""
+
+
 class Node(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """A part of a bundle: an unknown key is refused, so that a newer feature is never silently ignored."""
 
@@ -264,7 +268,8 @@ class QualityBar(Node, frozen=True, kw_only=True):
     reject: bool = False
     """Refuse instead."""
     min_score: Decimal | None = None
-    """The lowest share of answers that may pass: a model below it gives way to `then`, but for a few probes."""
+    """The lowest share of answers that may pass their checks, and the lowest mean score of each kind of feedback: a
+    model below it gives way to `then`, but for a few probes."""
 
 
 class Requirements(Node, frozen=True, kw_only=True):
@@ -374,6 +379,17 @@ class Candidate(Node, frozen=True, kw_only=True):
     salt: str
 
 
+class Steered(Node, frozen=True, kw_only=True):
+    """What a controller decided of a canary since the rules were written."""
+
+    model: Name
+    """The canary that is meant: rules with another one keep to what they say."""
+    canary_percent: Decimal
+    """In place of the rules' own; 0: it gets nothing."""
+    reason: str
+    """Stands in the record of every call that it decided."""
+
+
 class Pointer(Node, frozen=True, kw_only=True):
     """Names the bundle to run. `seq` only grows; a rollback is a new `seq` with an old digest."""
 
@@ -385,6 +401,9 @@ class Pointer(Node, frozen=True, kw_only=True):
     reason: str = ""
     rollout: Candidate | None = None
     """What some sidecars run instead: `schemas.cohort.pointer_for` says which."""
+    steering: dict[str, Steered] = {}
+    """By use case. Sent to sidecars that say that they know it (`KNOWS_STEERING`): older ones refuse what they do not
+    know, and keep to the rules' own percentage."""
 
 
 class SignedPointer(Node, frozen=True, kw_only=True):

@@ -164,8 +164,8 @@ def _ceiling(ceiling: use_case.CostCeiling) -> compiled.Ceiling:
 
 
 def _bar(bar: use_case.QualityBar) -> compiled.QualityBar | None:
-    """None where no answer is looked at."""
-    if not bar.checks:
+    """None where nothing is asked of an answer."""
+    if not bar.checks and bar.min_score is None:
         return None
     reject = bar.then == "reject"
     then = () if bar.then is None or bar.then == "reject" else bar.then

@@ -5,6 +5,7 @@ Metadata only: never a prompt, an answer or a key.
 
 from collections.abc import Mapping
 from decimal import Decimal
+from typing import Literal
 
 import msgspec
 
@@ -111,6 +112,8 @@ class CallRecord(msgspec.Struct, frozen=True, omit_defaults=True):
     """Where a canary or a split had a say: the model that the lot fell to. Others may have answered after it."""
     propensity: float | None = None
     """How likely the lot was to fall to that arm, more than 0 and at most 1."""
+    steering: str = ""
+    """Why the canary that the lot was drawn for has the share that it has, or none, where a controller decided that."""
     facts: CallFacts | None = None
     """None from a sidecar that did not record them."""
     quality: Mapping[str, str] = {}
@@ -132,11 +135,32 @@ class CallRecord(msgspec.Struct, frozen=True, omit_defaults=True):
     first_token_seconds: float | None = None
 
 
+FeedbackKind = Literal["user", "judge", "business"]
+"""Who says it: a person who got the answer, a model or a person who was asked to grade it, or what came of it."""
+
+
+class Feedback(msgspec.Struct, frozen=True, omit_defaults=True):
+    """How good the answer of a call was, as somebody found later. Of one source and kind the latest counts."""
+
+    call: str
+    """The call's id."""
+    at: str
+    """When it was said: RFC 3339, UTC, milliseconds."""
+    sidecar: str
+    """The one that heard it, which need not be the call's."""
+    score: float
+    """From 0, useless, to 1, right."""
+    kind: FeedbackKind = "user"
+    source: str = ""
+    """The caller that said it, or the agent where no keys are asked for."""
+
+
 class UsageBatch(msgspec.Struct, frozen=True):
-    """The body of `POST /v1/usage`: records in the order of the spool."""
+    """The body of `POST /v1/usage`: records and feedback, each in the order of the spool."""
 
     sidecar: str
     records: tuple[CallRecord, ...]
+    feedback: tuple[Feedback, ...] = ()
 
 
 class UsageReceipt(msgspec.Struct, frozen=True, omit_defaults=True):

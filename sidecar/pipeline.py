@@ -14,6 +14,7 @@ from sidecar.call import Call, CallFailed, Inbound, PlainReply, StreamReply
 from sidecar.dialects.base import Envelope
 from sidecar.dialects.estimate import TextCount, estimate_text_tokens
 from sidecar.errors import CannotCarry, CeilingSpent, LimitReached, NotAllowed
+from sidecar.feedback import FeedbackDesk
 from sidecar.limiter.limits import Limits
 from sidecar.limits.estimates import reserve_usd
 from sidecar.ports import CallObserver, Clock, RecordSink, Upstream
@@ -51,6 +52,7 @@ class Pipeline:
     ) -> None:
         self.clock = clock
         self.books = Bookkeeper(sidecar=sidecar, clock=clock, sink=sink, observers=observers, limits=limits)
+        self.feedback = FeedbackDesk(sidecar=sidecar, clock=clock, books=self.books, default_agent=default_agent)
         self._limits = limits
         self._owners = Owners()
         self._turns = Turns(clock, upstream, self.books, limits, self._owners)
@@ -111,7 +113,8 @@ class Pipeline:
         if not is_hard:
             output = self._limits.expect_output(use_case.name, output)
         usd = reserve_usd((step.target for step in call.plan.steps), facts.input_tokens, output, call.day)
-        if not facts.stream:  # a stream is looked at when it is over, and no better model is asked
+        is_escalated = use_case.bar is not None and bool(use_case.bar.checks)
+        if is_escalated and not facts.stream:  # a stream is looked at when it is over, and no better model is asked
             usd += reserve_usd(call.plan.better, facts.input_tokens, output, call.day)
         refusal = await self._limits.reserve_money(call.inbound.id, use_case, caller, call.day, usd)
         if refusal is not None:

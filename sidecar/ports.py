@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterable, Callable, Mapping
 from typing import Protocol
 
-from schemas.record import CallRecord
+from schemas.record import CallRecord, Feedback
 from sidecar.limits.blocks import RateAsk, RateGrant
 from sidecar.limits.holdings import HoldAsk, HoldGrant
 from sidecar.limits.rules import Verdict
@@ -85,7 +85,7 @@ class Upstream(Protocol):
 
 
 class RecordSink(Protocol):
-    """The spool. Both calls return once the line is written: a killed process loses neither."""
+    """The spool. Its calls return once the line is written: a killed process loses none."""
 
     def begin(self, record: CallRecord) -> None:
         """Before an attempt leaves: what is booked if the process dies before the call ends."""
@@ -93,6 +93,10 @@ class RecordSink(Protocol):
 
     def book(self, record: CallRecord) -> None:
         """How the call ended."""
+        ...
+
+    def hear(self, feedback: Feedback) -> None:
+        """What somebody says of a call."""
         ...
 
 

@@ -53,9 +53,16 @@ def add_parser(subparsers: "_SubParsersAction[argparse.ArgumentParser]") -> None
         description="Reads two results files, JSON lines or CSV with a row per sample and model, and says whether the "
         "candidate may take over. Exit status: 0 with a verdict, 1 when the data are in doubt, 2 for wrong usage.",
     )  # fmt: skip
+    add_comparison(parser)
+    parser.add_argument("--format", choices=tuple(FORMATS), default="text", help="[default: text]")
+    parser.add_argument("--out", type=Path, metavar="FILE", help="write there instead of stdout")
+
+
+def add_comparison(parser: argparse.ArgumentParser, *, by_files: bool = True) -> None:
+    """The two results files, which may be left out unless `by_files`, and what is asked of the candidate."""
     add = parser.add_argument
-    add("--incumbent", type=Path, required=True, metavar="FILE", help="results of the model that serves now")
-    add("--candidate", type=Path, required=True, metavar="FILE", help="results of the model that may take over")
+    add("--incumbent", type=Path, required=by_files, metavar="FILE", help="results of the model that serves now")
+    add("--candidate", type=Path, required=by_files, metavar="FILE", help="results of the model that may take over")
     add("--incumbent-model", metavar="MODEL", help="which model's, where the file has several")
     add("--candidate-model", metavar="MODEL", help="which model's, where the file has several")
     add("--margin", type=_margin, default=DEFAULTS.margin, help="how much worse it may be [default: 0.02, two points]")
@@ -115,17 +122,15 @@ def add_parser(subparsers: "_SubParsersAction[argparse.ArgumentParser]") -> None
         metavar="CODE",
         help=f"take responsibility for a lint: {', '.join(LINTS)}",
     )
-    add("--format", choices=tuple(FORMATS), default="text", help="[default: text]")
-    add("--out", type=Path, metavar="FILE", help="write there instead of stdout")
 
 
 def run(args: argparse.Namespace) -> int:
     try:
-        comparison = _compare(args)
+        comparison = comparison_of(args)
     except WrongUsage as error:
         return refused("eval compare", error)
     except UnclearResults as error:
-        return _print_problems(error.problems, args.format)
+        return print_unclear(error.problems, args.format)
     except ImportError as error:
         return refused("eval compare", f"{error.name} is missing: pip install 'pointsman[controller]'")
     written = FORMATS[args.format](comparison)
@@ -139,7 +144,12 @@ def run(args: argparse.Namespace) -> int:
     return 1 if comparison.has_open_lints else 0
 
 
-def _compare(args: argparse.Namespace) -> Comparison:
+def comparison_of(args: argparse.Namespace) -> Comparison:
+    """
+    Raises:
+        WrongUsage: options that fit no results.
+        UnclearResults: rows that cannot be read.
+    """
     slices = _slices(args.slices)
     accepted = _accepted(args.accept)
     scores = [] if args.cascade is None else [args.cascade]
@@ -265,7 +275,7 @@ def _published(words: Sequence[str], models: Collection[str]) -> dict[str, float
     return published
 
 
-def _print_problems(problems: Sequence[Problem], form: str) -> int:
+def print_unclear(problems: Sequence[Problem], form: str) -> int:
     if form == "json":
         print(json.dumps({"problems": [_problem(problem) for problem in problems]}))
         return 2

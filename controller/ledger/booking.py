@@ -9,7 +9,7 @@ from typing import Final, NamedTuple
 import msgspec
 
 from controller.ledger.money import EXACT, is_bookable
-from schemas.record import AttemptRecord, CallRecord, Usage
+from schemas.record import AttemptRecord, CallRecord, Feedback, Usage
 
 MAX_TOKENS: Final = 1 << 40
 """Per call. Sums of these stay within the databases' 64 bits for eight million calls that each claim the most."""
@@ -114,6 +114,15 @@ def wasted_attempts(record: CallRecord) -> Sequence[AttemptRecord]:
     return [attempt for attempt in failed if attempt.cost_usd]
 
 
+PASSED: Final = "pass"
+
+
+def quality_of(record: CallRecord) -> str:
+    """What the checks said of the answer: `pass`, or those that failed, sorted; empty where they said nothing."""
+    failed = sorted(check for check, verdict in record.quality.items() if verdict == "fail")
+    return ",".join(failed)[:MAX_TEXT] or (PASSED if record.quality else "")
+
+
 def plain(text: str) -> str:
     """PostgreSQL's text holds every character but NUL."""
     return text.replace("\0", "\N{REPLACEMENT CHARACTER}")
@@ -158,6 +167,21 @@ def day_of(at: str) -> str:
     return moment.astimezone(UTC).date().isoformat()
 
 
+def faults_of_feedback(feedback: Feedback) -> Iterator[str]:
+    """Why feedback cannot be booked: never so from our own sidecar."""
+    if not 0 < len(feedback.call.encode()) <= MAX_TEXT:
+        yield f"call must be 1 to {MAX_TEXT} bytes"
+    try:
+        day_of(feedback.at[:MAX_TIME])
+    except (ValueError, OverflowError):
+        yield "at must be an RFC 3339 time with its zone"
+    for name in ("sidecar", "source"):
+        if len(getattr(feedback, name)) > MAX_TEXT:
+            yield f"{name} is longer than {MAX_TEXT} characters"
+    if not 0 <= feedback.score <= 1:
+        yield "score must be 0 to 1"
+
+
 def faults_of(record: CallRecord) -> Iterator[str]:
     """Why a record cannot be booked: never so from our own sidecar."""
     if not 0 < len(record.id.encode()) <= MAX_TEXT:
@@ -167,7 +191,7 @@ def faults_of(record: CallRecord) -> Iterator[str]:
     except (ValueError, OverflowError):
         yield "at must be an RFC 3339 time with its zone"
     for name in ("sidecar", "use_case", "dialect", "outcome", "bundle", "revision", "agent", "caller", "model",
-                 "provider", "vendor", "reason", "conversation", "arm"):  # fmt: skip
+                 "provider", "vendor", "reason", "conversation", "arm", "steering"):  # fmt: skip
         if len(getattr(record, name)) > MAX_TEXT:
             yield f"{name} is longer than {MAX_TEXT} characters"
     if record.usage is not None:

@@ -225,6 +225,28 @@ STEPS: Final = (
         "ALTER TABLE calls ADD COLUMN skipped $text NOT NULL DEFAULT '[]'", # JSON
         "ALTER TABLE calls ADD COLUMN facts $text", # JSON; NULL: unknown
     )),
+    # What is said of calls later.
+    Step((
+        """
+        CREATE TABLE feedback (
+            call $text NOT NULL, -- the id of a call, which need not be in the books
+            source $text NOT NULL,
+            kind $text NOT NULL,
+            at $text NOT NULL,
+            day $text NOT NULL, -- UTC, of `at`
+            sidecar $text NOT NULL,
+            score $real NOT NULL,
+            PRIMARY KEY (call, source, kind)
+        ) $by_key
+        """,
+        "CREATE INDEX feedback_by_day ON feedback (day)",
+    )),
+    # What a canary is judged by: the step of each call, and what the checks of a quality bar said of its answer.
+    Step((
+        "ALTER TABLE calls ADD COLUMN steering $text NOT NULL DEFAULT ''",
+        "ALTER TABLE calls ADD COLUMN quality $text NOT NULL DEFAULT ''", # `pass`, or the checks that failed
+        "CREATE INDEX calls_by_steering ON calls (use_case, steering, at) WHERE steering <> ''",
+    )),
     # What several controllers keep together: what the fleet is to run, and who it is.
     Step((
         """

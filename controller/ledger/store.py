@@ -20,12 +20,13 @@ from sqlalchemy import Connection, Engine, exc
 from controller import logs
 from controller.errors import CannotStart, LedgerBusy, LedgerUnavailable
 from controller.ledger.database import Database, is_away
+from controller.ledger.feedback import keep_feedback
 from controller.ledger.migrations import CannotMigrate, migrate
 from controller.ledger.sharing import read_spend
 from controller.ledger.spend import MONTH, SpendBook
 from controller.ledger.writes import Booking, Origin, book, keep_origins
 from schemas.bundle import Bundle, digest_of, encode_bundle
-from schemas.record import CallRecord, UsageReceipt
+from schemas.record import CallRecord, Feedback, UsageReceipt
 from schemas.spend import FleetSpend
 
 MAX_WAITING: Final = 256
@@ -41,6 +42,7 @@ T = TypeVar("T")
 @dataclass(frozen=True, slots=True)
 class _Batch:
     records: Sequence[CallRecord]
+    feedback: Sequence[Feedback]
     receipt: "Future[UsageReceipt]"
 
 
@@ -92,8 +94,9 @@ class Ledger:
         self._writer = threading.Thread(target=self._write, name="ledger")
         self._writer.start()
 
-    async def book(self, records: Sequence[CallRecord]) -> UsageReceipt:
-        """Books each record once, by its id. The receipt means: on disk, whatever happens to this machine's power.
+    async def book(self, records: Sequence[CallRecord], feedback: Sequence[Feedback] = ()) -> UsageReceipt:
+        """Books each record once, by its id; of feedback the latest word of each source and kind. The receipt means: on
+        disk, whatever happens to this machine's power.
 
         Raises:
             LedgerBusy: too many wait already.
@@ -101,7 +104,7 @@ class Ledger:
         """
         receipt: Future[UsageReceipt] = Future()
         try:
-            self._waiting.put_nowait(_Batch(tuple(records), receipt))
+            self._waiting.put_nowait(_Batch(tuple(records), tuple(feedback), receipt))
         except queue.Full as error:
             raise LedgerBusy(f"{self._waiting.maxsize} batches wait to be booked") from error
         return await asyncio.shield(asyncio.wrap_future(receipt))
@@ -284,6 +287,7 @@ class Ledger:
 
         def write(connection: Connection) -> Booking:
             keep_origins(connection, origins.values())
+            keep_feedback(connection, [said for batch in batches for said in batch.feedback])
             return book(connection, [batch.records for batch in batches])
 
         try:

@@ -40,7 +40,7 @@ calls: Final = Table(
     Column("seconds", Double), Column("first_token_seconds", Double),
     *_texts("attempts", "dropped", "conversation", "arm"),
     Column("propensity", Double),
-    *_texts("skipped", "facts"),
+    *_texts("skipped", "facts", "steering", "quality"),
 )  # fmt: skip
 
 daily: Final = Table(
@@ -50,6 +50,10 @@ daily: Final = Table(
     *_texts(*Key._fields),
     *_numbers(*COUNTS),
     *(Column(name, Usd) for name in AMOUNTS),
+)
+
+feedback: Final = Table(
+    "feedback", _metadata, *_texts("call", "source", "kind", "at", "day", "sidecar"), Column("score", Double)
 )
 
 booked: Final = Table("booked", _metadata, *_texts("id", "until"))

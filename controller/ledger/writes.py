@@ -12,7 +12,7 @@ from typing import Any, Final, TypeAlias
 import msgspec
 from sqlalchemy import Connection, select
 
-from controller.ledger.booking import Entry, Key, day_of, plain, postings_of
+from controller.ledger.booking import Entry, Key, day_of, plain, postings_of, quality_of
 from controller.ledger.database import insert_into
 from controller.ledger.money import usd_add
 from controller.ledger.tables import AMOUNTS, COUNTS, TOKENS, booked, bundles, calls, daily
@@ -126,7 +126,7 @@ def _row_of(call_id: str, record: CallRecord, origins: Mapping[str, Origin]) -> 
         name: plain(getattr(record, name))
         for name in (
             "at", "sidecar", "use_case", "agent", "caller", "dialect", "outcome", "model", "provider", "vendor",
-            "reason", "bundle", "revision", "conversation", "arm",
+            "reason", "bundle", "revision", "conversation", "arm", "steering",
         )
     }  # fmt: skip
     row |= {name: None if usage is None else getattr(usage, name) for name in TOKENS}
@@ -143,6 +143,7 @@ def _row_of(call_id: str, record: CallRecord, origins: Mapping[str, Origin]) -> 
         "first_token_seconds": record.first_token_seconds,
         "attempts": msgspec.json.encode(record.attempts).decode(),
         "dropped": msgspec.json.encode(record.dropped).decode(),
+        "quality": plain(quality_of(record)),
         "propensity": record.propensity,
         "skipped": msgspec.json.encode(record.skipped).decode(),
         "facts": None if record.facts is None else msgspec.json.encode(record.facts).decode(),

@@ -12,7 +12,6 @@ from schemas.rules.use_case import UseCase
 from schemas.yaml_source import Path
 
 OF_A_USE_CASE = ("shadow",)
-OF_A_BAR = ("min_score",)
 
 
 def everything_is_enforced(rules: RuleSet, today: date) -> Iterator[Problem]:
@@ -24,8 +23,6 @@ def everything_is_enforced(rules: RuleSet, today: date) -> Iterator[Problem]:
             yield provider.problem(("dialect",), "dialect-not-served-yet", message, severity="warning")
     for use_case in rules.use_cases.values():
         yield from _said(use_case, use_case.content, OF_A_USE_CASE)
-        if (bar := use_case.content.quality_bar) is not None and not bar.checks:
-            yield from _said(use_case, bar, OF_A_BAR, ("quality_bar",))
 
 
 def _said(

@@ -100,6 +100,10 @@ class Chain:
     barred: tuple[Skipped, ...]
     canary: Arm | None = None
     split: tuple[Arm, ...] = ()
+    steering: str = ""
+    """Why the canary has its share, or is no more, where a controller decided that."""
+    taken_back: str = ""
+    """The model of a canary that is no more by that."""
 
     @property
     def arms(self) -> tuple[Arm, ...]:
@@ -138,7 +142,7 @@ class Bar:
     """Better models; empty: an answer that fails is handed over all the same, unless the bar rejects."""
     reject: bool
     min_score: Decimal | None
-    """Of each model's answers over time; None: they are not counted."""
+    """Of each model's answers over time, by their checks and by each kind of feedback; None: they are not counted."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, TypeVar
 
-from schemas.record import CallRecord
+from schemas.record import CallRecord, Feedback
 from sidecar.ports import Verdict
 from sidecar.routing.snapshot import Target
 
@@ -219,6 +219,7 @@ class KeepingSink:
     def __init__(self) -> None:
         self.begun: list[CallRecord] = []
         self.booked: list[CallRecord] = []
+        self.heard: list[Feedback] = []
         self.observed: list[CallRecord] = []
         self.limits: Counter[tuple[str, str]] = Counter()
         """Decisions of limits, by rule and verdict."""
@@ -228,6 +229,9 @@ class KeepingSink:
 
     def book(self, record: CallRecord) -> None:
         self.booked.append(record)
+
+    def hear(self, feedback: Feedback) -> None:
+        self.heard.append(feedback)
 
     def observe(self, record: CallRecord) -> None:
         self.observed.append(record)

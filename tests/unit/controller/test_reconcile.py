@@ -5,6 +5,11 @@ from pathlib import Path
 
 import pytest
 
+from controller.evals.arms import gather
+from controller.evals.compare import compare
+from controller.evals.decision import Decision
+from controller.evals.evidence import write_evidence
+from controller.evals.proofs import problems_against_running
 from controller.folder import Folder
 from controller.git import LocalRepository
 from controller.kept.folder import StateFolder
@@ -15,7 +20,8 @@ from controller.sign import Signer
 from schemas.bundle import Bundle
 from schemas.load import load
 from schemas.problems import Problem
-from tests.fakes.rules_repo import BROKEN, MODEL, RULES, RulesRepo, write_files
+from tests.fakes.rules_repo import BROKEN, MODEL, RULES, USE_CASE, RulesRepo, write_files
+from tests.unit.controller.evals.results import FEW, two_models
 
 TESTS = "use-cases/support/tests.yaml"
 NOON = 1793880000.0
@@ -224,3 +230,54 @@ async def test_a_plain_folder_runs_as_it_lies(tmp_path: Path, publisher: Publish
     await reconciler.look()
     assert publisher.pointer is not None
     assert publisher.pointer.revision.startswith("folder:")
+
+
+async def test_a_new_primary_without_evidence_does_not_run_and_the_way_back_does(
+    repo: RulesRepo, publisher: Publisher, make_reconciler: MakeReconciler
+) -> None:
+    reconciler = make_reconciler(evidence=problems_against_running)
+    strict = USE_CASE.replace("class: experimental", 'class: regulated\nlock: {vendor: anthropic, reason: "its tools"}')
+    opus = {"models/opus.yaml": MODEL.replace("model: sonnet", "model: opus")}
+    file = "use-cases/support/use-case.yaml"
+    moved = strict.replace("primary: sonnet", "primary: opus")
+    evidence = "use-cases/support/evidence/2026-11-05-opus.json"
+    first = repo.commit({**RULES, **opus, file: strict})
+    assert await reconciler.look()
+    assert reconciler.report.active_revision == first, "a first adoption needs none"
+
+    refused = repo.commit({file: moved})
+    await reconciler.look()
+    assert (reconciler.report.revision, reconciler.report.active_revision) == (refused, first)
+    assert [(one.code, one.line) for one in reconciler.report.problems if one.severity == "error"] == [
+        ("evidence-missing", 6)
+    ]
+    repo.commit({evidence: evidence_text(only_candidate=2, only_incumbent=30)})
+    await reconciler.look()
+    assert [one.code for one in reconciler.report.problems if one.severity == "error"] == ["evidence-against"]
+    proved = repo.commit({evidence: evidence_text(only_candidate=30, only_incumbent=2)})
+    await reconciler.look()
+    assert reconciler.report.active_revision == proved
+
+    (repo.path / evidence).unlink()
+    kept = repo.commit({})
+    await reconciler.look()
+    assert reconciler.report.active_revision == kept, "nothing changes, so that nothing is asked"
+    back = repo.commit({file: strict})
+    await reconciler.look()
+    assert reconciler.report.active_revision == back
+    emergency = f"{strict.replace('sonnet', 'haiku')}emergency: {{reason: sonnet is retired, expires: 2026-11-09}}\n"
+    urgent = repo.commit({file: emergency, "models/haiku.yaml": MODEL.replace("model: sonnet", "model: haiku")})
+    await reconciler.look()
+    assert reconciler.report.active_revision == urgent
+    assert {"emergency", "evidence-missing"} <= {one.code for one in reconciler.report.problems}
+
+
+def evidence_text(only_candidate: int, only_incumbent: int) -> str:
+    """Of opus against sonnet on 400 samples."""
+    rows = two_models(300, only_candidate, only_incumbent, 100 - only_candidate - only_incumbent)
+    old, new = rows
+    arms = gather("sonnet", old), gather("opus", new)
+    written = write_evidence(
+        compare(*arms, Decision(), resamples=FEW), use_case="support", created=date(2026, 11, 5), accepted_by={}
+    )
+    return written.files[written.name].decode()

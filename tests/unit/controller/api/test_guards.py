@@ -20,6 +20,7 @@ def test_watching_status_and_ingest_are_guarded() -> None:
     assert {path for _, path in GUARDED} == {
         "/v1/watch", "/v1/bundle", "/v1/bundle/{digest}", "/v1/status", "/v1/usage", "/v1/spend", "/v1/calls",
             "/v1/pin", "/v1/unpin", "/v1/rollback", "/v1/promote", "/v1/suspend", "/v1/resume",
+            "/v1/canary/stop", "/v1/canary/resume",
     }  # fmt: skip
     assert ("POST", "/v1/usage") in GUARDED
 

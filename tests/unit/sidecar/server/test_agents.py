@@ -47,6 +47,7 @@ async def client(tmp_path: Path) -> AsyncIterator[Client]:
         ("POST", "/pointsman/explain", {"data": b'{"use_case":"chat","facts":{"tool":1}}'}, 400, "malformed_request"),
         ("POST", "/pointsman/explain", {"data": b"\xff"}, 400, "malformed_request"),
         ("GET", "/pointsman/calls/nothing", {}, 404, "unknown_path"),
+        ("GET", "/pointsman/calls", {}, 400, "malformed_request"),
     ],
 )
 @pytest.mark.parametrize("dialect", ["openai", "anthropic", "gemini"])
@@ -276,6 +277,11 @@ async def test_a_caller_sees_its_own_use_cases_and_calls_only(tmp_path: Path) ->
         path = f"/pointsman/calls/{mine.headers['x-pointsman-request-id']}"
         assert (await client.get(path, headers={"x-api-key": "a"})).status == 200
         assert (await client.get(path, headers={"x-api-key": "b"})).status == 404
+        listed = [
+            (await (await client.get("/pointsman/calls?agent=a", headers={"x-api-key": key})).json())["calls"]
+            for key in ("a", "b")
+        ]
+        assert [[call["id"] for call in calls] for calls in listed] == [[path.rpartition("/")[2]], []]
         assert (await client.post(CALL, data=wire.request(), headers={"x-api-key": "b"})).status == 403
 
 
