@@ -136,6 +136,8 @@ def build_parts(settings: ServeSettings, watch_times: WatchTimes) -> Parts:
     database = database_at(settings.database_url, state / "ledger.db")
     roster = Roster(time.time, is_shared=database.is_shared)
     ledger = Ledger(database, now=time.time, live_sidecars=roster.alive)
+    if database.is_shared:
+        _warn_of_own_keys(settings)
     kept = SharedState(ledger, now=time.time) if database.is_shared else StateFolder(state, epoch=int(time.time()))
     publisher = Publisher(kept, signer)
     try:
@@ -159,6 +161,16 @@ def build_parts(settings: ServeSettings, watch_times: WatchTimes) -> Parts:
         allowed_hosts=allowed_hosts(settings.listen_host, settings.allow_hosts), now=time.time, watch_times=watch_times,
         hook_secret=hook_secret,
     )  # fmt: skip
+
+
+def _warn_of_own_keys(settings: ServeSettings) -> None:
+    for flag, given, otherwise in (
+        ("--signing-key", settings.signing_key, "one with another key does not start"),
+        ("--tokens", settings.tokens, "with others it refuses the sidecars and the people that this one lets in"),
+    ):
+        if given is None:
+            logs.warn("controller.own_key", flag=flag, state=settings.state,
+                      hint=f"a second controller on this database needs the same {flag}: {otherwise}")  # fmt: skip
 
 
 def source_of(settings: ServeSettings) -> Source:

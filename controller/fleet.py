@@ -57,7 +57,7 @@ class Roster:
         now = self._now()
         self._members = {name: member for name, member in self._members.items() if now - member.seen < FORGET_SECONDS}
         return Fleet(sidecars=tuple(
-            member_row(name, member, pointer, now) for name, member in sorted(self._members.items())
+            member_row(name, member, pointer, self._looked_at(member)) for name, member in sorted(self._members.items())
         ))  # fmt: skip
 
     def alive(self) -> int:
@@ -106,8 +106,12 @@ class Roster:
             self._forget()
 
     def _is_alive(self, member: Member) -> bool:
+        return self._looked_at(member) - member.seen <= ALIVE_SECONDS
+
+    def _looked_at(self, member: Member) -> float:
+        """While the database is away, sidecars of other controllers are as they were when it was there."""
         now = self._now()
-        return (now if member.is_own else min(now, self._heard)) - member.seen <= ALIVE_SECONDS
+        return now if member.is_own else min(now, self._heard)
 
     def _note(self, sidecar: str, scope: Scope, *, status: SidecarStatus | None = None) -> None:
         now = self._now()

@@ -199,7 +199,7 @@ class Reconciler:
             self._note_unavailable(f"internal error: {type(bug).__name__}", bug)
             return False
         self.report = replace(self.report, fetched_at=self._stamp())
-        if revision == self.report.revision and not self._is_seen_anew:
+        if revision == self.report.revision and not self._is_seen_anew and not await self._is_put_back(revision, seen):
             self.report = replace(self.report, error="")
             return True
         self._is_seen_anew = False
@@ -222,6 +222,12 @@ class Reconciler:
         else:
             self._note_accepted(work)
         return True
+
+    async def _is_put_back(self, revision: str, seen: Channel) -> bool:
+        """Another controller has followed an older revision since this one was taken up: the later one counts."""
+        if not self._publisher.is_shared or seen.head is None or seen.head.revision == revision:
+            return False
+        return not has_errors(self.report.problems) and await self._source.follows(revision, seen.head.revision)
 
     async def _read_tree(self, work: Work) -> Work:
         tree = await self._source.read(work.revision)
