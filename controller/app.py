@@ -41,7 +41,7 @@ from controller.stages import Stages
 from controller.together import follow, share_roster
 from controller.tokens import load_hook_secret, load_tokens
 from controller.tree import Source
-from schemas.hosts import allowed_hosts
+from schemas.hosts import allowed_hosts, is_loopback
 from schemas.load import load
 
 SHUTDOWN_SECONDS: Final = 1.0
@@ -132,7 +132,8 @@ def build_parts(settings: ServeSettings, watch_times: WatchTimes) -> Parts:
     save_public_key(state / PUBLIC_FILE, signer)
     tokens = load_tokens(settings.tokens or state, make=settings.tokens is None)
     hook_secret = None if settings.hook_secret is None else load_hook_secret(settings.hook_secret)
-    door = Door(tokens, settings.access)
+    is_private = is_loopback(settings.listen_host) and settings.tokens is None and settings.access is None
+    door = Door(tokens, settings.access, is_open_to_readers=is_private)
     database = database_at(settings.database_url, state / "ledger.db")
     roster = Roster(time.time, is_shared=database.is_shared)
     ledger = Ledger(database, now=time.time, live_sidecars=roster.alive)

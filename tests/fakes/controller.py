@@ -76,7 +76,11 @@ class ControllerProcess:
         return wire.get(f"{self.url}/readyz")
 
     def status(self) -> dict[str, Any]:
-        return dict(wire.get(f"{self.url}/v1/status").json)
+        return dict(self.read("/v1/status"))
+
+    def read(self, path: str) -> Any:
+        """What it tells people."""
+        return wire.get(f"{self.url}{path}", {"authorization": f"Bearer {self.admin_token}"}).json
 
     def signed_pointer(self) -> bytes:
         """The bytes that its sidecars get."""
@@ -99,18 +103,18 @@ class ControllerProcess:
 
     def problems(self) -> dict[str, Any]:
         """Why it runs what it runs."""
-        return dict(wire.get(f"{self.url}/v1/problems").json)
+        return dict(self.read("/v1/problems"))
 
     def fleet(self) -> list[dict[str, str]]:
-        return list(wire.get(f"{self.url}/v1/fleet").json["sidecars"])
+        return list(self.read("/v1/fleet")["sidecars"])
 
     def usage(self, by: str) -> list[dict[str, Any]]:
         """The sums of all calls, by the keys named."""
-        return list(wire.get(f"{self.url}/v1/usage?by={by}").json["rows"])
+        return list(self.read(f"/v1/usage?by={by}")["rows"])
 
     def ledger(self) -> dict[str, Any]:
         """How it finds its database."""
-        return dict(wire.get(f"{self.url}/v1/status").json["ledger"])
+        return dict(self.status()["ledger"])
 
     def requests(self) -> int:
         """How many calls its sums hold."""
