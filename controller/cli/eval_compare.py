@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from controller.cli.rules_folder import refused
+from controller.cli.rules_folder import print_first, refused
 from controller.evals.arms import Arm, gather
 from controller.evals.compare import Comparison, compare
 from controller.evals.decision import Decision
@@ -24,7 +24,6 @@ from schemas.problems import Problem, did_you_mean
 if TYPE_CHECKING:
     from argparse import _SubParsersAction
 
-MOST_PROBLEMS = 20
 """Named on a terminal; the JSON form has them all."""
 FORMATS: Mapping[str, Callable[[Comparison], str]] = {
     "text": lambda comparison: as_text(comparison) + "\n",
@@ -279,12 +278,7 @@ def print_unclear(problems: Sequence[Problem], form: str) -> int:
     if form == "json":
         print(json.dumps({"problems": [_problem(problem) for problem in problems]}))
         return 2
-    for problem in problems[:MOST_PROBLEMS]:
-        place = f"{problem.file}:{problem.line}" if problem.line else problem.file
-        column = f"  {problem.path}" if problem.path else ""
-        print(f"{place}{column}  {problem.message}; {problem.suggestion}", file=sys.stderr)
-    if len(problems) > MOST_PROBLEMS:
-        print(f"… and {len(problems) - MOST_PROBLEMS:,} more", file=sys.stderr)
+    print_first(problems)
     return 2
 
 

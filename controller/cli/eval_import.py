@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from controller.cli.rules_folder import refused
+from controller.cli.rules_folder import print_first, refused
 from controller.evals.imports.importing import (
     FIELDS,
     SOURCES,
@@ -19,12 +19,10 @@ from controller.evals.imports.importing import (
 from controller.evals.rows import Row
 from controller.evals.values import number_of
 from controller.evals.written import save_rows
-from schemas.problems import Problem, did_you_mean
+from schemas.problems import did_you_mean
 
 if TYPE_CHECKING:
     from argparse import _SubParsersAction
-
-MOST_PROBLEMS = 20
 
 
 def add_parser(subparsers: "_SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -66,7 +64,8 @@ def run(args: argparse.Namespace) -> int:
     except (UnclearChoice, argparse.ArgumentTypeError) as error:
         return refused("eval import", error)
     if imported.results.problems:
-        return _print_problems(imported.results.problems)
+        print_first(imported.results.problems)
+        return 1
     try:
         save_rows(args.out, imported.results.rows)
     except OSError as error:
@@ -108,16 +107,6 @@ def _print_summary(rows: Sequence[Row], source: str, path: Path) -> None:
             f"  {model}: {samples[model]:,}, {words}; {samples[model] - graded[model]:,} ungraded, "
             f"{failed[model]:,} failed, {samples[model] - priced[model]:,} without a cost"
         )
-
-
-def _print_problems(problems: Sequence[Problem]) -> int:
-    for problem in problems[:MOST_PROBLEMS]:
-        place = f"{problem.file}:{problem.line}" if problem.line else problem.file
-        column = f"  {problem.path}" if problem.path else ""
-        print(f"{place}{column}  {problem.message}; {problem.suggestion}", file=sys.stderr)
-    if len(problems) > MOST_PROBLEMS:
-        print(f"… and {len(problems) - MOST_PROBLEMS:,} more", file=sys.stderr)
-    return 1
 
 
 def _number(text: str) -> float:

@@ -33,7 +33,9 @@ def with_choice(text: str, place: Place, model: str, *, percent: str = "5") -> s
             edited, wanted = _as_primary(text, data, model)
         case "canary":
             share = {"model": model, "percent": percent}
-            edited = _set(text, "canary", f"{{model: {model}, percent: {percent}}}")
+            if not (data.get("quality_bar") or {}).get("checks"):  # what a canary is judged by unless it says otherwise
+                share["signal"] = "outcome"
+            edited = _set(text, "canary", f"{{{', '.join(f'{key}: {value}' for key, value in share.items())}}}")
             wanted = data | {"canary": share}
         case "fallback":
             chain = data.get("fallbacks") or []

@@ -12,13 +12,13 @@ from typing import Any
 from controller.evals.rows import Row
 
 
-def mapping_of(row: Row) -> dict[str, Any]:
-    """Without what is unknown, but for `success`, which says so."""
-    known = {field.name: getattr(row, field.name) for field in fields(row)}
+def mapping_of(row: Row, **more: Any) -> dict[str, Any]:
+    """With further columns, and without what is unknown, but for `success`, which says so."""
+    known = {field.name: getattr(row, field.name) for field in fields(row)} | more
     return {
         name: format(value, "f") if isinstance(value, Decimal) else value
         for name, value in known.items()
-        if name == "success" or value not in (None, {})
+        if name == "success" or value not in (None, {}, "")
     }
 
 

@@ -4,7 +4,6 @@ Fields as in its `ExperimentEvent` (SDK 0.48.1). A trace is a root with spans be
 less of tokens and time. What scorers ask is no part of the answer's cost.
 """
 
-import json
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from decimal import Decimal
@@ -14,10 +13,12 @@ from controller.evals.imports.found import (
     Found,
     Unclear,
     at,
+    cell_value,
     digest_of,
     json_records,
     number_at,
     parts_at,
+    refuse,
     text_in,
     total_of,
     words_at,
@@ -127,7 +128,7 @@ def _spans(data: bytes) -> Iterator[tuple[int, Record]]:
     if text.lstrip()[:1] in ("{", "["):
         yield from json_records(data, "data" if b'"data"' in data[:4096] else "events")
         return
-    for number, cells in records_in(text, _refuse):
+    for number, cells in records_in(text, refuse):
         yield number, _nested(cells)
 
 
@@ -135,7 +136,7 @@ def _nested(cells: Record) -> Record:
     """A line of CSV: a cell may hold JSON, and a column may name a part, as `scores.exact`."""
     record: dict[str, Any] = {}
     for name, cell in cells.items():
-        value = _cell(cell)
+        value = cell_value(cell)
         whole, _, part = name.partition(".")
         if part and whole in ("scores", "metadata", "metrics", "origin", "span_attributes"):
             parts = record.setdefault(whole, {})
@@ -144,19 +145,3 @@ def _nested(cells: Record) -> Record:
         else:
             record[name] = value
     return record
-
-
-def _cell(cell: Any) -> Any:
-    """The input stays as it is written: two exports of one case must name it alike."""
-    if not isinstance(cell, str):
-        return cell
-    if not cell.strip():
-        return None
-    try:
-        return json.loads(cell, parse_float=Decimal)
-    except (ValueError, RecursionError):
-        return cell
-
-
-def _refuse(number: int, message: str, suggestion: str) -> None:
-    raise Unclear(message, suggestion, number)

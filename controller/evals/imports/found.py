@@ -34,6 +34,23 @@ class Unclear(Exception):
         self.number = number
 
 
+def refuse(number: int, message: str, suggestion: str) -> None:
+    raise Unclear(message, suggestion, number)
+
+
+def cell_value(cell: Any) -> Any:
+    """Of a line of CSV: lists, objects and numbers stand in it as JSON; anything else stays as it is written, since two
+    exports of one case must name it alike. None: it is empty."""
+    if not isinstance(cell, str):
+        return cell
+    if not cell.strip():
+        return None
+    try:
+        return json.loads(cell, parse_float=Decimal)
+    except (ValueError, RecursionError):
+        return cell
+
+
 def text_in(data: bytes) -> str:
     """
     Raises:

@@ -4,7 +4,6 @@ Fields as in its batch exports (worker/src/features/database-read-stream: traces
 and in `ExperimentItem` (SDK 5.0.4). Tables give each score a column of its own, with a list of values.
 """
 
-import json
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from datetime import datetime
@@ -15,10 +14,12 @@ from controller.evals.imports.found import (
     Found,
     Unclear,
     at,
+    cell_value,
     digest_of,
     json_records,
     list_at,
     number_at,
+    refuse,
     text_in,
     total_of,
     words_at,
@@ -219,21 +220,5 @@ def _records(data: bytes) -> Iterator[tuple[int, Record]]:
     if text.lstrip()[:1] in ("{", "["):
         yield from json_records(data, "data")
         return
-    for number, cells in records_in(text, _refuse):
-        yield number, {name: _cell(cell) for name, cell in cells.items()}
-
-
-def _cell(cell: Any) -> Any:
-    """Lists and objects stand in a cell as JSON."""
-    if not isinstance(cell, str):
-        return cell
-    if cell.strip() in ("", "null"):
-        return None
-    try:
-        return json.loads(cell, parse_float=Decimal)
-    except (ValueError, RecursionError):
-        return cell
-
-
-def _refuse(number: int, message: str, suggestion: str) -> None:
-    raise Unclear(message, suggestion, number)
+    for number, cells in records_in(text, refuse):
+        yield number, {name: cell_value(cell) for name, cell in cells.items()}

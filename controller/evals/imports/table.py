@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import fields
 from typing import Final
 
-from controller.evals.imports.found import Found, Unclear, text_in
+from controller.evals.imports.found import Found, refuse, text_in
 from controller.evals.read import SCORE_PREFIX
 from controller.evals.records import records_in
 from controller.evals.rows import Row
@@ -22,7 +22,7 @@ def read(data: bytes) -> Iterator[Found]:
     Raises:
         Unclear: a record cannot be read.
     """
-    for number, record in records_in(text_in(data), _refuse):
+    for number, record in records_in(text_in(data), refuse):
         columns = {name: value for name, value in record.items() if name in COLUMNS}
         own = record.get("scores")
         scores = dict(own) if isinstance(own, dict) else {}
@@ -31,7 +31,3 @@ def read(data: bytes) -> Iterator[Found]:
                 scores[name.removeprefix(SCORE_PREFIX)] = value
         # A sample that stands there twice is for the lints to find, not another repetition.
         yield Found(number, {"epoch": 1, **columns}, record, scores)
-
-
-def _refuse(number: int, message: str, suggestion: str) -> None:
-    raise Unclear(message, suggestion, number)

@@ -3,8 +3,6 @@
 import os
 import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
-from decimal import Decimal
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
@@ -13,6 +11,7 @@ from controller.evals.arms import FAILED
 from controller.evals.rows import Row
 from controller.evals.run.asking import Done
 from controller.evals.run.journal import JournalUnusable, append_line, whole_lines
+from controller.evals.written import mapping_of
 
 AGAIN: Final = FAILED | {"grader_error"}
 """What asking again may mend."""
@@ -60,12 +59,7 @@ class ResultsFile:
         return failed
 
     def add(self, row: Row, **more: Any) -> None:
-        given = {**asdict(row), **more}
-        line = {
-            name: format(value, "f") if isinstance(value, Decimal) else value
-            for name, value in given.items()
-            if name == "success" or (value is not None and value != {} and value != "")
-        }
+        line = mapping_of(row, **more)
         append_line(self._descriptor, line)
         self.lines.append(line)
 

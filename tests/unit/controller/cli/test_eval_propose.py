@@ -148,7 +148,7 @@ def test_where_the_rules_begin_nothing_is_asked(pointsman: Callable, repo: Rules
 def test_without_a_wish_the_verdict_leads(pointsman: Callable, repo: RulesRepo, files: tuple[str, ...]) -> None:
     made = propose(pointsman, repo, files, "--no-commit", "--format", "json")
     assert (made.status, made.json["as"], made.json["branch"]) == (0, "canary", None)
-    assert f"canary: {{model: {NEW}, percent: 5}}" in (repo.path / FILE).read_text()
+    assert f"canary: {{model: {NEW}, percent: 5, signal: outcome}}" in (repo.path / FILE).read_text()
     assert (repo.path / EVIDENCE).is_file()
     assert evidence_codes(pointsman, repo) == {}
     repo.commit({})
