@@ -23,6 +23,10 @@ class NotPossible(Exception):
     """An act that does not fit what is; the message says what would."""
 
 
+class Superseded(Exception):
+    """What was decided is about a state that has passed meanwhile: look again."""
+
+
 class Named(msgspec.Struct, frozen=True):
     """A bundle by its name; its bytes lie on the shelf."""
 

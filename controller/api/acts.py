@@ -10,7 +10,7 @@ from controller.api.answers import answer, parse_as
 from controller.api.rollout_view import view_now
 from controller.canaries import moves as canaries
 from controller.channel import Channel, NotPossible, find, lift_pin, promote, roll_back, set_pin
-from controller.errors import ApiError
+from controller.errors import ApiError, ForeignKey, LedgerUnavailable
 from controller.parts import PARTS
 from controller.publish import Change
 
@@ -126,6 +126,11 @@ async def _done(request: web.Request, name: str, reason: str, change: Change) ->
         publication = await parts.publisher.change(change)
     except NotPossible as error:
         raise ApiError(409, "not_possible", str(error)) from error
+    except ForeignKey as error:
+        raise ApiError(409, "not_possible", str(error)) from error
+    except LedgerUnavailable as error:
+        message = "the database does not answer: nothing has changed, and what runs is served on"
+        raise ApiError(503, "database_away", message, retry_after_seconds=5) from error
     except OSError as error:
         raise ApiError(503, "state_unwritable", f"the state folder cannot be written: {error.strerror}") from error
     pointer = publication.pointer

@@ -27,7 +27,7 @@ async def watch(request: web.Request) -> web.StreamResponse:
     if len(sidecar) > MAX_ID_CHARACTERS:
         raise ApiError(400, "malformed", f"id may have {MAX_ID_CHARACTERS} characters")
     if parts.publisher.current is None:
-        raise nothing_loaded()
+        raise nothing_loaded(parts.publisher)
     stream = web.StreamResponse(headers={hdrs.CONTENT_TYPE: "text/event-stream", hdrs.CACHE_CONTROL: "no-store"})
     await stream.prepare(request)
     parts.metrics.watchers.inc()
@@ -99,7 +99,7 @@ async def current(request: web.Request) -> web.Response:
         except TimeoutError:
             publication = publisher.current
     if publication is None:
-        raise nothing_loaded()
+        raise nothing_loaded(publisher)
     seen = _seen(request, publication)
     headers = {hdrs.ETAG: f'"{seen.tag}"', hdrs.CACHE_CONTROL: "no-cache"}
     if publication.event_id == known:

@@ -16,7 +16,7 @@ from controller import logs
 from controller.canaries.moves import Step, follow_rules, move
 from controller.canaries.state import Canary, advanced, ended, halted
 from controller.channel import Channel, NotPossible
-from controller.errors import LedgerUnavailable
+from controller.errors import ForeignKey, LedgerUnavailable
 from controller.evals.canary import Climb, GiveUp, Halt, TakeBack, Verdict, verdict
 from controller.evals.canary_figures import Figures
 from controller.ledger.canary import figures_of
@@ -42,6 +42,7 @@ class CanarySteps:
         self._books = books
         self._now = now
         self._look_seconds = look_seconds
+        self._told_not_saved = ""
         self.waits_for: Mapping[str, str] = {}
         """What each canary's step still lacks, by use case, for people."""
 
@@ -53,8 +54,9 @@ class CanarySteps:
             began = time.monotonic()
             try:
                 await self.look()
-            except OSError as error:
-                logs.warn("canary.not_saved", error=error)
+                self._told_not_saved = ""
+            except (OSError, LedgerUnavailable, ForeignKey) as error:
+                self._note_not_saved(f"{error}")
             except NotPossible:
                 continue  # nothing runs yet
             except Exception as bug:
@@ -68,6 +70,11 @@ class CanarySteps:
             async with asyncio.timeout(seconds):
                 if await self._publisher.newer_than("" if current is None else current.event_id) is None:
                     await asyncio.sleep(seconds)  # the program ends
+
+    def _note_not_saved(self, error: str) -> None:
+        if error != self._told_not_saved:  # once, not at every look
+            self._told_not_saved = error
+            logs.warn("canary.not_saved", error=error)
 
     async def look(self) -> None:
         """Takes up what the rules say, judges every canary that is under way, and moves it."""
@@ -92,28 +99,39 @@ class CanarySteps:
         step = _step_after(decided, self._now())
         if step is None:
             return getattr(decided, "waits_for", "")
-        if isinstance(decided, Climb) and (stands_still := self._stands_still(canary)):
-            return stands_still
-        await self._move(canary, step)
+
+        def held_by(channel: Channel) -> str:
+            return _climb_waits_for(channel, canary) if isinstance(decided, Climb) else ""
+
+        if lacks := held_by(self._publisher.channel):
+            return lacks
+        await self._move(canary, step, held_by)
         return ""
 
-    def _stands_still(self, canary: Canary) -> str:
-        channel = self._publisher.channel
-        if canary.next_percent is None:
-            return "nothing: it is on the last rung of its ladder, and not worse"
-        if channel.suspended is not None:
-            return "resume: the rollout is suspended"
-        return "unpin: a bundle is pinned" if channel.pin is not None else ""
+    async def _move(self, canary: Canary, step: Step, held_by: Callable[[Channel], str]) -> None:
+        moved = False
 
-    async def _move(self, canary: Canary, step: Step) -> None:
         def change(channel: Channel) -> Channel:
-            return move(channel, canary, step)
+            nonlocal moved
+            after = channel if held_by(channel) else move(channel, canary, step)
+            moved = after is not channel
+            return after
 
         await self._publisher.change(change)
+        if not moved:
+            return
         after = step(canary)
         tell = logs.event if after.state in ("running", "promoted") else logs.warn
         tell(f"canary.{after.state}", use_case=after.use_case, model=after.model, percent=f"{after.percent:f}",
              reason=after.reason)  # fmt: skip
+
+
+def _climb_waits_for(channel: Channel, canary: Canary) -> str:
+    if canary.next_percent is None:
+        return "nothing: it is on the last rung of its ladder, and not worse"
+    if channel.suspended is not None:
+        return "resume: the rollout is suspended"
+    return "unpin: a bundle is pinned" if channel.pin is not None else ""
 
 
 def _step_after(decided: Verdict, now: float) -> Step | None:

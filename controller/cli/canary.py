@@ -19,7 +19,9 @@ ACTS: Final = {
 def add_parser(subparsers: "_SubParsersAction[argparse.ArgumentParser]") -> None:
     parser = subparsers.add_parser("canary", help="where each canary stands and why; stop one, or begin it again")
     words = parser.add_subparsers(dest="word", required=True, metavar="list|stop|resume")
-    remote.add_options(words.add_parser("list", help="each canary, its share and what it waits for"))
+    listing = words.add_parser("list", help="each canary, its share and what it waits for")
+    remote.add_options(listing)
+    remote.add_token(listing)
     for word, help_text in ACTS.items():
         act = words.add_parser(word, help=help_text)
         act.add_argument("use_case", metavar="USE_CASE", help="whose canary")
@@ -31,10 +33,10 @@ def add_parser(subparsers: "_SubParsersAction[argparse.ArgumentParser]") -> None
 def run(args: argparse.Namespace) -> int:
     try:
         if args.word == "list":
-            view = remote.fetch_json(args.controller, "/v1/status", {})["rollout"]
+            token = remote.token_to_read(args)
+            view = remote.fetch_json(args.controller, "/v1/status", {}, token=token)["rollout"]
         else:
-            body = {"use_case": args.use_case, "reason": args.reason}
-            token = remote.admin_token(args)
+            body, token = {"use_case": args.use_case, "reason": args.reason}, remote.admin_token(args)
             view = remote.fetch_json(args.controller, f"/v1/canary/{args.word}", {}, token=token, body=body)
     except (remote.ControllerSaysNo, remote.NotReachable) as error:
         return remote.failed("canary", error)

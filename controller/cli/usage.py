@@ -37,6 +37,7 @@ def add_parser(subparsers: "_SubParsersAction[argparse.ArgumentParser]") -> None
     parser.add_argument("--since", metavar="DAY", help="first day counted, UTC: 2026-11-01 [default: the first booked]")
     parser.add_argument("--until", metavar="DAY", help="last day counted, UTC [default: today]")
     remote.add_options(parser, ("text", "json", "csv", "table"))
+    remote.add_token(parser)
     export.add_parser(parser)
 
 
@@ -46,7 +47,7 @@ def run(args: argparse.Namespace) -> int:
     asked = {"by": args.by, "since": args.since, "until": args.until}
     query = {name: value for name, value in asked.items() if value is not None}
     try:
-        answer = remote.fetch_json(args.controller, "/v1/usage", query)
+        answer = remote.fetch_json(args.controller, "/v1/usage", query, token=remote.token_to_read(args))
     except (remote.ControllerSaysNo, remote.NotReachable) as error:
         return remote.failed("usage", error)
     match args.format:

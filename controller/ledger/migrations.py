@@ -288,4 +288,33 @@ STEPS: Final = (
         "CREATE INDEX shadows_by_day ON shadows (day, use_case)",
         "ALTER TABLE daily ADD COLUMN shadow_usd $usd NOT NULL DEFAULT '0'",
     )),
+    # What several controllers keep together: what the fleet is to run, and who it is.
+    Step((
+        """
+        CREATE TABLE channel (
+            name $text PRIMARY KEY,
+            epoch $int NOT NULL,
+            version $int NOT NULL, -- counts the writes of this row
+            document $text NOT NULL -- JSON: the signed pointer, and what stands behind it
+        ) $by_key
+        """,
+        """
+        CREATE TABLE shelf (
+            digest $text PRIMARY KEY,
+            body $text NOT NULL -- the bundle, byte for byte
+        ) $by_key
+        """,
+        """
+        CREATE TABLE sidecars (
+            name $text PRIMARY KEY,
+            seen $real NOT NULL, -- seconds since the epoch, by the database's clock, as all here
+            scope $text NOT NULL, -- JSON
+            told $real NOT NULL, -- when its status came; 0: it has told none
+            status $text NOT NULL, -- JSON; empty: none
+            written $real NOT NULL, -- when this row was
+            status_written $real NOT NULL
+        ) $by_key
+        """,
+        "DROP TABLE controllers",
+    )),
 )  # fmt: skip

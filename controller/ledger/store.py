@@ -6,7 +6,6 @@ when it is back.
 
 import asyncio
 import queue
-import secrets
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -23,7 +22,7 @@ from controller.errors import CannotStart, LedgerBusy, LedgerUnavailable
 from controller.ledger.database import Database, is_away
 from controller.ledger.feedback import keep_feedback
 from controller.ledger.migrations import CannotMigrate, migrate
-from controller.ledger.sharing import leave, read_spend, tell_and_ask_alive
+from controller.ledger.sharing import read_spend
 from controller.ledger.spend import MONTH, SpendBook
 from controller.ledger.writes import Booking, Origin, book, keep_origins
 from schemas.bundle import Bundle, digest_of, encode_bundle
@@ -74,7 +73,7 @@ class Ledger:
 
         Args:
             now: seconds since the epoch.
-            live_sidecars: how many this controller has heard of lately; asked on any thread.
+            live_sidecars: how many were heard of lately, by any controller; asked on any thread.
 
         Raises:
             CannotStart: not a ledger, or one that a newer version has written.
@@ -83,11 +82,9 @@ class Ledger:
         self._now = now
         self._live_sidecars = live_sidecars
         self._refresh_seconds = refresh_seconds
-        self._name = secrets.token_hex(8)
         self._waiting: queue.Queue[_Batch | _Word] = queue.Queue(max_waiting)
         self._lock = threading.Lock()
         self._spend = SpendBook()
-        self._others_alive = 0
         self._origins: dict[str, Origin] = {}
         """Not yet written."""
         self._is_open = False
@@ -130,15 +127,22 @@ class Ledger:
 
     def read(self, look: Callable[[Connection], T]) -> T:
         """What `look` finds, beside the writer, of what is committed. Raises `LedgerUnavailable`."""
+        self._check_open()
         return self._within(self.database.reading, look)
 
     def write(self, work: Callable[[Connection], T]) -> T:
         """Does something beside booking, in one transaction, which is kept short.
 
         Raises:
-            LedgerUnavailable: nothing is done.
+            LedgerUnavailable: nothing is done, as far as can be known.
         """
+        self._check_open()
         return self._within(self.database.writing, work)
+
+    def _check_open(self) -> None:
+        """A shared database that was away may have come back without its tables: the writer sees to them first."""
+        if self.database.is_shared and not self._is_open:
+            raise LedgerUnavailable(self._trouble or "the database was not opened yet")
 
     def spend(self) -> FleetSpend:
         """All that is booked by now. Raises `LedgerUnavailable`: it was never read."""
@@ -153,7 +157,7 @@ class Ledger:
                 at=now.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
                 use_cases=self._spend.use_cases_on(day),
                 callers=self._spend.callers_on(day),
-                live_sidecars=self._live_sidecars() + self._others_alive,
+                live_sidecars=self._live_sidecars(),
             )
 
     @property
@@ -165,9 +169,6 @@ class Ledger:
         """Books what waits, then closes."""
         self._waiting.put("close")
         self._writer.join()
-        if self.database.is_shared:
-            with suppress(LedgerUnavailable):
-                self.write(lambda connection: leave(connection, self._name))
         self.database.close()
 
     def _today(self) -> date:
@@ -196,18 +197,11 @@ class Ledger:
             self._is_open = True
 
     def _refresh(self) -> None:
-        """What other controllers have booked, and which sidecars they have heard of."""
+        """What other controllers have booked."""
         fresh = SpendBook()
-
-        def look(connection: Connection) -> int:
-            read_spend(connection, fresh, self._today())
-            if not self.database.is_shared:
-                return 0
-            return tell_and_ask_alive(connection, self._name, self._live_sidecars())
-
-        alive = self._within(self.database.writing, look)
+        self._within(self.database.writing, lambda connection: read_spend(connection, fresh, self._today()))
         with self._lock:
-            self._spend, self._others_alive, self._spend_is_known = fresh, alive, True
+            self._spend, self._spend_is_known = fresh, True
 
     def _within(self, engine: Engine, work: Callable[[Connection], T]) -> T:
         """One transaction. Raises `LedgerUnavailable`, or what `work` raised that is not the database's trouble."""
@@ -265,7 +259,7 @@ class Ledger:
             self._open()
             self._refresh()
         except LedgerUnavailable:
-            pass  # noted; the next look will tell
+            self._is_open = False  # noted; what comes back may be an empty database
         except Exception as bug:
             self._note(str(bug) or type(bug).__name__)
 

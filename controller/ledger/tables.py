@@ -74,6 +74,11 @@ feedback: Final = Table(
 
 booked: Final = Table("booked", _metadata, *_texts("id", "until"))
 
-controllers: Final = Table(
-    "controllers", _metadata, Column("name", Text), Column("live_sidecars", BigInteger), Column("seen", Double)
-)
+channel: Final = Table("channel", _metadata, *_texts("name"), *_numbers("epoch", "version"), *_texts("document"))
+
+shelf: Final = Table("shelf", _metadata, *_texts("digest", "body"))
+
+sidecars: Final = Table(
+    "sidecars", _metadata, *_texts("name", "scope", "status"),
+    *(Column(name, Double) for name in ("seen", "told", "written", "status_written")),
+)  # fmt: skip

@@ -15,6 +15,7 @@ from controller.canaries.state import Canary
 from controller.canaries.steps import CanarySteps
 from controller.canaries.terms import Terms
 from controller.channel import set_pin, settle
+from controller.kept.folder import StateFolder
 from controller.ledger.database import database_at
 from controller.ledger.store import Ledger
 from controller.ledger.times import time_text
@@ -111,7 +112,7 @@ async def test_a_good_model_climbs_by_proof_alone_over_a_restart_and_is_promoted
         await world.look()
     assert world.stands == ("running", 80), "each step has calls of its own"
 
-    world.publisher = Publisher(tmp_path, signer, epoch=99)
+    world.publisher = Publisher(StateFolder(tmp_path, epoch=99), signer)
     world.publisher.restore()
     world.restart()
     await world.look()
