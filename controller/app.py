@@ -7,7 +7,7 @@ import signal
 import ssl
 import time
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -18,10 +18,14 @@ from controller import logs
 from controller.access.door import Door
 from controller.access.tls import renew_certificate, server_context
 from controller.api.routes import build_api
-from controller.errors import CannotStart
+from controller.canaries.steps import CanarySteps
+from controller.errors import CannotStart, LedgerUnavailable
+from controller.evals.proofs import problems_against_running
 from controller.fleet import Roster
 from controller.folder import Folder
 from controller.git import LocalRepository, RemoteRepository, is_repository, is_url
+from controller.kept.database import SharedState
+from controller.kept.folder import StateFolder
 from controller.ledger.database import database_at
 from controller.ledger.retention import keep_calls
 from controller.ledger.store import Ledger
@@ -34,9 +38,10 @@ from controller.scoped import ScopedRules
 from controller.settings import ServeSettings
 from controller.sign import KEY_FILE, PUBLIC_FILE, load_signer, save_public_key
 from controller.stages import Stages
+from controller.together import follow, share_roster
 from controller.tokens import load_hook_secret, load_tokens
 from controller.tree import Source
-from schemas.hosts import allowed_hosts
+from schemas.hosts import allowed_hosts, is_loopback
 from schemas.load import load
 
 SHUTDOWN_SECONDS: Final = 1.0
@@ -50,8 +55,8 @@ DEFAULT_WATCH_TIMES: Final = WatchTimes()
 class Running:
     parts: Parts
     url: str
-    following: asyncio.Task[None]
-    """Takes up revisions; ends only by a fault of ours."""
+    following: tuple[asyncio.Task[None], ...]
+    """Take up revisions, and what other controllers publish; end only by a fault of ours, or `ForeignKey`."""
 
 
 async def serve(settings: ServeSettings) -> None:
@@ -68,11 +73,13 @@ async def serve(settings: ServeSettings) -> None:
         logs.event(
             "controller.listening", url=controller.url, source=controller.parts.source.name, state=settings.state
         )
-        controller.following.add_done_callback(lambda ended: stop.set())
+        for task in controller.following:
+            task.add_done_callback(lambda ended: stop.set())
         await stop.wait()
         logs.event("controller.stopping")
-        if controller.following.done():
-            controller.following.result()
+        for task in controller.following:
+            if task.done():
+                task.result()
 
 
 @asynccontextmanager
@@ -88,18 +95,25 @@ async def running(settings: ServeSettings, *, watch_times: WatchTimes = DEFAULT_
         )
         await runner.setup()
         try:
-            await parts.publisher.sign_anew()
+            with suppress(LedgerUnavailable):  # `follow` does it when the database is back
+                await parts.publisher.sign_anew()
             url = await _listen(runner, settings, tls)
-            following = asyncio.create_task(parts.reconciler.run(), name="reconcile")
+            following = [asyncio.create_task(parts.reconciler.run(), name="reconcile")]
             staging = asyncio.create_task(parts.stages.run(), name="stages")
             keeping = asyncio.create_task(
                 keep_calls(parts.ledger, settings.keep_calls_days, time.time), name="keep-calls"
             )
-            tasks = {following, staging, keeping}
+            canaries = asyncio.create_task(parts.canaries.run(), name="canaries")
+            tasks = {staging, keeping, canaries}
+            if parts.publisher.is_shared:
+                follows = follow(parts.publisher, parts.reconciler.look_again)
+                following.append(asyncio.create_task(follows, name="follow"))
+                tasks.add(asyncio.create_task(share_roster(parts.roster, parts.ledger, time.time), name="roster"))
+            tasks |= {*following}
             if tls is not None and settings.tls_cert is not None:
                 tasks.add(asyncio.create_task(renew_certificate(tls, settings.tls_cert, settings.tls_key), name="tls"))
             try:
-                yield Running(parts, url, following)
+                yield Running(parts, url, tuple(following))
             finally:
                 for task in tasks:
                     task.cancel()
@@ -118,25 +132,46 @@ def build_parts(settings: ServeSettings, watch_times: WatchTimes) -> Parts:
     save_public_key(state / PUBLIC_FILE, signer)
     tokens = load_tokens(settings.tokens or state, make=settings.tokens is None)
     hook_secret = None if settings.hook_secret is None else load_hook_secret(settings.hook_secret)
-    publisher = Publisher(state, signer, epoch=int(time.time()))
-    publisher.restore()
-    door = Door(tokens, settings.access)
-    roster = Roster(time.time)
+    is_private = is_loopback(settings.listen_host) and settings.tokens is None and settings.access is None
+    door = Door(tokens, settings.access, is_open_to_readers=is_private)
     database = database_at(settings.database_url, state / "ledger.db")
+    roster = Roster(time.time, is_shared=database.is_shared)
     ledger = Ledger(database, now=time.time, live_sidecars=roster.alive)
+    if database.is_shared:
+        _warn_of_own_keys(settings)
+    kept = SharedState(ledger, now=time.time) if database.is_shared else StateFolder(state, epoch=int(time.time()))
+    publisher = Publisher(kept, signer)
+    try:
+        with suppress(LedgerUnavailable):  # `follow` reads it when the database is there
+            publisher.restore()
+    except CannotStart:
+        ledger.close()
+        raise
     metrics = Metrics(publisher, lambda: roster.fleet(publisher.pointer), lambda: ledger.health)
     stages = Stages(publisher, roster, ledger, now=time.time)
     reconciler = Reconciler(
         source, publisher, load=load, rule_tests=rule_test_problems, before_publish=ledger.remember,
         now=time.time, on_outcome=metrics.note_revision, offer=stages.offer,
+        evidence=problems_against_running,
     )  # fmt: skip
     return Parts(
         source=source, publisher=publisher, scoped=ScopedRules(publisher, signer),
-        reconciler=reconciler, stages=stages, roster=roster, ledger=ledger,
+        reconciler=reconciler, stages=stages, canaries=CanarySteps(publisher, ledger, now=time.time),
+        roster=roster, ledger=ledger,
         tokens=tokens, door=door, metrics=metrics,
         allowed_hosts=allowed_hosts(settings.listen_host, settings.allow_hosts), now=time.time, watch_times=watch_times,
         hook_secret=hook_secret,
     )  # fmt: skip
+
+
+def _warn_of_own_keys(settings: ServeSettings) -> None:
+    for flag, given, otherwise in (
+        ("--signing-key", settings.signing_key, "one with another key does not start"),
+        ("--tokens", settings.tokens, "with others it refuses the sidecars and the people that this one lets in"),
+    ):
+        if given is None:
+            logs.warn("controller.own_key", flag=flag, state=settings.state,
+                      hint=f"a second controller on this database needs the same {flag}: {otherwise}")  # fmt: skip
 
 
 def source_of(settings: ServeSettings) -> Source:

@@ -1,12 +1,13 @@
 """What a rules folder changes against a commit: read from the repository that it lies in, without a network."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from controller.errors import SourceUnavailable
 from controller.git import LocalRepository
 from controller.tree import Tree
+from schemas.evidence_files import MAX_AGE_DAYS
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,6 +17,8 @@ class Changes:
     files: frozenset[str]
     """Paths inside the rules folder that were added, altered or removed: of committed ones every file, of others the
     rule files."""
+    earlier: Mapping[str, Sequence[str]]
+    """Of each use case whose file changed: what that file said at the base within the age of evidence."""
 
 
 async def changes_since(folder: Path, ref: str, files: Mapping[str, str]) -> Changes:
@@ -33,7 +36,19 @@ async def changes_since(folder: Path, ref: str, files: Mapping[str, str]) -> Cha
     tree = await repository.read(base)
     committed = await repository.changed_files(base)
     uncommitted = {name for name in {*tree.files, *files} if tree.files.get(name) != files.get(name)}
-    return Changes(tree, frozenset(committed | uncommitted))
+    changed = frozenset(committed | uncommitted)
+    return Changes(tree, changed, await _earlier(repository, base, changed))
+
+
+async def _earlier(repository: LocalRepository, base: str, changed: Iterable[str]) -> dict[str, Sequence[str]]:
+    found: dict[str, Sequence[str]] = {}
+    for file in sorted(changed):
+        match PurePosixPath(file).parts:
+            case ("use-cases", name, "use-case.yaml"):
+                found[name] = await repository.earlier_versions(base, file, days=MAX_AGE_DAYS)
+            case _:
+                pass
+    return found
 
 
 def _place_of(folder: Path) -> tuple[Path, str]:

@@ -10,7 +10,9 @@ from typing import Final
 
 import msgspec
 
-from schemas.bundle import Candidate
+from controller.canaries.state import Canary
+from controller.canaries.terms import Terms
+from schemas.bundle import Candidate, Steered
 
 KEPT_BUNDLES: Final = 8
 """The current bundle and those before it stay at hand: to roll back to, to pin, for sidecars that were slow to ask."""
@@ -21,12 +23,18 @@ class NotPossible(Exception):
     """An act that does not fit what is; the message says what would."""
 
 
+class Superseded(Exception):
+    """What was decided is about a state that has passed meanwhile: look again."""
+
+
 class Named(msgspec.Struct, frozen=True):
     """A bundle by its name; its bytes lie on the shelf."""
 
     digest: str
     size: int
     revision: str
+    canaries: tuple[Terms, ...] = ()
+    """What its rules say of them; sidecars have no use for it."""
 
 
 class Pin(msgspec.Struct, frozen=True):
@@ -87,6 +95,10 @@ class Channel(msgspec.Struct, frozen=True):
     """The newest first."""
     suspended: str | None = None
     """Why no new revision is taken up."""
+    canaries: tuple[Canary, ...] = ()
+    """Of what runs, by use case."""
+    past_canaries: tuple[Canary, ...] = ()
+    """As they stood when their rules went or said otherwise, the newest first."""
     fleet_size: int = 0
     """Sidecars known before: a restarted controller must not take a large fleet for a small one."""
     reason: str = ""
@@ -106,6 +118,14 @@ class Channel(msgspec.Struct, frozen=True):
         return Candidate(
             digest=bundle.digest, size=bundle.size, revision=bundle.revision, percent=trial.percent, salt=bundle.digest
         )
+
+    @property
+    def steering(self) -> dict[str, Steered]:
+        """What all are told of canaries, whichever bundle they run: it is meant for one model of one use case."""
+        return {
+            canary.use_case: Steered(model=canary.model, canary_percent=canary.percent, reason=canary.reason)
+            for canary in self.canaries
+        }
 
     def kept(self) -> Iterator[Named]:
         """Every bundle that must stay on the shelf; one may come twice."""
@@ -129,7 +149,7 @@ def accept(
     if channel.stable is None or policy is None:
         return settle(channel, bundle, reason=reason)
     if bundle.digest == channel.stable.digest:
-        return msgspec.structs.replace(channel, trial=None)
+        return msgspec.structs.replace(channel, stable=bundle, trial=None)
     if channel.trial is not None and channel.trial.bundle.digest == bundle.digest:
         return channel
     trial = Trial(bundle, policy, affected, percent, now, removed=removed)
@@ -140,7 +160,7 @@ def settle(channel: Channel, bundle: Named, *, reason: str = "") -> Channel:
     """Everybody runs it from now on."""
     stable = channel.stable
     if stable is not None and stable.digest == bundle.digest:
-        return msgspec.structs.replace(channel, trial=None)
+        return msgspec.structs.replace(channel, stable=bundle, trial=None)
     before = [named for named in (stable, *channel.past) if named is not None and named.digest != bundle.digest]
     return msgspec.structs.replace(
         channel, stable=bundle, trial=None, past=tuple(before[: KEPT_BUNDLES - 1]), reason=reason

@@ -2,6 +2,7 @@
 
 ControllerError              every error below; its text is safe to show: no credential, no token
 ├── CannotStart              wrong settings or files: a person must act before the program can run (exit status 2)
+│   └── ForeignKey           another key than ours signed what runs: while it runs, it serves that and changes nothing
 ├── SourceUnavailable        the rules cannot be read just now: keep what runs, try again at the next look
 ├── Refused                  this revision must not run: keep what runs until another revision comes
 ├── LedgerBusy               too many batches wait to be written: the sidecar sends again later
@@ -20,6 +21,10 @@ class ControllerError(Exception):
 
 class CannotStart(ControllerError):
     """The message says which setting or file, and what would be right."""
+
+
+class ForeignKey(CannotStart):
+    """Of several controllers this one has a signing key of its own."""
 
 
 class SourceUnavailable(ControllerError):

@@ -29,6 +29,7 @@ SAFETY_LOOK_SECONDS: Final = 5.0
 RETRY_LOCAL_SECONDS: Final = 0.2
 FETCHED_REF: Final = "refs/pointsman/head"
 MAX_OUTPUT_BYTES: Final = 64 << 20
+MAX_VERSIONS: Final = 50
 MAX_LIST_BYTES: Final = 16 << 20
 """Names of files, rule files or not: more than a hundred thousand."""
 
@@ -137,6 +138,30 @@ class LocalRepository:
         out = await self._git.run(["diff-tree", "-r", "-z", "--name-only", "--no-renames", base, ours])
         paths = (path.decode("utf-8", "replace") for path in out.split(b"\0") if path)
         return {path.removeprefix(inside) for path in paths if path.startswith(inside)}
+
+    async def earlier_versions(self, commit: str, file: str, *, days: int) -> list[str]:
+        """What a file inside the folder said in the commit's history within so many days, the newest first: with what
+        was in force as they began."""
+        place = file if self._folder in ("", ".") else f"{self._folder.strip('/')}/{file}"
+        log = [
+            "log",
+            "--first-parent",
+            f"-{MAX_VERSIONS}",
+            f"--since={days}.days",
+            "--format=%H %P",
+            commit,
+            "--",
+            place,
+        ]
+        lines = (await self._git.run(log)).decode("ascii", "replace").splitlines()
+        commits = dict.fromkeys(word for line in lines for word in line.split()[:2])
+        versions = []
+        for one in commits:
+            with contextlib.suppress(SourceUnavailable):  # it was not there yet
+                versions.append(
+                    (await self._git.run(["cat-file", "blob", f"{one}:{place}"])).decode("utf-8", "replace")
+                )
+        return versions
 
     def _mark(self) -> tuple[object, ...]:
         """Changes whenever the ref does: its own file as a loose ref, or the file that all packed ones share."""

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from datetime import date, timedelta
 
 from controller.init_workflow import workflow_files
-from schemas.json_schema import RULE_FILES, schema_files
+from schemas.json_schema import WRITTEN_FILES, schema_files
 
 SCHEMAS = ".pointsman/schemas"
 """Copies of the JSON Schemas, so that editors complete and check without a network."""
@@ -20,7 +20,7 @@ def starting_files(today: date) -> Mapping[str, str]:
     }
     review = f"review: {{last: {today}, by: {today + REVIEW_AFTER}}}\n"
     rules["use-cases/assistant/use-case.yaml"] += review
-    schemas = {f"{SCHEMAS}/{name}": text for name, text in schema_files().items() if name[:-5] in RULE_FILES}
+    schemas = {f"{SCHEMAS}/{name}": text for name, text in schema_files().items() if name[:-5] in WRITTEN_FILES}
     return {**rules, **schemas, **workflow_files(SCHEMAS), "README.md": _README}
 
 

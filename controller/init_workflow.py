@@ -91,7 +91,7 @@ runs:
         GITHUB_TOKEN: "${{{{ inputs.token }}}}"
       run: |
         status=0
-        pointsman check "$FOLDER" --format github || status=$?
+        pointsman check "$FOLDER" --base "$BASE" --format github || status=$?
         pointsman comment "$FOLDER" --base "$BASE"
         exit "$status"
 """
@@ -110,7 +110,7 @@ pointsman:
     - python -m pip install --quiet --disable-pip-version-check "$REQUIREMENT"
     - |
       status=0
-      pointsman check . || status=$?
+      pointsman check . --base "$CI_MERGE_REQUEST_DIFF_BASE_SHA" || status=$?
       pointsman comment . --base "$CI_MERGE_REQUEST_DIFF_BASE_SHA"
       exit "$status"
 """

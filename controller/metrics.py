@@ -64,6 +64,13 @@ class _State(Collector):
         for state in ("SYNCED", "BEHIND", "REJECTED", "OFFLINE"):
             sidecars.add_metric([state], states[state])
         yield sidecars
+        canaries = GaugeMetricFamily(
+            "pointsman_canary_percent", "Share of a use case's traffic that its canary has, by where it stands.",
+            labels=["use_case", "model", "state"],
+        )  # fmt: skip
+        for canary in self._publisher.channel.canaries:
+            canaries.add_metric([canary.use_case, canary.model, canary.state], float(canary.percent))
+        yield canaries
         ledger = self._ledger()
         yield GaugeMetricFamily(
             "pointsman_ledger_available", "1 while the ledger's database answers, else 0.", value=int(ledger.available)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from aiohttp import web
 
 from controller.access.door import Door
+from controller.canaries.steps import CanarySteps
 from controller.fleet import Roster
 from controller.ledger.store import Ledger
 from controller.metrics import Metrics
@@ -34,6 +35,7 @@ class Parts:
     scoped: ScopedRules
     reconciler: Reconciler
     stages: Stages
+    canaries: CanarySteps
     roster: Roster
     ledger: Ledger
     tokens: Tokens

@@ -3,22 +3,18 @@
 import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Final
 
 import msgspec
 
-from controller import files, logs
 from controller.channel import Channel, Named, NotPossible, accept
-from controller.errors import CannotStart
-from controller.shelf import Shelf
+from controller.errors import ForeignKey
+from controller.kept.state import Kept, State
 from controller.sign import Signer
-from schemas.bundle import Bundle, BundleRefused, Pointer, SignedPointer, decode_bundle, digest_of, encode_bundle
+from schemas.bundle import Bundle, Pointer, SignedPointer, decode_bundle, digest_of, encode_bundle
 
-STATE_FILE: Final = "published.json"
 INLINE_BYTES: Final = 64 << 10
 """A bundle up to this size travels inside its signed pointer; a larger one is fetched by its digest."""
-SHELF_FOLDER: Final = "bundles"
 NONE_NEW: Final[Mapping[str, bytes]] = {}
 
 
@@ -47,13 +43,6 @@ class Publication:
         return f"{self.event_id}-{self.scope}" if self.scope else self.event_id
 
 
-class _Saved(msgspec.Struct, frozen=True):
-    """The state file. It is written after the bundles that it names are on the shelf."""
-
-    signed: SignedPointer
-    channel: Channel
-
-
 Change = Callable[[Channel], Channel]
 """A transition of `controller.channel`. May raise `NotPossible`."""
 
@@ -61,52 +50,73 @@ Change = Callable[[Channel], Channel]
 class Publisher:
     """Owns the sequence: every change is durable first, then announced. Changes come one after the other."""
 
-    def __init__(self, folder: Path, signer: Signer, *, epoch: int) -> None:
-        """`epoch` counts for a state folder that holds nothing yet: lost state starts a higher one."""
-        self._path = folder / STATE_FILE
-        self._shelf = Shelf(folder / SHELF_FOLDER)
+    def __init__(self, kept: Kept, signer: Signer) -> None:
+        """Nothing is read before `restore`."""
+        self._kept = kept
         self._signer = signer
-        self._epoch = epoch
-        self._seq = 0
-        self._bundles: dict[str, bytes] = {}
+        self._state = State()
         self._one_at_a_time = asyncio.Lock()
         self._changed = asyncio.Event()
         self._is_closed = False
-        self.channel = Channel()
+        self.is_restored = False
+        """What is kept was read: by then, that nothing runs means that nothing was ever published."""
         self.current: Publication | None = None
+
+    @property
+    def is_shared(self) -> bool:
+        """Other controllers publish too."""
+        return self._kept.is_shared
+
+    @property
+    def channel(self) -> Channel:
+        return self._state.channel
+
+    def running_and_earlier(self) -> tuple[Bundle | None, tuple[Bundle, ...]]:
+        """What all run who are not on trial, and what passed before; None where nothing runs yet."""
+        channel, bundles = self._state.channel, self._state.bundles
+        earlier = dict.fromkeys(named.digest for named in (channel.head, *channel.past) if named is not None)
+        running = None if self.current is None else decode_bundle(self.current.bundle)
+        return running, tuple(decode_bundle(bundles[digest]) for digest in earlier)
 
     def restore(self) -> None:
         """Takes up what ran before: the last good bundle is served at once, whatever the repository says now.
 
-        A state that cannot be read is set aside, and a new epoch begins, which every sidecar takes over the old one.
+        Raises:
+            CannotStart: it cannot be read, or another key has signed it (`ForeignKey`).
+            LedgerUnavailable: it cannot be read just now.
         """
-        try:
-            data = self._path.read_bytes()
-        except FileNotFoundError:
-            return
-        except OSError as error:
-            raise CannotStart(f"cannot read {self._path}: {error.strerror}") from error
-        try:
-            saved = msgspec.json.decode(data, type=_Saved)
-            pointer = msgspec.json.decode(saved.signed.pointer, type=Pointer)
-            bundles = self._fetch_bundles(pointer, saved.channel)
-        except (msgspec.DecodeError, UnicodeError, RecursionError, BundleRefused) as error:
-            self._path.replace(self._path.with_suffix(".bad"))
-            logs.warn("state.unreadable", file=self._path, error=error)
-            return
-        self._epoch, self._seq = pointer.epoch, pointer.seq
-        self._bundles = bundles
-        self.channel = msgspec.structs.replace(
-            saved.channel, past=tuple(named for named in saved.channel.past if named.digest in bundles)
-        )
-        self._announce(publication_of(pointer, saved.signed, bundles[pointer.digest]))
+        state = self._kept.load(self._state)
+        self._check_key(state)
+        self._take(state)
+
+    async def catch_up(self) -> None:
+        """Takes up what other controllers have changed, and brings back what their database has lost.
+
+        Raises:
+            ForeignKey: at the first time alone, as `restore` does.
+            LedgerUnavailable: what is kept cannot be read just now.
+        """
+        async with self._one_at_a_time:
+            state = await asyncio.to_thread(self._kept.load, self._state)
+            if not self.is_restored:
+                self._check_key(state)
+            is_lost = state.pointer is None and self.current is not None
+            if not is_lost:
+                self._take(state)
+        if is_lost or self._is_signed_by_an_earlier_key:
+            await self.sign_anew()
+
+    @property
+    def _is_signed_by_an_earlier_key(self) -> bool:
+        key_id = None if self._state.signed is None else self._state.signed.key_id
+        return key_id != self._signer.key_id and key_id in self._signer.known_key_ids
 
     async def publish(self, bundle: Bundle, *, reason: str = "") -> Publication:
         """Makes a bundle the current one, for all. What is current is not published again.
 
         Raises:
             BundleRefused: no sidecar would take this bundle.
-            OSError: the state folder cannot be written; nothing changed.
+            OSError, LedgerUnavailable: it cannot be written; nothing changed.
         """
         named, data = self.name(bundle)
         return await self.change(lambda channel: accept(channel, named, None, reason=reason), {named.digest: data})
@@ -130,58 +140,21 @@ class Publisher:
 
         Raises:
             NotPossible: the transition says why not.
-            OSError: the state folder cannot be written; nothing changed.
+            OSError, LedgerUnavailable: it cannot be written; nothing changed.
+            ForeignKey: another controller has another key, and what runs is signed by it.
         """
+        # Whoever asked may leave meanwhile: what has begun to be written is taken up all the same.
+        return await asyncio.shield(asyncio.ensure_future(self._change(change, bundles)))
+
+    async def _change(self, change: Change, bundles: Mapping[str, bytes]) -> Publication:
+        def step(state: State) -> State:
+            self._check_key(state)
+            return next_state(state, change, bundles, self._signer)
+
         async with self._one_at_a_time:
-            before, after = self.channel, change(self.channel)
-            running = after.running
-            if running is None:
-                raise NotPossible("nothing runs yet")
-            current = self.current
-            at_hand = self._bundles | dict(bundles)
-            is_news = (
-                current is None
-                or current.signed.key_id != self._signer.key_id
-                or (current.pointer.digest, current.pointer.rollout) != (running.digest, after.candidate)
-            )
-            if current is not None and not is_news and after == before:
-                return current
-            publication = current if current is not None and not is_news else self._made(after, running, at_hand)
-            kept = {named.digest: at_hand[named.digest] for named in after.kept()}
-            saved = msgspec.json.encode(_Saved(_without_bundle(publication.signed), after))
-            await asyncio.to_thread(self._save, kept, saved)
-            self.channel, self._bundles, self._seq = after, kept, publication.pointer.seq
-            if is_news:
-                self._announce(publication)
-            return publication
-
-    def _made(self, channel: Channel, running: Named, bundles: Mapping[str, bytes]) -> Publication:
-        pointer = Pointer(
-            epoch=self._epoch, seq=self._seq + 1, digest=running.digest, size=running.size,
-            revision=running.revision, reason=channel.reason, rollout=channel.candidate,
-        )  # fmt: skip
-        signed = self._signer.sign(msgspec.json.encode(pointer).decode())
-        return publication_of(pointer, signed, bundles[running.digest])
-
-    def _save(self, bundles: Mapping[str, bytes], saved: bytes) -> None:
-        for digest, data in bundles.items():
-            self._shelf.put(digest, data)
-        files.save(self._path, saved)
-        self._shelf.keep_only(bundles)
-
-    def _fetch_bundles(self, pointer: Pointer, channel: Channel) -> dict[str, bytes]:
-        """All that the channel names; of what merely ran before, what is still whole. Raises `BundleRefused`."""
-        if channel.running is None or (channel.running.digest, channel.candidate) != (pointer.digest, pointer.rollout):
-            raise BundleRefused("the pointer names another bundle than its state")
-        bundles = {}
-        needed = {named.digest for named in msgspec.structs.replace(channel, past=()).kept()}
-        for digest in dict.fromkeys(named.digest for named in channel.kept()):
-            try:
-                bundles[digest] = self._shelf.get(digest)
-            except BundleRefused:
-                if digest in needed:
-                    raise
-        return bundles
+            self._take(await asyncio.to_thread(self._kept.change, self._state, step))
+            assert self.current is not None  # every step has something that runs
+            return self.current
 
     @property
     def pointer(self) -> Pointer | None:
@@ -189,7 +162,7 @@ class Publisher:
 
     def bundle(self, digest: str) -> bytes | None:
         """The bytes of a recent bundle; None for one that is not kept."""
-        return self._bundles.get(digest)
+        return self._state.bundles.get(digest)
 
     async def newer_than(self, event_id: str) -> Publication | None:
         """The current publication as soon as it is another than `event_id`; None once the publisher is closed.
@@ -207,14 +180,53 @@ class Publisher:
         self._is_closed = True
         self._changed.set()
 
-    def _announce(self, publication: Publication) -> None:
-        self.current = publication
+    def _check_key(self, state: State) -> None:
+        """Two keys would sign one over the other without end. Raises `ForeignKey`."""
+        key_id = None if state.signed is None else state.signed.key_id
+        if self._kept.is_shared and key_id is not None and key_id not in self._signer.known_key_ids:
+            raise ForeignKey(
+                f"what runs is signed by the key {key_id}, and --signing-key is {self._signer.key_id}: all controllers "
+                "of one database need the same file; to change the key, put the new one on its first line, above the "
+                "old one"
+            )
+
+    def _take(self, state: State) -> None:
+        """Holds a state that is kept, and tells watchers of a pointer that they have not seen."""
+        self._state = state
+        self.is_restored = True
+        if state.pointer is None or state.signed is None or state.pointer == self.pointer:
+            return
+        self.current = publication_of(state.pointer, state.signed, state.bundles[state.pointer.digest])
         self._changed.set()
         self._changed = asyncio.Event()
 
 
-def _without_bundle(signed: SignedPointer) -> SignedPointer:
-    return msgspec.structs.replace(signed, bundle=None)
+def next_state(state: State, change: Change, bundles: Mapping[str, bytes], signer: Signer) -> State:
+    """What a transition makes of the state: with a new pointer where what runs is another by it, or its key is.
+
+    Raises `NotPossible`.
+    """
+    channel = change(state.channel)
+    running = channel.running
+    if running is None:
+        raise NotPossible("nothing runs yet")
+    at_hand = {**state.bundles, **bundles}
+    pointer, signed = state.pointer, state.signed
+    if (
+        pointer is None
+        or signed is None
+        or signed.key_id != signer.key_id
+        or (pointer.digest, pointer.rollout, pointer.steering) != (running.digest, channel.candidate, channel.steering)
+    ):
+        pointer = Pointer(
+            epoch=state.epoch, seq=1 if pointer is None else pointer.seq + 1, digest=running.digest, size=running.size,
+            revision=running.revision, reason=channel.reason, rollout=channel.candidate, steering=channel.steering,
+        )  # fmt: skip
+        signed = signer.sign(msgspec.json.encode(pointer).decode())
+    elif channel == state.channel:
+        return state
+    kept = {named.digest: at_hand[named.digest] for named in channel.kept()}
+    return State(state.epoch, channel, pointer, signed, kept)
 
 
 def publication_of(pointer: Pointer, signed: SignedPointer, bundle: bytes, *, scope: str = "") -> Publication:

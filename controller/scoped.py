@@ -31,17 +31,20 @@ class ScopedRules:
         self._part = lru_cache(KEPT_PARTS)(self._cut)
         self._wholes: dict[str, str] = {}
         """Digest of a part → digest of its whole: of all that were made, however long ago."""
-        self._views: dict[Scope, Publication] = {}
+        self._views: dict[tuple[Scope, bool], Publication] = {}
         self._views_of: Publication | None = None
 
-    def seen_by(self, publication: Publication, scope: Scope) -> Publication:
-        if scope == WHOLE:
+    def seen_by(self, publication: Publication, scope: Scope, *, knows_steering: bool = True) -> Publication:
+        """`knows_steering`: to a sidecar that does not, the pointer's `steering` would be a reason to refuse it."""
+        is_told_all = knows_steering or not publication.pointer.steering
+        if scope == WHOLE and is_told_all:
             return publication
         if self._views_of is not publication or len(self._views) > KEPT_PARTS:
             self._views, self._views_of = {}, publication
-        if scope not in self._views:
-            self._views[scope] = self._seen_by(publication, scope)
-        return self._views[scope]
+        seen_as = (scope, is_told_all)
+        if seen_as not in self._views:
+            self._views[seen_as] = self._seen_by(publication, scope, is_told_all)
+        return self._views[seen_as]
 
     def bundle(self, digest: str, scope: Scope) -> bytes | None:
         """The bytes of a recent bundle, if this scope may see it: of the whole scope any, of others their own parts."""
@@ -80,18 +83,21 @@ class ScopedRules:
             callers=_only(spend.callers, callers),
         )
 
-    def _seen_by(self, publication: Publication, scope: Scope) -> Publication:
-        part = self._part(publication.pointer.digest, scope)
+    def _seen_by(self, publication: Publication, scope: Scope, is_told_all: bool) -> Publication:
+        part = publication.bundle if scope == WHOLE else self._part(publication.pointer.digest, scope)
         trial = publication.pointer.rollout
-        if trial is not None:
+        if trial is not None and scope != WHOLE:
             on_trial = self._part(trial.digest, scope)
             # The salt stays: who tries the revision is drawn over the whole fleet.
             trial = msgspec.structs.replace(trial, digest=digest_of(on_trial), size=len(on_trial))
+        seen = {name for name in publication.pointer.steering if is_told_all and holds(scope, name)}
         pointer: Pointer = msgspec.structs.replace(
-            publication.pointer, digest=digest_of(part), size=len(part), rollout=trial
-        )
+            publication.pointer, digest=digest_of(part), size=len(part), rollout=trial,
+            steering=_only(publication.pointer.steering, seen),
+        )  # fmt: skip
         signed = self._signer.sign(msgspec.json.encode(pointer).decode())
-        return publication_of(pointer, signed, part, scope=digest_of("\n".join(scope).encode())[7:19])
+        seen_as = scope if is_told_all else (*scope, "")
+        return publication_of(pointer, signed, part, scope=digest_of("\n".join(seen_as).encode())[7:19])
 
     def _running(self) -> list[str]:
         channel = self._publisher.channel

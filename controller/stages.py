@@ -11,8 +11,9 @@ import msgspec
 from sqlalchemy import Connection
 
 from controller import logs
-from controller.channel import Channel, NotPossible, Policy, Trial, accept, advance, fail
-from controller.errors import LedgerUnavailable
+from controller.canaries.terms import Terms
+from controller.channel import Channel, NotPossible, Policy, Superseded, Trial, accept, advance, fail
+from controller.errors import ForeignKey, LedgerUnavailable
 from controller.fleet import Roster
 from controller.ledger.arms import compare
 from controller.publish import Publication, Publisher
@@ -44,18 +45,25 @@ class Stages:
         self._now = now
         self._look_seconds = look_seconds
         self._started = now()
-        self._told_overdue = ""
+        self._told_overdue = self._told_not_saved = ""
         self.waits_for = ""
         """What the trial still lacks, for people."""
 
-    async def offer(self, bundle: Bundle, policy: Policy, min_sidecars: int) -> Publication:
+    async def offer(
+        self, bundle: Bundle, policy: Policy, min_sidecars: int, seen: Channel, canaries: tuple[Terms, ...] = ()
+    ) -> Publication:
         """Takes up a revision that passed its checks.
+
+        Args:
+            seen: the channel before the revision was fetched.
 
         Raises:
             BundleRefused: no sidecar would take it.
-            OSError: the state folder cannot be written.
+            Superseded: the channel is another by now; a newer revision may be in it.
+            OSError, LedgerUnavailable: it cannot be written.
         """
         named, data = self._publisher.name(bundle)
+        named = msgspec.structs.replace(named, canaries=canaries)
         running = self._publisher.current
         stable = None if running is None else decode_bundle(running.bundle)
         affected = () if stable is None else affected_use_cases(stable, bundle)
@@ -65,6 +73,8 @@ class Stages:
         now = self._now()
 
         def change(channel: Channel) -> Channel:
+            if (channel.head, channel.running, channel.suspended) != (seen.head, seen.running, None):
+                raise Superseded
             return accept(
                 channel,
                 named,
@@ -88,8 +98,9 @@ class Stages:
                 await self._note_fleet_size()
                 self._note_overdue_pin()
                 await self.look()
-            except OSError as error:
-                logs.warn("rollout.not_saved", error=error)
+                self._told_not_saved = ""
+            except (OSError, LedgerUnavailable, ForeignKey) as error:
+                self._note_not_saved(f"{error}")
             except NotPossible:
                 continue  # nothing runs yet
             except Exception as bug:
@@ -126,8 +137,8 @@ class Stages:
 
     async def _roll_back(self, trial: Trial, reason: str) -> None:
         now = self._now()
-        await self._publisher.change(_if_still(trial, lambda channel: fail(channel, reason, now=now)))
-        logs.warn("rollout.rolled_back", revision=trial.bundle.revision, digest=trial.bundle.digest, reason=reason)
+        if await self._if_still(trial, lambda channel: fail(channel, reason, now=now)):
+            logs.warn("rollout.rolled_back", revision=trial.bundle.revision, digest=trial.bundle.digest, reason=reason)
 
     async def _advance(self, trial: Trial) -> None:
         if self._publisher.channel.suspended is not None:
@@ -136,8 +147,27 @@ class Stages:
         stage = trial.policy.stages[trial.stage + 1]
         percent = percent_for(stage, self._lots(trial.bundle.digest, trial.concerns))
         now = self._now()
-        await self._publisher.change(_if_still(trial, lambda channel: advance(channel, percent=percent, now=now)))
-        logs.event("rollout.advanced", revision=trial.bundle.revision, digest=trial.bundle.digest, percent=stage)
+
+        def change(channel: Channel) -> Channel:
+            return channel if channel.suspended is not None else advance(channel, percent=percent, now=now)
+
+        if await self._if_still(trial, change):
+            logs.event("rollout.advanced", revision=trial.bundle.revision, digest=trial.bundle.digest, percent=stage)
+
+    async def _if_still(self, trial: Trial, change: Callable[[Channel], Channel]) -> bool:
+        """Whether it was done: a person, a newer revision or another controller may have ended the trial, or taken it
+        a stage further, while it was judged.
+        """
+        changed = False
+
+        def if_still(channel: Channel) -> Channel:
+            nonlocal changed
+            after = change(channel) if channel.trial == trial else channel
+            changed = after is not channel
+            return after
+
+        await self._publisher.change(if_still)
+        return changed
 
     async def _note_fleet_size(self) -> None:
         """Saved when it has changed by a tenth: only its order of magnitude matters, and only after a restart."""
@@ -145,6 +175,11 @@ class Stages:
         is_known = self._now() - self._started > KNOWN_AGAIN_SECONDS or size > known
         if is_known and abs(size - known) * 10 > known:
             await self._publisher.change(lambda channel: msgspec.structs.replace(channel, fleet_size=size))
+
+    def _note_not_saved(self, error: str) -> None:
+        if error != self._told_not_saved:  # once, not at every look
+            self._told_not_saved = error
+            logs.warn("rollout.not_saved", error=error)
 
     def _note_overdue_pin(self) -> None:
         pin = self._publisher.channel.pin
@@ -161,8 +196,3 @@ class Stages:
     def _lots(self, salt: str, affected: Sequence[str]) -> list[int]:
         """Of the sidecars that may call what changes."""
         return [lot_of(salt, sidecar) for sidecar in self._roster.serving(affected)]
-
-
-def _if_still(trial: Trial, change: Callable[[Channel], Channel]) -> Callable[[Channel], Channel]:
-    """A person or a newer revision may have ended the trial while it was judged."""
-    return lambda channel: change(channel) if channel.trial == trial else channel

@@ -90,6 +90,7 @@ def _use_case(content: use_case.UseCase, defaults: platform.Defaults) -> compile
         chain=(content.primary, *content.fallbacks),
         split=_shares(content.split),
         canary=None if content.canary is None else _share(content.canary),
+        shadow=None if content.shadow is None else _shadow(content.shadow),
         sticky=content.sticky is not None,
         rules=tuple(_rule(rule) for rule in content.rules),
         ceiling=None if content.cost_ceiling is None else _ceiling(content.cost_ceiling),
@@ -133,6 +134,18 @@ def _share(share: use_case.TrafficShare) -> compiled.Share:
     return compiled.Share(model=share.model, percent=share.percent)
 
 
+def _shadow(shadow: use_case.Shadow) -> compiled.Shadow:
+    opt_out = shadow.opt_out
+    return compiled.Shadow(
+        model=shadow.model,
+        percent=shadow.percent,
+        per_day=shadow.per_day,
+        concurrency=shadow.concurrency,
+        no_agents=() if opt_out is None else opt_out.agent or (),
+        no_callers=() if opt_out is None else opt_out.caller or (),
+    )
+
+
 def compile_when_document(when: use_case.When) -> compiled.When:
     """A rule's condition as it travels."""
     tokens, hours = when.input_tokens, when.hours
@@ -164,8 +177,8 @@ def _ceiling(ceiling: use_case.CostCeiling) -> compiled.Ceiling:
 
 
 def _bar(bar: use_case.QualityBar) -> compiled.QualityBar | None:
-    """None where no answer is looked at."""
-    if not bar.checks:
+    """None where nothing is asked of an answer."""
+    if not bar.checks and bar.min_score is None:
         return None
     reject = bar.then == "reject"
     then = () if bar.then is None or bar.then == "reject" else bar.then

@@ -18,7 +18,7 @@ def host_is_allowed(host: str | None, allowed: frozenset[str]) -> bool:
     if not host:
         return False
     name = _without_port(host).lower().rstrip(".")
-    return name in allowed or name == "localhost" or name.endswith(".localhost") or _is_loopback(name)
+    return name in allowed or name.endswith(".localhost") or is_loopback(name)
 
 
 def origin_is_allowed(origin: str | None, allowed: frozenset[str]) -> bool:
@@ -35,7 +35,10 @@ def _without_port(host: str) -> str:
     return host.rpartition(":")[0] if host.count(":") == 1 else host
 
 
-def _is_loopback(name: str) -> bool:
+def is_loopback(name: str) -> bool:
+    """A listen address that nobody off this machine reaches, or a Host that names one."""
+    if name == "localhost":
+        return True
     try:
         return ipaddress.ip_address(name).is_loopback
     except ValueError:

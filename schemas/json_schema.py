@@ -12,6 +12,9 @@ from pydantic_core import core_schema
 
 from schemas.bundle import Bundle
 from schemas.record import CallRecord
+from schemas.rules.eval_sample import CalibrationSample, EvalSample
+from schemas.rules.evidence import Evidence
+from schemas.rules.graders import Graders
 from schemas.rules.model import Model
 from schemas.rules.platform import Platform
 from schemas.rules.provider import Provider
@@ -29,7 +32,17 @@ RULE_FILES: Mapping[str, type[BaseModel]] = {
     "use-case": UseCase,
     "rule-tests": RuleTests,
 }
-"""Files that people write."""
+"""Files that people write, and that decide what runs."""
+
+EVAL_FILES: Mapping[str, type[BaseModel]] = {
+    "graders": Graders,
+    "eval-sample": EvalSample,
+    "calibration-sample": CalibrationSample,
+}
+"""Files that people write for evals: they decide nothing by themselves, and no controller reads them."""
+
+WRITTEN_FILES: Mapping[str, type[BaseModel]] = {**RULE_FILES, **EVAL_FILES, "evidence": Evidence}
+"""With what our own tools write for people to review."""
 
 EXCHANGED: Mapping[str, type[msgspec.Struct]] = {
     "bundle": Bundle,
@@ -43,12 +56,12 @@ EXCHANGED: Mapping[str, type[msgspec.Struct]] = {
 @cache
 def rule_schema(kind: str) -> dict[str, Any]:
     """The JSON Schema of one kind of rule file, as `check` and editors use it."""
-    return {"$schema": DIALECT, **RULE_FILES[kind].model_json_schema(schema_generator=_Readable)}
+    return {"$schema": DIALECT, **WRITTEN_FILES[kind].model_json_schema(schema_generator=_Readable)}
 
 
 def schema_files() -> dict[str, str]:
     """File name to text of everything that stands in `schemas/json/`."""
-    schemas = {kind: rule_schema(kind) for kind in RULE_FILES}
+    schemas = {kind: rule_schema(kind) for kind in WRITTEN_FILES}
     schemas |= {name: {"$schema": DIALECT, **msgspec.json.schema(struct)} for name, struct in EXCHANGED.items()}
     return {f"{name}.json": json.dumps(schema, indent=2) + "\n" for name, schema in schemas.items()}
 
@@ -61,6 +74,12 @@ class _Readable(GenerateJsonSchema):
 
     def nullable_schema(self, schema: core_schema.NullableSchema) -> JsonSchemaValue:
         return self.generate_inner(schema["schema"])
+
+    def tagged_union_schema(self, schema: core_schema.TaggedUnionSchema) -> JsonSchemaValue:
+        """As plain forms of which one must fit: what is wrong with a value is told of the form that it names."""
+        described = super().tagged_union_schema(schema)
+        described.pop("discriminator", None)
+        return {"anyOf": described.pop("oneOf"), **described}
 
     def default_schema(self, schema: core_schema.WithDefaultSchema) -> JsonSchemaValue:
         described = super().default_schema(schema)

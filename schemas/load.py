@@ -14,6 +14,7 @@ from schemas.bundle import MAX_BUNDLE_BYTES, Bundle, encode_bundle
 from schemas.checks import check_rules
 from schemas.checks.secrets import find_secrets
 from schemas.compile import compile_bundle
+from schemas.evidence_files import is_evidence
 from schemas.json_schema import RULE_FILES
 from schemas.problems import Problem, did_you_mean, has_errors
 from schemas.rules.platform import Platform
@@ -115,7 +116,7 @@ def folder_revision(files: Mapping[str, str]) -> str:
 def is_rule_file(path: str) -> bool:
     """Whether `load` looks at this path at all: what a folder's reader has to bring."""
     # A pointsman.yaml further down is not read; it tells people who look in the wrong folder where their rules lie.
-    return _kind_of(path) is not None or PurePosixPath(path).name == PLATFORM_FILE
+    return _kind_of(path) is not None or is_evidence(path) or PurePosixPath(path).name == PLATFORM_FILE
 
 
 def is_rule_folder(path: str) -> bool:
@@ -146,7 +147,7 @@ def _kind_of(file: str) -> _Kind | Problem | None:
         case ("use-cases", folder, "tests.yaml"):
             return _Kind("rule-tests", "tests", folder)
         case ("use-cases", _, ("eval" | "evidence"), *_):
-            return None  # The eval loop reads these itself.
+            return None  # `eval_files` and `evidence_files` read these.
         case (("providers" | "models"), _) if is_yaml:
             return _misplaced(file, f"rename it to {path.stem}.yaml")
         case (("providers" | "models") as folder, *_) if is_yaml:

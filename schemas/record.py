@@ -5,6 +5,7 @@ Metadata only: never a prompt, an answer or a key.
 
 from collections.abc import Mapping
 from decimal import Decimal
+from typing import Literal
 
 import msgspec
 
@@ -79,6 +80,18 @@ class CallFacts(msgspec.Struct, frozen=True, omit_defaults=True):
     metadata: dict[str, str] = {}
 
 
+class Mirrored(msgspec.Struct, frozen=True, omit_defaults=True):
+    """The call that a shadow was asked again, and how its own answer was: both sides of a pair in one record."""
+
+    call: str
+    """Its id."""
+    model: str
+    provider: str
+    seconds: float
+    quality: Mapping[str, str] = {}
+    cost_usd: Usd | None = None
+
+
 class CallRecord(msgspec.Struct, frozen=True, omit_defaults=True):
     """One line of the ledger. `id` makes booking idempotent: the same id is booked once."""
 
@@ -111,6 +124,8 @@ class CallRecord(msgspec.Struct, frozen=True, omit_defaults=True):
     """Where a canary or a split had a say: the model that the lot fell to. Others may have answered after it."""
     propensity: float | None = None
     """How likely the lot was to fall to that arm, more than 0 and at most 1."""
+    steering: str = ""
+    """Why the canary that the lot was drawn for has the share that it has, or none, where a controller decided that."""
     facts: CallFacts | None = None
     """None from a sidecar that did not record them."""
     quality: Mapping[str, str] = {}
@@ -130,13 +145,37 @@ class CallRecord(msgspec.Struct, frozen=True, omit_defaults=True):
     """Targets that were not tried, in the order in which that was decided."""
     seconds: float = 0.0
     first_token_seconds: float | None = None
+    shadow: Mirrored | None = None
+    """This is no caller's call: a shadow was asked again what a call had been answered. It counts for no use case's
+    requests and no ceiling; `cost_usd` and `quality` are those of the shadow's answer, which nobody got."""
+
+
+FeedbackKind = Literal["user", "judge", "business"]
+"""Who says it: a person who got the answer, a model or a person who was asked to grade it, or what came of it."""
+
+
+class Feedback(msgspec.Struct, frozen=True, omit_defaults=True):
+    """How good the answer of a call was, as somebody found later. Of one source and kind the latest counts."""
+
+    call: str
+    """The call's id."""
+    at: str
+    """When it was said: RFC 3339, UTC, microseconds: of two words said at once the later counts."""
+    sidecar: str
+    """The one that heard it, which need not be the call's."""
+    score: float
+    """From 0, useless, to 1, right."""
+    kind: FeedbackKind = "user"
+    source: str = ""
+    """The caller that said it, or the agent where no keys are asked for."""
 
 
 class UsageBatch(msgspec.Struct, frozen=True):
-    """The body of `POST /v1/usage`: records in the order of the spool."""
+    """The body of `POST /v1/usage`: records and feedback, each in the order of the spool."""
 
     sidecar: str
     records: tuple[CallRecord, ...]
+    feedback: tuple[Feedback, ...] = ()
 
 
 class UsageReceipt(msgspec.Struct, frozen=True, omit_defaults=True):

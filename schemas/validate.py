@@ -17,7 +17,7 @@ from jsonschema import Draft202012Validator
 from jsonschema.exceptions import ValidationError as SchemaError
 from pydantic import BaseModel, ValidationError
 
-from schemas.json_schema import RULE_FILES, rule_schema
+from schemas.json_schema import WRITTEN_FILES, rule_schema
 from schemas.problems import Problem, did_you_mean
 from schemas.rules.rule_set import written
 from schemas.yaml_source import Document, Path
@@ -46,10 +46,18 @@ def validate_document(
     except ValidationError as error:
         content = None
         spoken_of = [path for path, finding in findings if finding.code != "missing-key"]
-        findings += [
+        own = [
             (path, problem)
             for path, problem in _model_findings(error, document)
             if not any(path[: len(other)] == other for other in spoken_of)
+        ]
+        # A value with a bad part is no good value either: the part says it. What only the model knows is said anyway.
+        paths = [path for path, _ in (*findings, *own)]
+        findings += [
+            (path, problem)
+            for path, problem in own
+            if problem.code != "wrong-value"
+            or not any(len(other) > len(path) and other[: len(path)] == path for other in paths)
         ]
     problems = tuple(problem.at(file, document, path) for path, problem in findings)
     return (None if problems else content), problems
@@ -103,7 +111,7 @@ def _one_per_value(findings: Iterable[tuple[Path, _Finding]]) -> list[tuple[Path
 
 @cache
 def _validator(kind: str) -> Draft202012Validator:
-    assert kind in RULE_FILES
+    assert kind in WRITTEN_FILES
     return Draft202012Validator(rule_schema(kind))
 
 
@@ -171,6 +179,9 @@ def _of_the_nearest_branch(error: SchemaError, schema: Mapping[str, Any]) -> Ite
     branches: dict[int, list[SchemaError]] = {}
     for inner in error.context or ():
         branches.setdefault(int(inner.schema_path[0]), []).append(inner)
+    if any(_is_of_another_kind(inner) or _lacks_a_kind(inner) for inners in branches.values() for inner in inners):
+        yield from _of_its_kind(error, branches)
+        return
     meant = [
         inners
         for inners in branches.values()
@@ -182,6 +193,31 @@ def _of_the_nearest_branch(error: SchemaError, schema: Mapping[str, Any]) -> Ite
     else:
         expected = schema.get("title", "another form")
         yield tuple(error.absolute_path), _Finding("wrong-type", f"expected {expected}, not {shown(error.instance)}")
+
+
+def _of_its_kind(error: SchemaError, branches: Mapping[int, list[SchemaError]]) -> Iterator[tuple[Path, _Finding]]:
+    """Forms that differ in their `kind` are told apart by it alone."""
+    path: Path = tuple(error.absolute_path)
+    own = [inners for inners in branches.values() if not any(map(_is_of_another_kind, inners))]
+    named = [inner for inners in branches.values() for inner in inners if _is_of_another_kind(inner)]
+    if not named:
+        yield path, _Finding("missing-key", 'the key "kind" is missing', at_key=True)
+    elif not own:
+        known = [str(inner.validator_value) for inner in named]
+        near = did_you_mean(str(named[0].instance), known) or f"one of: {', '.join(known)}"
+        message = f"{shown(named[0].instance)} is not known here"
+        yield tuple(named[0].absolute_path), _Finding("unknown-value", message, near)
+    else:
+        for inner in own[0]:
+            yield from _schema_findings(inner)
+
+
+def _is_of_another_kind(error: SchemaError) -> bool:
+    return error.validator == "const" and list(error.path) == ["kind"]
+
+
+def _lacks_a_kind(error: SchemaError) -> bool:
+    return error.validator == "required" and not error.path and error.message.startswith("'kind'")
 
 
 def _finding(error: SchemaError, schema: Mapping[str, Any]) -> _Finding:
@@ -241,7 +277,7 @@ def _wrong_type(instance: object, expected: object, schema: Mapping[str, Any]) -
 
 def _model_findings(error: ValidationError, document: Document) -> Iterator[tuple[Path, _Finding]]:
     for detail in error.errors(include_url=False, include_input=False):
-        if detail["type"] in ("missing", "extra_forbidden"):
+        if detail["type"] in ("missing", "extra_forbidden", "union_tag_invalid", "union_tag_not_found"):
             continue  # The JSON Schema has said it.
         if detail["loc"][-1:] == ("[key]",):
             words = "a key is made of letters, digits, dots, dashes and underscores"

@@ -162,7 +162,8 @@ def _tap(call: Call, attempt: Attempt) -> Tap:
 
 def _watched(call: Call, attempt: Attempt, tap: Tap) -> Tap:
     """A stream that may go on at another target is no one model's answer, and is not looked at."""
-    if call.plan.use_case.bar is None or isinstance(tap, Resumable):
+    bar = call.plan.use_case.bar
+    if bar is None or not bar.checks or isinstance(tap, Resumable):
         return tap
     return Watched(tap, call.inbound.dialect_at(attempt.target).new_decoder())
 

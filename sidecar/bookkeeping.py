@@ -1,6 +1,9 @@
 """How attempts and calls end: the breaker is fed, the record is booked, and the caller's headers say the same."""
 
-from schemas.record import AttemptRecord, CallRecord, Usage
+from collections.abc import Callable
+from decimal import Decimal
+
+from schemas.record import AttemptRecord, CallRecord, Feedback, Usage
 from sidecar.accounting.books import (
     BELOW_BAR,
     CLIENT_CLOSED,
@@ -18,6 +21,7 @@ from sidecar.errors import GatewayError, LimitReached, NotReady, Throttled, Upst
 from sidecar.limiter.limits import Limits
 from sidecar.ports import CallObserver, Clock, RecordSink
 from sidecar.refusals import status_of
+from sidecar.routing.answered import Answered
 from sidecar.routing.conversations import Conversations
 from sidecar.routing.fallback import SHORT_WAIT_SECONDS
 from sidecar.routing.health import Health
@@ -57,6 +61,7 @@ class Bookkeeper:
         self.health = Health()
         self.conversations = Conversations()
         self.quality = QualityWindow()
+        self.answered = Answered()
         self.is_closing = False
         """A call that is cancelled from now on was ended by us and not left by its caller."""
         self._sidecar = sidecar
@@ -120,7 +125,22 @@ class Bookkeeper:
         """A whole answer of a target was held to its use case's quality bar."""
         bar, name = call.plan.use_case.bar, call.plan.use_case.name
         if bar is not None and bar.min_score is not None:
-            self.quality.note(name, target.model, bar.min_score, passed=passed, now=self._clock.monotonic())
+            self.quality.note(name, target.model, bar.min_score, score=float(passed), now=self._clock.monotonic())
+
+    def note_feedback(self, feedback: Feedback, min_score_of: Callable[[str], Decimal | None]) -> None:
+        """On its way to the ledger, and heard by the rolling bar where this sidecar knows the call: the first word of
+        each source and kind counts.
+
+        Args:
+            min_score_of: what the rules of now ask of a use case.
+        """
+        self._sink.hear(feedback)
+        answer = self.answered.first_word(feedback)
+        min_score = None if answer is None else min_score_of(answer.use_case)
+        if answer is not None and min_score is not None:
+            now = self._clock.monotonic()
+            signal = f"feedback.{feedback.kind}"
+            self.quality.note(answer.use_case, answer.model, min_score, score=feedback.score, now=now, signal=signal)
 
     def note_below_bar(self, call: Call, attempt: Attempt, usage: Usage | None, status: int) -> None:
         """A whole answer that nobody gets, since it fails its use case's quality bar: its target is well, its cost
@@ -185,8 +205,9 @@ class Bookkeeper:
     def _book(self, call: Call, target: Target | None, outcome: Outcome) -> CallRecord:
         seconds = self._clock.monotonic() - call.inbound.started
         record = final_record(call, self._sidecar, target, outcome, seconds)
-        call.is_booked = True
+        call.record = record
         self._sink.book(record)
+        self.answered.note(record)
         self._limits.settle_money(record)
         tokens = 0 if record.usage is None else record.usage.input_tokens + record.usage.output_tokens
         self._limits.settle(call.inbound.id, tokens)

@@ -7,6 +7,7 @@ in `attempt`, what becomes of its answer in `delivery`, and how calls end in `bo
 import asyncio
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 
 from sidecar.attempt import encode_for
 from sidecar.bookkeeping import Bookkeeper
@@ -14,6 +15,7 @@ from sidecar.call import Call, CallFailed, Inbound, PlainReply, StreamReply
 from sidecar.dialects.base import Envelope
 from sidecar.dialects.estimate import TextCount, estimate_text_tokens
 from sidecar.errors import CannotCarry, CeilingSpent, LimitReached, NotAllowed
+from sidecar.feedback import FeedbackDesk
 from sidecar.limiter.limits import Limits
 from sidecar.limits.estimates import reserve_usd
 from sidecar.ports import CallObserver, Clock, RecordSink, Upstream
@@ -27,6 +29,7 @@ from sidecar.routing.plan import NOTHING_SPENT, Plan, plan, plan_last_resort, pl
 from sidecar.routing.quality_window import is_quality_probe
 from sidecar.routing.snapshot import Skipped, UseCase
 from sidecar.routing.usecase import select_use_case
+from sidecar.shadows import Shadows
 from sidecar.turns import Turns
 
 MAX_AGENT_CHARACTERS = 256
@@ -48,10 +51,13 @@ class Pipeline:
         default_agent: str = "",
         limits: Limits,
         count_text: TextCount = estimate_text_tokens,
+        shadows: Shadows | None = None,
     ) -> None:
         self.clock = clock
         self.books = Bookkeeper(sidecar=sidecar, clock=clock, sink=sink, observers=observers, limits=limits)
+        self.feedback = FeedbackDesk(sidecar=sidecar, clock=clock, books=self.books, default_agent=default_agent)
         self._limits = limits
+        self._shadows = shadows
         self._owners = Owners()
         self._turns = Turns(clock, upstream, self.books, limits, self._owners)
         self._default_use_case = default_use_case
@@ -65,7 +71,11 @@ class Pipeline:
             GatewayError: refused before any use case was known.
             CallFailed: refused or failed later; carries the headers known by then. Its record is booked.
         """
-        return await self._turns.answer(await self.accept(inbound))
+        call = await self.accept(inbound)
+        reply = await self._turns.answer(call)
+        if self._shadows is not None and call.plan.use_case.shadow is not None:
+            reply.after = partial(self._shadows.offer, call)
+        return reply
 
     async def accept(self, inbound: Inbound) -> Call:
         """A call that has a target, and the limits and the money that it may use. Raises as `run`."""
@@ -111,7 +121,8 @@ class Pipeline:
         if not is_hard:
             output = self._limits.expect_output(use_case.name, output)
         usd = reserve_usd((step.target for step in call.plan.steps), facts.input_tokens, output, call.day)
-        if not facts.stream:  # a stream is looked at when it is over, and no better model is asked
+        is_escalated = use_case.bar is not None and bool(use_case.bar.checks)
+        if is_escalated and not facts.stream:  # a stream is looked at when it is over, and no better model is asked
             usd += reserve_usd(call.plan.better, facts.input_tokens, output, call.day)
         refusal = await self._limits.reserve_money(call.inbound.id, use_case, caller, call.day, usd)
         if refusal is not None:

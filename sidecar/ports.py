@@ -1,9 +1,9 @@
 """What one call's core needs from outside. The app wires real ones; tests script their own."""
 
 from collections.abc import AsyncIterable, Callable, Mapping
-from typing import Protocol
+from typing import Literal, Protocol
 
-from schemas.record import CallRecord
+from schemas.record import CallRecord, Feedback
 from sidecar.limits.blocks import RateAsk, RateGrant
 from sidecar.limits.holdings import HoldAsk, HoldGrant
 from sidecar.limits.rules import Verdict
@@ -85,7 +85,7 @@ class Upstream(Protocol):
 
 
 class RecordSink(Protocol):
-    """The spool. Both calls return once the line is written: a killed process loses neither."""
+    """The spool. Its calls return once the line is written: a killed process loses none."""
 
     def begin(self, record: CallRecord) -> None:
         """Before an attempt leaves: what is booked if the process dies before the call ends."""
@@ -95,11 +95,27 @@ class RecordSink(Protocol):
         """How the call ended."""
         ...
 
+    def hear(self, feedback: Feedback) -> None:
+        """What somebody says of a call."""
+        ...
+
 
 class CallObserver(Protocol):
     """Counters and logs. Never on the way of a failure: what it raises would be a bug of ours."""
 
     def observe(self, record: CallRecord) -> None: ...
+
+
+ShadowOutcome = Literal["sent", "skipped", "failed"]
+"""It answered; it was not asked; it was asked and did not answer."""
+
+
+class ShadowObserver(Protocol):
+    def shadowed(self, use_case: str, outcome: ShadowOutcome, reason: str) -> None:
+        """What became of one call that was drawn. `reason` is empty where it answered."""
+        ...
+
+    def shadow_booked(self, record: CallRecord) -> None: ...
 
 
 class StoreAway(Exception):

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from sidecar.call import Call
-from sidecar.errors import CannotCarry, ChainSpent, GatewayError, Rejected, UpstreamError
+from sidecar.errors import CannotCarry, ChainSpent, GatewayError, LimitReached, Rejected, UpstreamError
 
 LIMIT = "limit."
 """How the reasons of targets begin whose provider or model is at a limit."""
@@ -52,4 +52,4 @@ def error_headers(error: GatewayError) -> Mapping[str, str]:
     """Headers that every error of this kind carries."""
     if isinstance(error, UpstreamError | ChainSpent) and error.retry_after_seconds is not None:
         return {"retry-after": str(max(1, round(error.retry_after_seconds)))}
-    return {}
+    return error.headers if isinstance(error, LimitReached) else {}

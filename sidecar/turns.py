@@ -50,7 +50,7 @@ class Turns:
         try:
             return await self._answer(call)
         except asyncio.CancelledError:
-            if not call.is_booked:
+            if call.record is None:
                 self._books.note_departure(call)
             raise
 
@@ -81,7 +81,7 @@ class Turns:
             try:
                 attempt, won = await self._ask(call, planned, encoded, targets_left, hedged=call.started == 0)
                 bar = call.plan.use_case.bar
-                if bar is not None and isinstance(won, WonPlain):
+                if bar is not None and bar.checks and isinstance(won, WonPlain):
                     attempt, won = await self._escalation.judged(call, bar, attempt, won)
                 return self._delivery.deliver(call, attempt, won)
             except UpstreamError as failure:

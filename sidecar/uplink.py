@@ -8,7 +8,7 @@ from urllib.parse import quote, urlsplit
 import aiohttp
 import msgspec
 
-from schemas.bundle import MAX_BUNDLE_BYTES, SignedPointer
+from schemas.bundle import KNOWS_STEERING, MAX_BUNDLE_BYTES, SignedPointer
 from schemas.record import UsageReceipt
 from schemas.spend import FleetSpend
 from schemas.status import SidecarStatus
@@ -78,7 +78,7 @@ class Uplink:
         try:
             async with self._session.get(
                 f"{self.url}/v1/watch",
-                params=[("id", self._sidecar), *self._scope],
+                params=[("id", self._sidecar), KNOWS_STEERING, *self._scope],
                 headers=self._headers(),
                 timeout=patience,
                 ssl=self._tls.context(),
@@ -97,7 +97,10 @@ class Uplink:
         try:
             headers = self._headers({"if-none-match": self._etag} if self._etag else {})
             async with self._session.get(
-                f"{self.url}/v1/bundle", params=self._scope, headers=headers, ssl=self._tls.context()
+                f"{self.url}/v1/bundle",
+                params=[KNOWS_STEERING, *self._scope],
+                headers=headers,
+                ssl=self._tls.context(),
             ) as response:
                 if response.status == 304:
                     return None
@@ -123,10 +126,10 @@ class Uplink:
     async def report(self, status: SidecarStatus) -> None:
         await self._post("/v1/status", msgspec.json.encode(status))
 
-    async def ship(self, records: Sequence[bytes]) -> UsageReceipt:
-        """Records as JSON, in the spool's order. Returns after the controller has them durably."""
-        sidecar = msgspec.json.encode(self._sidecar)
-        answer = await self._post("/v1/usage", b'{"sidecar":%b,"records":[%b]}' % (sidecar, b",".join(records)))
+    async def ship(self, records: Sequence[bytes], feedback: Sequence[bytes] = ()) -> UsageReceipt:
+        """Records and feedback as JSON, in the spool's order. Returns after the controller has them durably."""
+        parts = (msgspec.json.encode(self._sidecar), b",".join(records), b",".join(feedback))
+        answer = await self._post("/v1/usage", b'{"sidecar":%b,"records":[%b],"feedback":[%b]}' % parts)
         try:
             return msgspec.json.decode(answer, type=UsageReceipt)
         except _UNREADABLE as error:

@@ -27,9 +27,14 @@ class Asker:
 
 
 class Door:
-    def __init__(self, tokens: Tokens, access: Path | None = None) -> None:
-        """Raises `CannotStart`: the file is not as it must be."""
+    def __init__(self, tokens: Tokens, access: Path | None = None, *, is_open_to_readers: bool = False) -> None:
+        """Raises `CannotStart`: the file is not as it must be.
+
+        Args:
+            is_open_to_readers: whoever reaches the address may read what `reader` guards.
+        """
         self._tokens = tokens
+        self._is_open_to_readers = is_open_to_readers
         self._file = None if access is None else Reread(access, load_access)
         self._keys: dict[Jwks, KeySet] = {}
 
@@ -49,6 +54,24 @@ class Door:
         if certificate:
             return _by_certificate(certificate, access)
         raise _unauthenticated("send the controller's sidecar.token, or a token of its own, as Authorization: Bearer")
+
+    async def reader(self, authorization: str | None, certificate: Mapping[str, Any] | None) -> None:
+        """Lets in who may read sums, the fleet and the rules' problems: they tell of every team.
+
+        Raises:
+            ApiError: 401 or 403, as `sidecar` says; 403 also for who sees some use cases alone.
+        """
+        if self._is_open_to_readers or self.is_admin(authorization):
+            return
+        if not bearer_in(authorization) and not certificate:
+            raise _unauthenticated(
+                "reading takes the controller's admin.token or sidecar.token, or a token that --access gives every use "
+                "case, as Authorization: Bearer"
+            )
+        asker = await self.sidecar(authorization, certificate)
+        if asker.scope != WHOLE:
+            message = f'{asker.name} sees some use cases alone; reading takes one with `use_cases: ["*"]`'
+            raise ApiError(403, "out_of_scope", message)
 
     def is_admin(self, authorization: str | None) -> bool:
         return self._tokens.is_admin(bearer_in(authorization))

@@ -1,16 +1,16 @@
 """What people do to a running fleet: pin, roll back, promote, suspend. At once, and kept over restarts."""
 
-from collections.abc import Callable
-from typing import Final
+from typing import Final, TypeVar
 
 import msgspec
 from aiohttp import web
 
 from controller import logs
 from controller.api.answers import answer, parse_as
-from controller.api.rollout_view import view_of
+from controller.api.rollout_view import view_now
+from controller.canaries import moves as canaries
 from controller.channel import Channel, NotPossible, find, lift_pin, promote, roll_back, set_pin
-from controller.errors import ApiError
+from controller.errors import ApiError, ForeignKey, LedgerUnavailable
 from controller.parts import PARTS
 from controller.publish import Change
 
@@ -28,6 +28,9 @@ class PinAct(Act, forbid_unknown_fields=True):
     bundle: str = ""
     """A digest or a revision that is still kept, or the beginning of one."""
     ttl_seconds: float | None = None
+
+
+Kind = TypeVar("Kind", bound=Act)
 
 
 async def pin(request: web.Request) -> web.Response:
@@ -84,11 +87,36 @@ async def resume(request: web.Request) -> web.Response:
     return response
 
 
-async def _act(request: web.Request, kind: Callable[..., Act]) -> PinAct:
-    act = parse_as(await request.read() or b"{}", kind)  # type: ignore[arg-type]
+class CanaryAct(Act, forbid_unknown_fields=True):
+    use_case: str = ""
+
+
+async def stop_canary(request: web.Request) -> web.Response:
+    """`POST /v1/canary/stop`: the primary has all traffic again."""
+    act = await _act(request, CanaryAct)
+    now = request.app[PARTS].now()
+    return await _done(
+        request, "canary_stop", act.reason, lambda channel: canaries.stop(channel, act.use_case, act.reason, now=now)
+    )
+
+
+async def resume_canary(request: web.Request) -> web.Response:
+    """`POST /v1/canary/resume`: one that has ended or was halted begins again, where its rules begin."""
+    act = await _act(request, CanaryAct)
+    now = request.app[PARTS].now()
+    return await _done(
+        request,
+        "canary_resume",
+        act.reason,
+        lambda channel: canaries.resume(channel, act.use_case, act.reason, now=now),
+    )
+
+
+async def _act(request: web.Request, kind: type[Kind]) -> Kind:
+    act = parse_as(await request.read() or b"{}", kind)
     if not act.reason.strip() or len(act.reason) > MAX_REASON_CHARACTERS:
         raise ApiError(400, "malformed", f"reason must say why, in at most {MAX_REASON_CHARACTERS} characters")
-    return act  # type: ignore[return-value]
+    return act
 
 
 async def _done(request: web.Request, name: str, reason: str, change: Change) -> web.Response:
@@ -98,9 +126,14 @@ async def _done(request: web.Request, name: str, reason: str, change: Change) ->
         publication = await parts.publisher.change(change)
     except NotPossible as error:
         raise ApiError(409, "not_possible", str(error)) from error
+    except ForeignKey as error:
+        raise ApiError(409, "not_possible", str(error)) from error
+    except LedgerUnavailable as error:
+        message = "the database does not answer: nothing has changed, and what runs is served on"
+        raise ApiError(503, "database_away", message, retry_after_seconds=5) from error
     except OSError as error:
         raise ApiError(503, "state_unwritable", f"the state folder cannot be written: {error.strerror}") from error
     pointer = publication.pointer
     logs.event(f"act.{name}", reason=reason, seq=pointer.seq, revision=pointer.revision, digest=pointer.digest,
                by=request.remote)  # fmt: skip
-    return answer(view_of(parts.publisher.channel, pointer, parts.stages.waits_for, parts.now()))
+    return answer(view_now(parts))

@@ -6,6 +6,7 @@ import msgspec
 from aiohttp import web
 
 from controller.errors import ApiError
+from controller.publish import Publisher
 
 MAX_BODY_BYTES: Final = 8 << 20
 """Of a request, after decompression."""
@@ -33,6 +34,10 @@ def parse_as(data: bytes, kind: type[T]) -> T:
         raise ApiError(400, "malformed", str(error)) from error
 
 
-def nothing_loaded() -> ApiError:
+def nothing_loaded(publisher: Publisher) -> ApiError:
+    """Why there is nothing to serve yet."""
+    if not publisher.is_restored:
+        message = "the database, which holds what the fleet is to run, does not answer yet; GET /v1/status says why"
+        return ApiError(503, "database_away", message, retry_after_seconds=1)
     message = "no revision of the rules could be loaded yet; GET /v1/problems says why"
     return ApiError(503, "nothing_loaded", message, retry_after_seconds=1)

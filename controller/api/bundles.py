@@ -12,6 +12,7 @@ from controller.api.guards import SCOPE, scope_of_sidecar
 from controller.errors import ApiError
 from controller.parts import PARTS, Parts
 from controller.publish import Publication
+from schemas.bundle import KNOWS_STEERING
 from schemas.scope import Scope
 
 MAX_WAIT_SECONDS: Final = 55
@@ -26,7 +27,7 @@ async def watch(request: web.Request) -> web.StreamResponse:
     if len(sidecar) > MAX_ID_CHARACTERS:
         raise ApiError(400, "malformed", f"id may have {MAX_ID_CHARACTERS} characters")
     if parts.publisher.current is None:
-        raise nothing_loaded()
+        raise nothing_loaded(parts.publisher)
     stream = web.StreamResponse(headers={hdrs.CONTENT_TYPE: "text/event-stream", hdrs.CACHE_CONTROL: "no-store"})
     await stream.prepare(request)
     parts.metrics.watchers.inc()
@@ -59,7 +60,7 @@ async def _announce(request: web.Request, stream: web.StreamResponse, sidecar: s
             pointer = publication.pointer
             frame = b'event: ping\ndata: {"epoch":%d,"seq":%d}\n\n' % (pointer.epoch, pointer.seq)
         else:
-            frame = parts.scoped.seen_by(publication, scope).event
+            frame = _seen(request, publication).event
         async with asyncio.timeout(parts.watch_times.write):
             await stream.write(frame)
         sent = publication.event_id
@@ -85,10 +86,9 @@ async def _next(parts: Parts, sent: str) -> Publication | None:
 
 async def current(request: web.Request) -> web.Response:
     """`GET /v1/bundle`: the signed pointer; 304 where `If-None-Match` knows it, later with `Prefer: wait=N`."""
-    parts, scope = request.app[PARTS], request[SCOPE]
-    publisher = parts.publisher
+    publisher = request.app[PARTS].publisher
     known = ""
-    if publisher.current is not None and _is_known(request, parts.scoped.seen_by(publisher.current, scope)):
+    if publisher.current is not None and _is_known(request, _seen(request, publisher.current)):
         known = publisher.current.event_id
     publication = publisher.current
     wait = _wait_seconds(request)
@@ -99,8 +99,8 @@ async def current(request: web.Request) -> web.Response:
         except TimeoutError:
             publication = publisher.current
     if publication is None:
-        raise nothing_loaded()
-    seen = parts.scoped.seen_by(publication, scope)
+        raise nothing_loaded(publisher)
+    seen = _seen(request, publication)
     headers = {hdrs.ETAG: f'"{seen.tag}"', hdrs.CACHE_CONTROL: "no-cache"}
     if publication.event_id == known:
         return web.Response(status=304, headers=headers)
@@ -115,6 +115,13 @@ async def by_digest(request: web.Request) -> web.Response:
         raise ApiError(404, "unknown_bundle", "this bundle is not kept; GET /v1/bundle names the current one")
     headers = {hdrs.ETAG: f'"{digest}"', hdrs.CACHE_CONTROL: "private, max-age=31536000, immutable"}
     return web.Response(body=data, content_type=JSON, headers=headers)
+
+
+def _seen(request: web.Request, publication: Publication) -> Publication:
+    """As this sidecar may see it, and can."""
+    name, word = KNOWS_STEERING
+    knows = word in request.query.getall(name, [])
+    return request.app[PARTS].scoped.seen_by(publication, request[SCOPE], knows_steering=knows)
 
 
 def _is_known(request: web.Request, publication: Publication) -> bool:

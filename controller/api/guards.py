@@ -1,9 +1,9 @@
 """What stands before every handler: foreign hosts and unknown callers are refused, no error leaves as a traceback."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from enum import Enum, auto
 from http import HTTPStatus
-from typing import Final
+from typing import Any, Final
 
 from aiohttp import hdrs, web
 from aiohttp.http_exceptions import HttpProcessingError
@@ -22,6 +22,8 @@ SCOPE: Final = web.RequestKey("scope", tuple)
 class Access(Enum):
     OPEN = auto()
     """Whoever reaches the listen address."""
+    READER = auto()
+    """Open on loopback as long as no tokens are configured; else who sees everything, and the admin."""
     SIDECAR = auto()
     ADMIN = auto()
 
@@ -39,6 +41,8 @@ def guard(handler: Handler, access: Access) -> Handler:
     async def guarded(request: web.Request) -> web.StreamResponse:
         if access is Access.SIDECAR:
             request[SCOPE] = await scope_of_sidecar(request)
+        elif access is Access.READER:
+            await request.app[PARTS].door.reader(*_shown(request))
         elif not request.app[PARTS].door.is_admin(request.headers.get(hdrs.AUTHORIZATION)):
             raise ApiError(401, "unauthenticated", "send the controller's admin.token as Authorization: Bearer")
         return await handler(request)
@@ -52,12 +56,17 @@ async def scope_of_sidecar(request: web.Request) -> Scope:
     Raises:
         ApiError: 401 or 403, as `Door.sidecar` says; 403 also when it asks for more than it may see.
     """
-    certificate = None if request.transport is None else request.transport.get_extra_info("peercert")
-    asker = await request.app[PARTS].door.sidecar(request.headers.get(hdrs.AUTHORIZATION), certificate)
+    asker = await request.app[PARTS].door.sidecar(*_shown(request))
     try:
         return narrowed(asker.scope, request.query.getall("use_case", []))
     except OutOfScope as error:
         raise ApiError(403, "out_of_scope", str(error)) from error
+
+
+def _shown(request: web.Request) -> tuple[str | None, Mapping[str, Any] | None]:
+    """What the asker is known by: its token, its certificate."""
+    certificate = None if request.transport is None else request.transport.get_extra_info("peercert")
+    return request.headers.get(hdrs.AUTHORIZATION), certificate
 
 
 @web.middleware

@@ -14,9 +14,10 @@ async def alive(request: web.Request) -> web.Response:
 
 async def ready(request: web.Request) -> web.Response:
     """`GET /readyz`: there is a bundle to serve. A repository that cannot be reached changes nothing about that."""
-    publication = request.app[PARTS].publisher.current
+    publisher = request.app[PARTS].publisher
+    publication = publisher.current
     if publication is None:
-        raise nothing_loaded()
+        raise nothing_loaded(publisher)
     return answer({"status": "ready", "revision": publication.pointer.revision, "seq": publication.pointer.seq})
 
 

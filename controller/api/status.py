@@ -3,7 +3,7 @@
 from aiohttp import web
 
 from controller.api.answers import answer
-from controller.api.rollout_view import view_of
+from controller.api.rollout_view import view_now
 from controller.parts import PARTS
 from schemas.version import VERSION
 
@@ -17,7 +17,7 @@ async def show(request: web.Request) -> web.Response:
             "version": VERSION,
             "revision": "" if pointer is None else pointer.revision,
             "seq": 0 if pointer is None else pointer.seq,
-            "rollout": view_of(parts.publisher.channel, pointer, parts.stages.waits_for, parts.now()),
+            "rollout": view_now(parts),
             "live_sidecars": parts.roster.alive(),
             "ledger": parts.ledger.health,
         }

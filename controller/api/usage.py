@@ -12,8 +12,8 @@ from sqlalchemy import Connection
 from controller.api.answers import answer, parse_as
 from controller.api.guards import SCOPE
 from controller.errors import ApiError, LedgerBusy, LedgerUnavailable
-from controller.ledger import calls, query
-from controller.ledger.booking import faults_of
+from controller.ledger import calls, feedback, query, shadows
+from controller.ledger.booking import faults_of, faults_of_feedback
 from controller.parts import PARTS
 from schemas.record import UsageBatch
 
@@ -27,7 +27,7 @@ async def book(request: web.Request) -> web.Response:
     batch = await asyncio.to_thread(_parse, await request.read())
     started = time.perf_counter()
     try:
-        receipt = await parts.ledger.book(batch.records)
+        receipt = await parts.ledger.book(batch.records, batch.feedback)
     except LedgerBusy as error:
         parts.metrics.unbooked_batches.inc()
         raise ApiError(503, "ledger_busy", str(error), retry_after_seconds=1) from error
@@ -48,6 +48,9 @@ def _parse(body: bytes) -> UsageBatch:
     for number, record in enumerate(batch.records):
         for fault in faults_of(record):
             raise ApiError(400, "bad_record", f"records[{number}].{fault}")
+    for number, said in enumerate(batch.feedback):
+        for fault in faults_of_feedback(said):
+            raise ApiError(400, "bad_record", f"feedback[{number}].{fault}")
     return batch
 
 
@@ -78,6 +81,25 @@ async def show_calls(request: web.Request) -> web.Response:
         return {"calls": page.calls, "next": following, **total}
 
     return answer(await _read(request, look))
+
+
+async def show_feedback(request: web.Request) -> web.Response:
+    """`GET /v1/feedback?by=…&since=…&until=…`: scores by kind, of calls of these days."""
+    given = request.query
+    try:
+        question = query.parse_question(by=given.get("by"), since=given.get("since"), until=given.get("until"))
+    except query.BadQuestion as error:
+        raise ApiError(400, "bad_query", str(error)) from error
+    return answer(await _read(request, lambda connection: feedback.ask(connection, question)))
+
+
+async def show_shadows(request: web.Request) -> web.Response:
+    """`GET /v1/shadows?since=…&until=…`: what shadows answered beside what callers were answered."""
+    try:
+        days = query.parse_days(since=request.query.get("since"), until=request.query.get("until"))
+    except query.BadQuestion as error:
+        raise ApiError(400, "bad_query", str(error)) from error
+    return answer({"rows": await _read(request, lambda connection: shadows.compare(connection, days))})
 
 
 async def show_spend(request: web.Request) -> web.Response:

@@ -26,6 +26,7 @@ COMMANDS: Final = {
     "promote": "controller.cli.acts",
     "suspend": "controller.cli.acts",
     "resume": "controller.cli.acts",
+    "canary": "controller.cli.canary",
     "usage": "controller.cli.usage",
     "audit": "controller.cli.audit",
     "eval": "controller.cli.eval",

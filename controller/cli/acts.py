@@ -3,7 +3,7 @@
 import argparse
 import json
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from controller.cli import remote
@@ -66,9 +66,20 @@ def lines_of(view: Mapping[str, Any]) -> list[str]:
         stage = trial["stages"][trial["stage"]]
         lines.append(f"On trial: {trial['revision']}, stage {stage} % ({trial['percent']:.2f} % of the sidecars)")
         lines.append(f"It waits for {trial['waits_for']}" if trial["waits_for"] else "It was just begun")
+    lines += canary_lines(view.get("canaries", ()))  # an older controller has none
     if view["suspended"] is not None:
         lines.append(f"Suspended: {view['suspended']}")
     lines += [f"Rolled back: {one['revision']} at {one['at']}. Why: {one['reason']}" for one in view["rolled_back"][:3]]
+    return lines
+
+
+def canary_lines(canaries: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Why each has its share, and what it waits for."""
+    lines = []
+    for canary in canaries:
+        lines.append(f"{canary['use_case']}: {canary['reason']}")
+        if canary["waits_for"]:
+            lines.append(f"It waits for {canary['waits_for']}")
     return lines
 
 

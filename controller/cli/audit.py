@@ -35,6 +35,7 @@ def add_parser(subparsers: "_SubParsersAction[argparse.ArgumentParser]") -> None
         "--controller", metavar="URL", default=os.environ.get("POINTSMAN_CONTROLLER") or None,
         help="whose ledger says what was really called [POINTSMAN_CONTROLLER; default: none]",
     )  # fmt: skip
+    remote.add_token(parser)
     parser.add_argument(
         "--usage", type=Path, metavar="FILE", help=f"instead: what `usage --format json --by {','.join(BY)}` printed"
     )
@@ -90,7 +91,8 @@ def _booked(args: argparse.Namespace) -> list[Booked] | None:
         return None
     asked = {"by": ",".join(BY), "since": args.since, "until": args.until}
     query: Mapping[str, str] = {name: value for name, value in asked.items() if value is not None}
-    return booked_rows(remote.fetch_json(args.controller, "/v1/usage", query)["rows"])
+    answer = remote.fetch_json(args.controller, "/v1/usage", query, token=remote.token_to_read(args))
+    return booked_rows(answer["rows"])
 
 
 def _rows_in(path: Path) -> Sequence[Mapping[str, Any]]:

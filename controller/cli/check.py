@@ -25,10 +25,14 @@ from controller.cli.rules_folder import (
 )
 from controller.codeowners import FILE, codeowners_problems
 from controller.errors import SourceUnavailable
+from controller.evals.folder import read_eval_files
+from controller.evals.proofs import findings_in_folder
 from controller.ruletests import rule_test_problems
 from schemas.checks.ownership import clear_owners
+from schemas.eval_files import eval_problems
+from schemas.evidence_files import load_evidence
 from schemas.explanations import explanation_of, unknown_code
-from schemas.load import Loaded, load
+from schemas.load import PLATFORM_FILE, Loaded, load
 from schemas.problems import Problem, did_you_mean, has_errors
 from schemas.rules.rule_set import RuleSet
 
@@ -41,7 +45,11 @@ def add_parser(subparsers: "_SubParsersAction[argparse.ArgumentParser]") -> None
     add_folder(parser)
     add_today(parser)
     parser.add_argument("--format", choices=sorted(FORMATS), default="text", help="text (default), json, or github")
-    parser.add_argument("--base", metavar="REF", help="hold what changes since this commit against the owners at it")
+    parser.add_argument(
+        "--base",
+        metavar="REF",
+        help="hold what changes since this commit against the owners at it, and ask for its evidence",
+    )
     parser.add_argument(
         "--author", action="extend", nargs="+", default=[], metavar="TEAM",
         help="with --base: the author's teams (default: the owner of each use case)",
@@ -57,12 +65,16 @@ def run(args: argparse.Namespace) -> int:
     today = day_of(args)
     try:
         files, loaded = read_rules(args.folder, today)
+        eval_files = read_eval_files(args.folder)
         needed, of_the_change = (
-            ((), ()) if args.base is None else asyncio.run(_of_the_change(args, files, loaded, today))
+            ((), ()) if args.base is None else asyncio.run(_of_the_change(args, files, eval_files, loaded, today))
         )
     except (NoRules, SourceUnavailable) as error:
         return refused("check", error)
-    problems = {*loaded.problems, *of_the_change}
+    except OSError as error:
+        return refused("check", f"cannot read {error.filename or args.folder}: {error.strerror}")
+    problems = {*loaded.problems, *of_the_change, *eval_problems(eval_files, loaded.rule_set)}
+    problems |= set(load_evidence(files).problems)
     if loaded.rule_set is not None:
         problems |= set(_codeowners_problems(args.folder / FILE, loaded.rule_set))
     if loaded.bundle is not None:
@@ -100,9 +112,11 @@ def _explain(code: str) -> int:
 
 
 async def _of_the_change(
-    args: argparse.Namespace, files: Mapping[str, str], loaded: Loaded, today: date
+    args: argparse.Namespace, files: Mapping[str, str], eval_files: Mapping[str, str], loaded: Loaded, today: date
 ) -> tuple[tuple[Approval, ...], tuple[Problem, ...]]:
     changes = await changes_since(args.folder, args.base, files)
+    if PLATFORM_FILE not in changes.base.files:
+        return (), ()  # The rules begin with this change.
     before = load(changes.base.files, today=today, revision=changes.base.revision).rule_set
     if before is None:
         raise SourceUnavailable(f"the rules at {args.base} cannot be read, so that they name no owners")
@@ -112,7 +126,11 @@ async def _of_the_change(
             known = did_you_mean(team, owners) or f"known: {', '.join(owners)}"
             raise SourceUnavailable(f'unknown team "{team}"; {known}')
     needed = approvals(changes.files, owners)
-    return needed, tuple(ownership_problems(needed, args.author, before, loaded.rule_set))
+    problems = list(ownership_problems(needed, args.author, before, loaded.rule_set))
+    if loaded.rule_set is not None:
+        found = findings_in_folder(args.folder, files, eval_files, changes, before, loaded.rule_set, today)
+        problems += (problem for one in found for problem in one.problems)
+    return needed, tuple(problems)
 
 
 def _print_approvals(needed: Sequence[Approval]) -> None:

@@ -8,7 +8,10 @@ if TYPE_CHECKING:
     from argparse import _SubParsersAction
 
 COMMANDS: Final = {
+    "run": "controller.cli.eval_run",
     "compare": "controller.cli.eval_compare",
+    "import": "controller.cli.eval_import",
+    "propose": "controller.cli.eval_propose",
 }
 """As in `controller.cli`: each module has `add_parser(subparsers)` and `run(args)`."""
 

@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from controller.cli.rules_folder import refused
+from controller.cli.rules_folder import print_first, refused
 from controller.evals.arms import Arm, gather
 from controller.evals.compare import Comparison, compare
 from controller.evals.decision import Decision
@@ -24,7 +24,6 @@ from schemas.problems import Problem, did_you_mean
 if TYPE_CHECKING:
     from argparse import _SubParsersAction
 
-MOST_PROBLEMS = 20
 """Named on a terminal; the JSON form has them all."""
 FORMATS: Mapping[str, Callable[[Comparison], str]] = {
     "text": lambda comparison: as_text(comparison) + "\n",
@@ -53,9 +52,16 @@ def add_parser(subparsers: "_SubParsersAction[argparse.ArgumentParser]") -> None
         description="Reads two results files, JSON lines or CSV with a row per sample and model, and says whether the "
         "candidate may take over. Exit status: 0 with a verdict, 1 when the data are in doubt, 2 for wrong usage.",
     )  # fmt: skip
+    add_comparison(parser)
+    parser.add_argument("--format", choices=tuple(FORMATS), default="text", help="[default: text]")
+    parser.add_argument("--out", type=Path, metavar="FILE", help="write there instead of stdout")
+
+
+def add_comparison(parser: argparse.ArgumentParser, *, by_files: bool = True) -> None:
+    """The two results files, which may be left out unless `by_files`, and what is asked of the candidate."""
     add = parser.add_argument
-    add("--incumbent", type=Path, required=True, metavar="FILE", help="results of the model that serves now")
-    add("--candidate", type=Path, required=True, metavar="FILE", help="results of the model that may take over")
+    add("--incumbent", type=Path, required=by_files, metavar="FILE", help="results of the model that serves now")
+    add("--candidate", type=Path, required=by_files, metavar="FILE", help="results of the model that may take over")
     add("--incumbent-model", metavar="MODEL", help="which model's, where the file has several")
     add("--candidate-model", metavar="MODEL", help="which model's, where the file has several")
     add("--margin", type=_margin, default=DEFAULTS.margin, help="how much worse it may be [default: 0.02, two points]")
@@ -115,17 +121,15 @@ def add_parser(subparsers: "_SubParsersAction[argparse.ArgumentParser]") -> None
         metavar="CODE",
         help=f"take responsibility for a lint: {', '.join(LINTS)}",
     )
-    add("--format", choices=tuple(FORMATS), default="text", help="[default: text]")
-    add("--out", type=Path, metavar="FILE", help="write there instead of stdout")
 
 
 def run(args: argparse.Namespace) -> int:
     try:
-        comparison = _compare(args)
+        comparison = comparison_of(args)
     except WrongUsage as error:
         return refused("eval compare", error)
     except UnclearResults as error:
-        return _print_problems(error.problems, args.format)
+        return print_unclear(error.problems, args.format)
     except ImportError as error:
         return refused("eval compare", f"{error.name} is missing: pip install 'pointsman[controller]'")
     written = FORMATS[args.format](comparison)
@@ -139,7 +143,12 @@ def run(args: argparse.Namespace) -> int:
     return 1 if comparison.has_open_lints else 0
 
 
-def _compare(args: argparse.Namespace) -> Comparison:
+def comparison_of(args: argparse.Namespace) -> Comparison:
+    """
+    Raises:
+        WrongUsage: options that fit no results.
+        UnclearResults: rows that cannot be read.
+    """
     slices = _slices(args.slices)
     accepted = _accepted(args.accept)
     scores = [] if args.cascade is None else [args.cascade]
@@ -265,16 +274,11 @@ def _published(words: Sequence[str], models: Collection[str]) -> dict[str, float
     return published
 
 
-def _print_problems(problems: Sequence[Problem], form: str) -> int:
+def print_unclear(problems: Sequence[Problem], form: str) -> int:
     if form == "json":
         print(json.dumps({"problems": [_problem(problem) for problem in problems]}))
         return 2
-    for problem in problems[:MOST_PROBLEMS]:
-        place = f"{problem.file}:{problem.line}" if problem.line else problem.file
-        column = f"  {problem.path}" if problem.path else ""
-        print(f"{place}{column}  {problem.message}; {problem.suggestion}", file=sys.stderr)
-    if len(problems) > MOST_PROBLEMS:
-        print(f"… and {len(problems) - MOST_PROBLEMS:,} more", file=sys.stderr)
+    print_first(problems)
     return 2
 
 

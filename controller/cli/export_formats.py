@@ -21,6 +21,7 @@ COLUMNS: Final[Mapping[str, Kind]] = {
     "reasoning_tokens": "whole", "cost_usd": "money", "wasted_usd": "money", "estimated": "yes_or_no",
     "seconds": "number", "first_token_seconds": "number", "attempts": "json", "dropped": "json",
     "conversation": "text", "arm": "text", "propensity": "number", "skipped": "json", "facts": "json",
+    "steering": "text", "quality": "text",
 }  # fmt: skip
 MONEY_DIGITS: Final = (38, 24)
 """All that the ledger books: below a billion dollars, to 24 places."""

@@ -19,13 +19,17 @@ REVISION_CHARACTERS: Final = 12
 
 
 def add_parser(subparsers: "_SubParsersAction[argparse.ArgumentParser]") -> None:
-    remote.add_options(subparsers.add_parser("fleet", help="which sidecar runs which revision"))
+    parser = subparsers.add_parser("fleet", help="which sidecar runs which revision")
+    remote.add_options(parser)
+    remote.add_token(parser)
 
 
 def run(args: argparse.Namespace) -> int:
     try:
-        answer = remote.fetch_json(args.controller, "/v1/fleet", {})
-        rollout = remote.fetch_json(args.controller, "/v1/status", {})["rollout"] if args.format == "text" else None
+        token, rollout = remote.token_to_read(args), None
+        answer = remote.fetch_json(args.controller, "/v1/fleet", {}, token=token)
+        if args.format == "text":
+            rollout = remote.fetch_json(args.controller, "/v1/status", {}, token=token)["rollout"]
     except (remote.ControllerSaysNo, remote.NotReachable) as error:
         print(f"pointsman fleet: {error}", file=sys.stderr)
         return 2 if isinstance(error, remote.ControllerSaysNo) and error.is_wrong_usage else 1

@@ -4,17 +4,19 @@ import argparse
 import asyncio
 import json
 import sys
-from collections.abc import Iterable
+from collections.abc import Mapping
 from datetime import date
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from controller.changes import changes_since
+from controller.changes import Changes, changes_since
 from controller.cli import remote
 from controller.cli.records import add_records, has_records, recorded_calls
 from controller.cli.rules_folder import NoRules, add_folder, add_today, day_of, print_problems, read_rules, refused
 from controller.errors import SourceUnavailable
-from controller.plan.changes import Change, changes_between
+from controller.evals.folder import read_eval_files
+from controller.evals.gate import Found
+from controller.evals.proofs import findings_in_folder
+from controller.plan.changes import changes_between
 from controller.plan.recorded import UnreadableCall
 from controller.plan.replay import Replay
 from controller.plan.report import Evidence, PlanReport, as_json, as_markdown, as_text
@@ -41,7 +43,8 @@ def run(args: argparse.Namespace) -> int:
     today = day_of(args)
     try:
         files, after = read_rules(args.folder, today)
-        base = asyncio.run(changes_since(args.folder, args.base, files)).base
+        changed = asyncio.run(changes_since(args.folder, args.base, files))
+        base = changed.base
         before = load(base.files, today=today, revision=base.revision)
         if before.bundle is None or before.rule_set is None:
             raise SourceUnavailable(
@@ -51,14 +54,16 @@ def run(args: argparse.Namespace) -> int:
             print_problems(after.problems, args.folder, "text")
             print("pointsman plan: rules with errors cannot be planned", file=sys.stderr)
             return 1
-        problems = tuple(sorted({*after.problems, *rule_test_problems(files, after.bundle, today=today)}))
-        platforms = (before.rule_set.platform.content, after.rule_set.platform.content)
-        changes = changes_between(before.bundle, after.bundle, *platforms)
+        evidence = _evidence(args, files, changed, before, after, today)
+        lacking = (problem for found in evidence for problem in found.problems)
+        failed = rule_test_problems(files, after.bundle, today=today)
+        problems = tuple(sorted({*after.problems, *failed, *lacking}))
+        changes = changes_between(before.bundle, after.bundle, before.rule_set, after.rule_set)
         report = PlanReport(
             base.revision[:12],
             changes,
             problems,
-            _evidence(args.folder, changes),
+            [Evidence(one.use_case, one.move.candidate, one.file, not one.problems) for one in evidence],
             _replayed(args, before, after, today),
         )
     except (NoRules, SourceUnavailable) as error:
@@ -88,13 +93,11 @@ def _replayed(args: argparse.Namespace, before: Loaded, after: Loaded, today: da
     return replay
 
 
-def _evidence(folder: Path, changes: Iterable[Change]) -> list[Evidence]:
-    """Of each use case whose first choice or order changes: the newest file that names the model it moves to."""
-    found = []
-    for change in changes:
-        moved = {one.field: one.after for one in change.details if one.field in ("primary", "fallbacks") and one.after}
-        if change.kind == "use_case" and change.action == "changed" and moved:
-            model = moved.get("primary") or moved["fallbacks"].split(", ")[0]
-            files = sorted((folder / f"use-cases/{change.name}/evidence").glob(f"????-??-??-{model}.json"))
-            found.append(Evidence(change.name, model, files[-1].relative_to(folder).as_posix() if files else ""))
-    return found
+def _evidence(
+    args: argparse.Namespace, files: Mapping[str, str], changes: Changes, before: Loaded, after: Loaded, today: date
+) -> tuple[Found, ...]:
+    """Of each change that asks for it."""
+    assert before.rule_set is not None
+    assert after.rule_set is not None
+    eval_files = read_eval_files(args.folder)
+    return findings_in_folder(args.folder, files, eval_files, changes, before.rule_set, after.rule_set, today)

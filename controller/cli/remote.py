@@ -55,16 +55,42 @@ def add_admin_token(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
 
 
+def add_token(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--token", metavar="FILE", type=Path, default=os.environ.get("POINTSMAN_TOKEN") or None,
+        help="file with a token that may read: the controller's admin.token or sidecar.token, or one to which --access "
+        "gives every use case [POINTSMAN_TOKEN; default: the admin.token of a controller on this machine]",
+    )  # fmt: skip
+
+
+def token_to_read(args: argparse.Namespace) -> str | None:
+    """None: there is none at hand, which a controller on this machine may not ask for.
+
+    Raises:
+        ControllerSaysNo: the file that was named holds none.
+    """
+    if args.token is not None:
+        return _token_in(Path(args.token).expanduser(), "--token")
+    path = _own_admin_file()
+    # Another machine is not shown what nobody meant for it.
+    return _token_in(path, "--token") if _is_loopback(args.controller) and path.is_file() else None
+
+
 def admin_token(args: argparse.Namespace) -> str:
     """What `--admin-token` holds, in its first line. Raises `ControllerSaysNo`: no such file."""
+    return _token_in(Path(args.admin_token or _own_admin_file()).expanduser(), "--admin-token")
+
+
+def _own_admin_file() -> Path:
     folder = os.environ.get("POINTSMAN_TOKENS") or os.environ.get("POINTSMAN_STATE") or default_state(os.environ)
-    path = Path(args.admin_token or Path(folder) / ADMIN_FILE).expanduser()
+    return Path(folder).expanduser() / ADMIN_FILE
+
+
+def _token_in(path: Path, flag: str) -> str:
     try:
         return path.read_text(encoding="utf-8").strip().partition("\n")[0].rstrip()
     except (OSError, UnicodeDecodeError) as error:
-        raise ControllerSaysNo(
-            400, f"no token in {path}; name the controller's {ADMIN_FILE} by --admin-token"
-        ) from error
+        raise ControllerSaysNo(400, f"no token in {path}; name the controller's {ADMIN_FILE} by {flag}") from error
 
 
 def fetch_json(

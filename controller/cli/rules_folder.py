@@ -7,12 +7,15 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
+from typing import Final
 
 from controller.errors import SourceUnavailable
 from controller.folder import read_folder
 from schemas.__main__ import today_utc
 from schemas.load import Loaded, load
 from schemas.problems import Problem, has_errors
+
+FIRST_PROBLEMS: Final = 20
 
 
 class NoRules(Exception):
@@ -59,6 +62,16 @@ def print_problems(problems: Sequence[Problem], folder: Path, form: str) -> None
     """On stdout, as one of `FORMATS`."""
     for line in FORMATS[form](problems, folder):
         print(line)
+
+
+def print_first(problems: Sequence[Problem]) -> None:
+    """Of a data file, the first few on stderr: such files have thousands of lines, and often the same fault in each."""
+    for problem in problems[:FIRST_PROBLEMS]:
+        place = f"{problem.file}:{problem.line}" if problem.line else problem.file
+        column = f"  {problem.path}" if problem.path else ""
+        print(f"{place}{column}  {problem.message}; {problem.suggestion}", file=sys.stderr)
+    if len(problems) > FIRST_PROBLEMS:
+        print(f"… and {len(problems) - FIRST_PROBLEMS:,} more", file=sys.stderr)
 
 
 def as_mapping(problem: Problem) -> dict[str, str | int]:

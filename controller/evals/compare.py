@@ -46,6 +46,8 @@ class Comparison:
     models: Models | None
     """None where costs are unknown."""
     worst: tuple[Pair, ...]
+    guardrails: tuple[str, ...]
+    """The sentences of those that fail."""
     outcome: Outcome
 
     @property
@@ -71,7 +73,8 @@ def compare(
     spending = spending_on(pairs, decision.alpha, resamples)
     latency = latency_of(incumbent, candidate)
     names = incumbent.model, candidate.model
-    outcome = decide(quality, spending, _guardrails(candidate, latency, decision), lints, decision, names)
+    guardrails = _guardrails(candidate, latency, decision)
+    outcome = decide(quality, spending, guardrails, lints, decision, names)
     split = propose_split(pairs, decision, only_slices, resamples)
     cascade = None
     if checker is not None:
@@ -90,6 +93,7 @@ def compare(
         cascade=cascade,
         models=_models([incumbent, candidate, *others], pairs),
         worst=tuple(sorted((p for p in pairs if p.difference < 0), key=lambda p: (p.difference, p.sample_id))[:WORST]),
+        guardrails=tuple(guardrails),
         outcome=_with_parts(outcome, split, cascade, any(lint.is_open for lint in lints)),
     )
 

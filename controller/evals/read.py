@@ -4,16 +4,14 @@ Columns are the fields of `Row`; columns of other names are left alone. Each row
 `success` is refused.
 """
 
-import csv
-import io
 import json
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Set
 from dataclasses import dataclass, field
-from decimal import Decimal
 from pathlib import Path
 from typing import Any, Final, get_args
 
+from controller.evals.records import Record, records_in
 from controller.evals.rows import Row, Status
 from controller.evals.values import (
     WrongValue,
@@ -74,16 +72,12 @@ def parse_results(data: bytes, file: str, *, default_model: str, scores: Collect
         line = data.count(b"\n", 0, error.start) + 1
         return Results((), (_problem(file, line, "is not UTF-8", "save the file as UTF-8"),))
     reader = _Reader(file, default_model, frozenset(scores))
-    records = _json_records if text.lstrip()[:1] in ("{", "[") else _csv_records
-    record: Mapping[str, object] = {}
-    for line, record in records(text, reader):
-        reader.take(line, record)
-    reader.finish(record)
-    return Results(
-        tuple(reader.rows),
-        tuple(reader.problems),
-        {model: frozenset(units) for model, units in reader.units.items()},
-    )
+    return reader.read(records_in(text, reader.say))
+
+
+def read_records(records: Iterable[tuple[int, Record]], file: str, *, default_model: str) -> Results:
+    """Records whose columns are the fields of `Row`, each with its place in the file."""
+    return _Reader(file, default_model, frozenset()).read(records)
 
 
 class _Reader:
@@ -92,17 +86,29 @@ class _Reader:
         self.default_model = default_model
         self.score_columns = scores
         self.has_success = False
+        self.lacking: Set[str] | None = None
         self.rows: list[Row] = []
         self.problems: list[Problem] = []
         self.units: defaultdict[str, set[str]] = defaultdict(set)
 
+    def read(self, records: Iterable[tuple[int, Record]]) -> Results:
+        record: Record = {}
+        for line, record in records:
+            self.take(line, record)
+        self.finish(record)
+        units = {model: frozenset(beside) for model, beside in self.units.items()}
+        return Results(tuple(self.rows), tuple(self.problems), units)
+
     def say(self, line: int, message: str, suggestion: str, path: str = "") -> None:
         self.problems.append(_problem(self.file, line, message, suggestion, path))
 
-    def take(self, line: int, record: Mapping[str, object]) -> None:
+    def take(self, line: int, record: Record) -> None:
         before = len(self.problems)
         if "sample_id" not in record:
-            self.lacks("sample_id", line, record)
+            # Records of one form lack it all; the first says so.
+            if record.keys() != self.lacking:
+                self.lacks("sample_id", line, record)
+            self.lacking = record.keys()
             return
         self.has_success = self.has_success or "success" in record
         values: dict[str, Any] = {}
@@ -125,14 +131,14 @@ class _Reader:
         if not is_missing(record.get("cost_usd")):
             self.units[row.model].add(cost.unit)
 
-    def finish(self, record: Mapping[str, object]) -> None:
+    def finish(self, record: Record) -> None:
         """`record` is the last one: what a file without the metric has instead."""
         if not self.rows and not self.problems:
             self.say(0, "holds no results", "one JSON object or one CSV line per sample and model")
         elif self.rows and not self.has_success:
             self.lacks("success", 0, record)
 
-    def lacks(self, name: str, line: int, record: Mapping[str, object]) -> None:
+    def lacks(self, name: str, line: int, record: Record) -> None:
         near = did_you_mean(name, record)
         found = ", ".join(list(record)[:12]) or "nothing"
         hint = (
@@ -140,7 +146,7 @@ class _Reader:
         )
         self.say(line, f"has no {name}; it has {found}", hint)
 
-    def _cell(self, line: int, record: Mapping[str, object], name: str, parse: Callable[[object], Any]) -> Any:
+    def _cell(self, line: int, record: Record, name: str, parse: Callable[[object], Any]) -> Any:
         value = record.get(name)
         try:
             return parse(value)
@@ -148,7 +154,7 @@ class _Reader:
             self.say(line, f"{_shown(value)} cannot be read", str(error), name)
             return None
 
-    def _scores(self, line: int, record: Mapping[str, object]) -> dict[str, float | None]:
+    def _scores(self, line: int, record: Record) -> dict[str, float | None]:
         found = dict(self._object(line, record, "scores"))
         for name, value in record.items():
             if name.startswith(SCORE_PREFIX):
@@ -163,12 +169,12 @@ class _Reader:
                 self.say(line, f"{_shown(value)} cannot be read", str(error), f"scores.{name}")
         return scores
 
-    def _versions(self, line: int, record: Mapping[str, object]) -> dict[str, str]:
+    def _versions(self, line: int, record: Record) -> dict[str, str]:
         return {
             written(name): written(str(value)) for name, value in self._object(line, record, "grader_versions").items()
         }
 
-    def _object(self, line: int, record: Mapping[str, object], name: str) -> Mapping[str, object]:
+    def _object(self, line: int, record: Record, name: str) -> Mapping[str, object]:
         value = record.get(name)
         if is_missing(value):
             return {}
@@ -190,72 +196,6 @@ def _status_of(value: object) -> str:
     if word not in STATUSES:
         raise WrongValue(f"one of {', '.join(STATUSES)}")
     return word
-
-
-def _json_records(text: str, reader: _Reader) -> Iterator[tuple[int, Mapping[str, object]]]:
-    if text.lstrip().startswith("["):
-        yield from _json_array(text, reader)
-        return
-    # Only a line feed ends a line: a JSON text may hold the other separators that `splitlines` knows.
-    for line, words in enumerate(text.split("\n"), start=1):
-        if not words.strip():
-            continue
-        try:
-            record = json.loads(words, parse_float=Decimal)
-        except (ValueError, RecursionError) as error:
-            place = f" at column {error.colno}" if isinstance(error, json.JSONDecodeError) else ""
-            reader.say(line, f"is no JSON{place}", "one complete JSON object per line")
-            continue
-        if isinstance(record, dict):
-            yield line, record
-        else:
-            reader.say(line, "is no JSON object", 'write {"sample_id": …, "success": …}')
-
-
-def _json_array(text: str, reader: _Reader) -> Iterator[tuple[int, Mapping[str, object]]]:
-    try:
-        records = json.loads(text, parse_float=Decimal)
-    except (ValueError, RecursionError) as error:
-        line = error.lineno if isinstance(error, json.JSONDecodeError) else 0
-        reader.say(line, "is no JSON", "a JSON array of objects, or one object per line")
-        return
-    for number, record in enumerate(records, start=1):
-        if isinstance(record, dict):
-            yield number, record
-        else:
-            reader.say(number, "is no JSON object", 'write {"sample_id": …, "success": …}')
-
-
-def _csv_records(text: str, reader: _Reader) -> Iterator[tuple[int, Mapping[str, object]]]:
-    head = text.lstrip("\r\n").partition("\n")[0]
-    delimiter = max(",;\t|", key=head.count)
-    # A cell may be longer than the module's own bound of 128 KiB: exports carry whole answers.
-    csv.field_size_limit(max(csv.field_size_limit(), len(text) + 1))
-    lines = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
-    names: list[str] | None = None
-    try:
-        for cells in lines:
-            if not any(cell.strip() for cell in cells):
-                continue
-            if names is None:
-                names = [cell.strip() for cell in cells]
-                twice = sorted({name for name in names if name and names.count(name) > 1})
-                if twice:
-                    reader.say(lines.line_num, f"names {', '.join(twice)} twice", "give each column its own name")
-                    return
-                if "sample_id" not in names:
-                    reader.lacks("sample_id", lines.line_num, dict.fromkeys(names))
-                    return
-            elif len(cells) > len(names) and any(cell.strip() for cell in cells[len(names) :]):
-                reader.say(
-                    lines.line_num,
-                    f"has {len(cells)} cells, the head {len(names)}",
-                    "put quotes around a cell with a comma",
-                )
-            else:
-                yield lines.line_num, {name: cell for name, cell in zip(names, cells, strict=False) if name}
-    except csv.Error as error:
-        reader.say(lines.line_num, f"is no CSV: {error}", "close every quote that is opened")
 
 
 def _problem(file: str, line: int, message: str, suggestion: str, path: str = "") -> Problem:

@@ -3,7 +3,6 @@
 from collections import defaultdict
 from collections.abc import Collection, Mapping
 from dataclasses import replace
-from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any, Final
 
@@ -12,6 +11,7 @@ from sqlalchemy import ColumnElement, Connection, and_, case, func, select
 from controller.ledger.booking import NOT_ERRORS
 from controller.ledger.money import EXACT, usd_sum
 from controller.ledger.tables import calls
+from controller.ledger.times import time_text
 from controller.rollout import Arms, Figures
 
 REFUSALS: Final = frozenset({"ceiling_spent", "limit_reached"})
@@ -75,5 +75,5 @@ def _slow_seconds(connection: Connection, digest: str, use_case: str, since: flo
 
 
 def _since(seconds: float) -> ColumnElement[Any]:
-    at = datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    at = time_text(seconds)
     return and_(calls.c.day >= at[:10], calls.c.at >= at)

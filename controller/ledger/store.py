@@ -6,7 +6,6 @@ when it is back.
 
 import asyncio
 import queue
-import secrets
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -21,12 +20,13 @@ from sqlalchemy import Connection, Engine, exc
 from controller import logs
 from controller.errors import CannotStart, LedgerBusy, LedgerUnavailable
 from controller.ledger.database import Database, is_away
+from controller.ledger.feedback import keep_feedback
 from controller.ledger.migrations import CannotMigrate, migrate
-from controller.ledger.sharing import leave, read_spend, tell_and_ask_alive
+from controller.ledger.sharing import read_spend
 from controller.ledger.spend import MONTH, SpendBook
 from controller.ledger.writes import Booking, Origin, book, keep_origins
 from schemas.bundle import Bundle, digest_of, encode_bundle
-from schemas.record import CallRecord, UsageReceipt
+from schemas.record import CallRecord, Feedback, UsageReceipt
 from schemas.spend import FleetSpend
 
 MAX_WAITING: Final = 256
@@ -42,6 +42,7 @@ T = TypeVar("T")
 @dataclass(frozen=True, slots=True)
 class _Batch:
     records: Sequence[CallRecord]
+    feedback: Sequence[Feedback]
     receipt: "Future[UsageReceipt]"
 
 
@@ -72,7 +73,7 @@ class Ledger:
 
         Args:
             now: seconds since the epoch.
-            live_sidecars: how many this controller has heard of lately; asked on any thread.
+            live_sidecars: how many were heard of lately, by any controller; asked on any thread.
 
         Raises:
             CannotStart: not a ledger, or one that a newer version has written.
@@ -81,11 +82,9 @@ class Ledger:
         self._now = now
         self._live_sidecars = live_sidecars
         self._refresh_seconds = refresh_seconds
-        self._name = secrets.token_hex(8)
         self._waiting: queue.Queue[_Batch | _Word] = queue.Queue(max_waiting)
         self._lock = threading.Lock()
         self._spend = SpendBook()
-        self._others_alive = 0
         self._origins: dict[str, Origin] = {}
         """Not yet written."""
         self._is_open = False
@@ -95,8 +94,9 @@ class Ledger:
         self._writer = threading.Thread(target=self._write, name="ledger")
         self._writer.start()
 
-    async def book(self, records: Sequence[CallRecord]) -> UsageReceipt:
-        """Books each record once, by its id. The receipt means: on disk, whatever happens to this machine's power.
+    async def book(self, records: Sequence[CallRecord], feedback: Sequence[Feedback] = ()) -> UsageReceipt:
+        """Books each record once, by its id; of feedback the latest word of each source and kind. The receipt means: on
+        disk, whatever happens to this machine's power.
 
         Raises:
             LedgerBusy: too many wait already.
@@ -104,7 +104,7 @@ class Ledger:
         """
         receipt: Future[UsageReceipt] = Future()
         try:
-            self._waiting.put_nowait(_Batch(tuple(records), receipt))
+            self._waiting.put_nowait(_Batch(tuple(records), tuple(feedback), receipt))
         except queue.Full as error:
             raise LedgerBusy(f"{self._waiting.maxsize} batches wait to be booked") from error
         return await asyncio.shield(asyncio.wrap_future(receipt))
@@ -127,15 +127,22 @@ class Ledger:
 
     def read(self, look: Callable[[Connection], T]) -> T:
         """What `look` finds, beside the writer, of what is committed. Raises `LedgerUnavailable`."""
+        self._check_open()
         return self._within(self.database.reading, look)
 
     def write(self, work: Callable[[Connection], T]) -> T:
         """Does something beside booking, in one transaction, which is kept short.
 
         Raises:
-            LedgerUnavailable: nothing is done.
+            LedgerUnavailable: nothing is done, as far as can be known.
         """
+        self._check_open()
         return self._within(self.database.writing, work)
+
+    def _check_open(self) -> None:
+        """A shared database that was away may have come back without its tables: the writer sees to them first."""
+        if self.database.is_shared and not self._is_open:
+            raise LedgerUnavailable(self._trouble or "the database was not opened yet")
 
     def spend(self) -> FleetSpend:
         """All that is booked by now. Raises `LedgerUnavailable`: it was never read."""
@@ -150,7 +157,7 @@ class Ledger:
                 at=now.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
                 use_cases=self._spend.use_cases_on(day),
                 callers=self._spend.callers_on(day),
-                live_sidecars=self._live_sidecars() + self._others_alive,
+                live_sidecars=self._live_sidecars(),
             )
 
     @property
@@ -162,9 +169,6 @@ class Ledger:
         """Books what waits, then closes."""
         self._waiting.put("close")
         self._writer.join()
-        if self.database.is_shared:
-            with suppress(LedgerUnavailable):
-                self.write(lambda connection: leave(connection, self._name))
         self.database.close()
 
     def _today(self) -> date:
@@ -193,18 +197,11 @@ class Ledger:
             self._is_open = True
 
     def _refresh(self) -> None:
-        """What other controllers have booked, and which sidecars they have heard of."""
+        """What other controllers have booked."""
         fresh = SpendBook()
-
-        def look(connection: Connection) -> int:
-            read_spend(connection, fresh, self._today())
-            if not self.database.is_shared:
-                return 0
-            return tell_and_ask_alive(connection, self._name, self._live_sidecars())
-
-        alive = self._within(self.database.writing, look)
+        self._within(self.database.writing, lambda connection: read_spend(connection, fresh, self._today()))
         with self._lock:
-            self._spend, self._others_alive, self._spend_is_known = fresh, alive, True
+            self._spend, self._spend_is_known = fresh, True
 
     def _within(self, engine: Engine, work: Callable[[Connection], T]) -> T:
         """One transaction. Raises `LedgerUnavailable`, or what `work` raised that is not the database's trouble."""
@@ -262,7 +259,7 @@ class Ledger:
             self._open()
             self._refresh()
         except LedgerUnavailable:
-            pass  # noted; the next look will tell
+            self._is_open = False  # noted; what comes back may be an empty database
         except Exception as bug:
             self._note(str(bug) or type(bug).__name__)
 
@@ -290,6 +287,7 @@ class Ledger:
 
         def write(connection: Connection) -> Booking:
             keep_origins(connection, origins.values())
+            keep_feedback(connection, [said for batch in batches for said in batch.feedback])
             return book(connection, [batch.records for batch in batches])
 
         try:

@@ -11,6 +11,7 @@ import msgspec
 
 from schemas.bundle import Bundle
 from schemas.rules.platform import Platform
+from schemas.rules.rule_set import RuleSet
 
 Kind: TypeAlias = Literal["use_case", "model", "provider", "caller", "platform"]
 Action: TypeAlias = Literal["added", "removed", "changed"]
@@ -59,23 +60,27 @@ class Change:
         return f"{what} {self.action}" + (f": {said}" if said else "")
 
 
-def changes_between(before: Bundle, after: Bundle, before_platform: Platform, after_platform: Platform) -> list[Change]:
+def changes_between(before: Bundle, after: Bundle, before_rules: RuleSet, after_rules: RuleSet) -> list[Change]:
     """By kind and name; nothing where both would run alike."""
-    old, new = _parts(before), _parts(after)
+    old, new = _parts(before, before_rules), _parts(after, after_rules)
     found: list[Change] = []
     kinds: tuple[tuple[Kind, str], ...] = (
         ("use_case", "use_cases"), ("model", "models"), ("provider", "providers"), ("caller", "callers")
     )  # fmt: skip
     for kind, key in kinds:
         found += _of_kind(kind, old[key], new[key])
-    owned = [_said(platform) for platform in (before_platform, after_platform)]
+    owned = [_said(rules.platform.content) for rules in (before_rules, after_rules)]
     if details := tuple(_details(*owned)):
         found.append(Change("platform", "pointsman", "changed", details))
     return found
 
 
-def _parts(bundle: Bundle) -> dict[str, dict[str, Any]]:
+def _parts(bundle: Bundle, rules: RuleSet) -> dict[str, dict[str, Any]]:
     built: dict[str, Any] = msgspec.to_builtins(bundle)
+    for name, use_case in rules.use_cases.items():
+        if use_case.content.canary is not None:  # how it climbs is the controller's business: no bundle holds it
+            climbs = use_case.content.canary.model_dump(mode="json", exclude_defaults=True)
+            built["use_cases"][name]["canary"] = {**climbs, **built["use_cases"][name]["canary"]}
     use_cases = {name: _use_case(document) for name, document in built.get("use_cases", {}).items()}
     callers = {document["name"]: document for document in built.get("callers", ())}
     return {

@@ -17,12 +17,14 @@ CENT: Final = Decimal("0.01")
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """Of a use case whose first choice or order changes."""
+    """Of a change that asks for it."""
 
     use_case: str
     model: str
     file: str = ""
     """Empty: there is none."""
+    passes: bool = True
+    """Whether it allows the change."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +47,11 @@ def as_json(plan: PlanReport) -> dict[str, Any]:
             }
             for change in plan.changes
         ],
-        "evidence": [{"use_case": one.use_case, "model": one.model, "file": one.file or None} for one in plan.evidence],
+        "evidence": [
+            {"use_case": one.use_case, "model": one.model, "file": one.file or None,
+             "passes": bool(one.file) and one.passes}
+            for one in plan.evidence
+        ],
         "replay": {} if plan.replay is None else _replay_json(plan.replay),
         "problems": [as_mapping(problem) for problem in plan.problems],
     }  # fmt: skip
@@ -87,7 +93,8 @@ def _change(change: Change) -> str:
 
 
 def _evidence(one: Evidence) -> str:
-    return f"evidence for {one.model} in {one.use_case}: " + (f"`{one.file}`" if one.file else "**missing**")
+    found = f"`{one.file}`" + ("" if one.passes else ", which **does not allow it**") if one.file else "**missing**"
+    return f"evidence for {one.model} in {one.use_case}: {found}"
 
 
 def _replayed(replay: Replay) -> list[str]:

@@ -9,6 +9,7 @@ from schemas.checks import (
     ceilings,
     chains,
     deprecated,
+    emergencies,
     enforcement,
     limits,
     names,
@@ -18,6 +19,7 @@ from schemas.checks import (
     providers,
     reviews,
     rule_order,
+    shadows,
 )
 from schemas.problems import Problem
 from schemas.rules.rule_set import RuleSet
@@ -57,7 +59,9 @@ CHECKS: tuple[Check, ...] = (
     arms.arms_differ,
     arms.arms_can_serve,
     arms.splits_leave_a_rest,
+    arms.canaries_can_be_judged,
     arms.sticky_has_a_choice,
+    shadows.shadows_can_be_asked,
     ceilings.ceilings_grow,
     ceilings.hard_ceilings_are_the_last,
     ceilings.ceilings_lead_elsewhere,
@@ -66,6 +70,7 @@ CHECKS: tuple[Check, ...] = (
     limits.callers_away_rules_have_a_budget,
     rule_order.rules_can_match,
     reviews.reviews_are_not_overdue,
+    emergencies.emergencies_end,
     deprecated.no_chain_relies_on_what_goes_away,
     deprecated.successors_exist,
     ownership.globs_of_owners_are_clear,

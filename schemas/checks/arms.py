@@ -54,6 +54,31 @@ def splits_leave_a_rest(rules: RuleSet, today: date) -> Iterator[Problem]:
             yield use_case.problem(("canary", "percent"), "split-never-drawn", message, severity="warning")
 
 
+SMALLEST_ARM = 100
+"""Calls that the smaller side needs before a canary is judged."""
+
+
+def canaries_can_be_judged(rules: RuleSet, today: date) -> Iterator[Problem]:
+    for use_case in rules.use_cases.values():
+        content = use_case.content
+        canary = content.canary
+        if canary is None:
+            continue
+        if canary.signal == "checks" and not (content.quality_bar and content.quality_bar.checks):
+            message = "no checks say whether its answers are good: it stays at its percentage until guardrails end it"
+            suggestion = "name checks in quality_bar, or signal: outcome"
+            yield use_case.problem(
+                ("canary",), "canary-without-signal", message, suggestion, severity="warning", at_key=True
+            )
+        most = canary.max_calls or 4 * canary.planned_calls
+        smaller = most * min(canary.percent, 100 - canary.percent) / 100
+        if canary.percent < 100 and smaller < SMALLEST_ARM:
+            key = "percent" if canary.max_calls is None else "max_calls"
+            message = f"of {most} calls one side has about {smaller:.0f}, and is not judged below {SMALLEST_ARM}"
+            suggestion = "raise max_calls or planned_calls, or begin with another percentage"
+            yield use_case.problem(("canary", key), "canary-too-small", message, suggestion, severity="warning")
+
+
 def sticky_has_a_choice(rules: RuleSet, today: date) -> Iterator[Problem]:
     for use_case in rules.use_cases.values():
         if use_case.content.sticky is not None and all(

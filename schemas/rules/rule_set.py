@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
 from schemas.problems import Problem, Severity
+from schemas.rules.evidence import Evidence
+from schemas.rules.graders import Graders
 from schemas.rules.model import Model
 from schemas.rules.platform import Platform
 from schemas.rules.provider import Provider
@@ -12,7 +14,7 @@ from schemas.rules.rule_tests import RuleTests
 from schemas.rules.use_case import UseCase
 from schemas.yaml_source import Document, Path
 
-Content = TypeVar("Content", Provider, Model, UseCase, RuleTests, Platform)
+Content = TypeVar("Content", Provider, Model, UseCase, RuleTests, Platform, Graders, Evidence)
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Mapping
 from decimal import Decimal
+from itertools import pairwise
 from typing import Annotated, Any, Literal, Self
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -49,6 +50,16 @@ ClockTime = Annotated[
 EndTime = Annotated[str, StringConstraints(pattern=_END), text_like(_END, "a time of day", examples=["17:30", "24:00"])]
 HeaderName = Annotated[str, StringConstraints(to_lower=True, min_length=1, max_length=128)]
 Weekday = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
+Part = Annotated[
+    Decimal,
+    Field(gt=0, le=Decimal("0.5")),
+    WithJsonSchema({"type": "number", "title": "a share", "exclusiveMinimum": 0, "maximum": 0.5}),
+]
+Ratio = Annotated[
+    Decimal,
+    Field(ge=Decimal("1.05"), le=1000),
+    WithJsonSchema({"type": "number", "title": "how many times as much", "minimum": 1.05, "maximum": 1000}),
+]
 Class = Literal["customer-facing", "regulated", "internal", "experimental"]
 
 
@@ -119,6 +130,77 @@ class TrafficShare(Rules):
     """A model of `models/`."""
     percent: Percent
     """Of the calls, more than 0 and at most 100; calls of one conversation go the same way."""
+
+
+def _growing(ladder: tuple[Decimal, ...]) -> tuple[Decimal, ...]:
+    if any(later <= earlier for earlier, later in pairwise(ladder)):
+        raise PydanticCustomError("bad-ladder", "rungs grow, as [1, 5, 25, 50, 100]")
+    return ladder
+
+
+class Guardrails(Rules):
+    """How much worse than the primary a canary may do before it is taken back at once: shares are of its calls, and so
+    much more than the primary's; ratios are to the primary's."""
+
+    errors: Part = Decimal("0.02")
+    """Calls that it failed, whether or not a fallback answered them."""
+    invalid: Part = Decimal("0.02")
+    """Answers that fail the checks `json_valid` or `tool_calls_valid`."""
+    cut_or_refused: Part = Decimal("0.05")
+    """Answers that fail the checks `complete`, `not_refused` or `not_repeating`."""
+    latency: Ratio = Decimal("1.5")
+    """95th percentile to the first token, or to the answer where it is not streamed."""
+    spend: Ratio = Decimal("1.5")
+    """Cost per call, wasted attempts included. Above it where a dearer model is meant to be tried."""
+
+
+class Canary(TrafficShare):
+    """A candidate that gets more of the traffic, step by step, while it proves not to be worse than the primary."""
+
+    ladder: Annotated[tuple[Percent, ...], AfterValidator(_growing)] = tuple(map(Decimal, (1, 5, 25, 50, 100)))
+    """Percent of each step, growing; those above `percent` come after it. At 100 the candidate is promoted: make it the
+    primary then. `[]`: it stays at `percent`, and is judged there."""
+    signal: Literal["checks", "outcome", "feedback"] = "checks"
+    """What makes a call a success: its answer passes the `checks` of the quality bar; it was answered at all; or all
+    that `feedback` says of it is 0.5 at least. Where nothing is said of a call, it counts for nothing."""
+    margin: Part = Decimal("0.03")
+    """How much smaller its share of successes may be than the primary's, as 0.03 for three points of a hundred."""
+    planned_calls: Annotated[int, Field(ge=200, le=10**9)] = 5_000
+    """In how many calls, both models' together, a step should be decided: there the test is sharpest."""
+    max_calls: Annotated[int, Field(ge=200, le=10**9)] | None = None
+    """So many calls without a decision end the canary: the primary has all traffic again. Left out: four times
+    `planned_calls`."""
+    guardrails: Guardrails = Guardrails()
+    """What takes it back at once."""
+
+
+class OptOut(Rules):
+    """Whose calls are never mirrored; a call can say so itself (`x-pointsman-shadow: off`)."""
+
+    agent: Globs | None = None
+    """The agent's name: a glob or a list of globs."""
+    caller: Globs | None = None
+    """The caller's name, as its key says: a glob or a list of globs."""
+
+    @model_validator(mode="after")
+    def _names_somebody(self) -> Self:
+        if self.agent is None and self.caller is None:
+            raise PydanticCustomError("opt-out-of-nobody", "name agent or caller")
+        return self
+
+
+class Shadow(TrafficShare):
+    """A candidate that is asked what was just answered. Nobody gets what it says: its cost, its time and what the
+    checks of the quality bar say of it are recorded beside those of the call."""
+
+    percent: Percent
+    """Of the answered calls, more than 0 and at most 100, by the call's id."""
+    per_day: Amount = Decimal(10)
+    """US dollars that it may cost in a day (UTC), over the whole fleet; beside the use case's own ceilings."""
+    concurrency: Annotated[int, Field(ge=1, le=32)] = 4
+    """Calls of it in flight at once, in each sidecar."""
+    opt_out: OptOut | None = None
+    """Whose calls are never mirrored."""
 
 
 class Rule(Rules):
@@ -193,8 +275,9 @@ class QualityBar(Rules):
     min_score: (
         Annotated[Decimal, Field(ge=0, le=1), WithJsonSchema({"type": "number", "minimum": 0, "maximum": 1})] | None
     ) = None
-    """The lowest acceptable share of answers that pass every check, from 0 to 1. A model that falls below it gives way
-    to the better ones for half an hour at least, but for a few probes, until these show that it is well again."""
+    """The lowest acceptable share of answers that pass every check, and the lowest mean score of each kind of feedback
+    (`POST /v1/feedback`), from 0 to 1; none of these makes up for another. A model that falls below it gives way to the
+    better ones for half an hour at least, but for a few probes, until these show that it is well again."""
 
 
 class Requires(Rules):
@@ -247,6 +330,15 @@ class Lock(Rules):
     """Why; people will ask."""
 
 
+class Emergency(Rules):
+    """A way out for a change that cannot wait for its evidence; reviews show it."""
+
+    reason: Text
+    """Why it cannot wait; people will ask."""
+    expires: Day
+    """The last day on which it holds, at most 14 days ahead: by then there is evidence, or the change is taken back."""
+
+
 class UseCase(Rules):
     """A named purpose with an owner: the unit of routing, budgets, evals and review."""
 
@@ -279,10 +371,11 @@ class UseCase(Rules):
     """Chains for particular calls; the first that matches wins."""
     limits: Limits | None = None
     """What this use case may send."""
-    canary: TrafficShare | None = None
-    """Some traffic to a candidate, of the calls that no rule takes; the chain steps in when it fails."""
-    shadow: TrafficShare | None = None
-    """Some traffic mirrored to a candidate that never answers."""
+    canary: Canary | None = None
+    """Some traffic to a candidate, of the calls that no rule takes; the chain steps in when it fails. A controller
+    gives it more in steps, or takes it back."""
+    shadow: Shadow | None = None
+    """Some calls go, once they are answered, to a candidate too, which never answers anybody."""
     timeouts: Timeouts = Timeouts()
     """What differs from the defaults of pointsman.yaml."""
     retry: Retry = Retry()
@@ -299,3 +392,5 @@ class UseCase(Rules):
     """When these choices were last looked at."""
     lock: Lock | None = None
     """This use case needs one vendor's feature."""
+    emergency: Emergency | None = None
+    """Lets changes pass without evidence for some days."""

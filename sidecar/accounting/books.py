@@ -116,6 +116,7 @@ def _record(
         conversation=call.plan.conversation,
         arm=call.plan.arm,
         propensity=call.plan.propensity,
+        steering=call.plan.steering,
         facts=_facts(call),
         quality={check: "pass" if passed else "fail" for check, passed in call.quality.items()},
         attempts=attempts,

@@ -22,6 +22,8 @@ class Explanation(msgspec.Struct, frozen=True, omit_defaults=True):
     """Where a canary or a split had a say: the model that the conversation's lot fell to."""
     propensity: float | None = None
     """How likely it was to fall there."""
+    steering: str = ""
+    """Why the canary has its share, or none, where a controller decided that."""
     below_bar: tuple[Step, ...] = ()
     """Who may be asked once more when a plain answer fails a check of the quality bar, in order."""
 
@@ -34,6 +36,7 @@ def explained(plan: Plan) -> Explanation:
         refusal=plan.refusal,
         arm=plan.arm,
         propensity=plan.propensity,
+        steering=plan.steering,
         below_bar=tuple(Step(target.model, target.provider, "quality_escalation") for target in plan.better),
     )
 

@@ -7,7 +7,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from decimal import Decimal
 
-from sidecar.routing.snapshot import Arm, Chain
+from sidecar.routing.snapshot import Arm, Chain, Shadow
 
 LOTS = 1 << 64
 
@@ -22,6 +22,8 @@ class Drawn:
     """`canary` or `split`; empty without an arm."""
     propensity: float
     """How likely it was to fall there."""
+    steering: str = ""
+    """Why the canary had the share that it had in this draw, where a controller decided that."""
 
 
 def draw(use_case: str, chain: Chain, conversation: str, open_arms: Collection[Arm]) -> Drawn:
@@ -34,9 +36,10 @@ def draw(use_case: str, chain: Chain, conversation: str, open_arms: Collection[A
     """
     left = Decimal(1)
     canary = chain.canary
+    steering = chain.steering if canary is None or canary in open_arms else ""
     if canary is not None and canary in open_arms:
         if _lot(f"{use_case}/canary/{canary.model}", conversation) < canary.probability * LOTS:
-            return Drawn(canary, "canary", float(canary.probability))
+            return Drawn(canary, "canary", float(canary.probability), steering)
         left -= canary.probability
     lot = _lot(f"{use_case}/split", conversation)
     reached, taken = Decimal(0), Decimal(0)
@@ -46,9 +49,14 @@ def draw(use_case: str, chain: Chain, conversation: str, open_arms: Collection[A
         if arm not in open_arms:
             continue
         if is_hit:
-            return Drawn(arm, "split", float(left * arm.probability))
+            return Drawn(arm, "split", float(left * arm.probability), steering)
         taken += arm.probability
-    return Drawn(None, "", float(left * (1 - taken)))
+    return Drawn(None, "", float(left * (1 - taken)), steering)
+
+
+def is_mirrored(use_case: str, shadow: Shadow, call_id: str) -> bool:
+    """By the call's id: a larger share takes calls in and leaves none out that were there."""
+    return _lot(f"{use_case}/shadow/{shadow.model}", call_id) < shadow.probability * LOTS
 
 
 def _lot(salt: str, conversation: str) -> int:

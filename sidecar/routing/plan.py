@@ -43,6 +43,8 @@ class Plan:
     """Where a lot was drawn: the model that it fell to; the first of the chain for the chain itself."""
     propensity: float | None = None
     """How likely the lot was to fall there."""
+    steering: str = ""
+    """Why the canary has its share in that draw, or none at all, where a controller decided that."""
     better: tuple[Target, ...] = ()
     """Where the use case has a quality bar: who may be asked once more when the answer is below it, in order."""
 
@@ -85,7 +87,7 @@ def plan(
         made = replace(made, better=tuple(better))
     steps = made.steps
     if use_case.follows_conversations:
-        if use_case.sticky and answered_by is not None:
+        if use_case.sticky and answered_by is not None and not _was_taken_back(use_case.chain, answered_by):
             steps = _staying(steps, answered_by)
         made = replace(made, steps=steps, conversation=facts.conversation)
     if fallen and steps and steps[0].target.model in fallen:
@@ -100,6 +102,11 @@ def _giving_way(steps: tuple[Planned, ...], better: tuple[Target, ...], fallen: 
     """The better models that have not fallen themselves, then the rest as it was."""
     first = {target: Planned(target, ROLLING) for target in better if target.model not in fallen}
     return (*first.values(), *(step for step in steps if step.target not in first))
+
+
+def _was_taken_back(chain: Chain, answered_by: str) -> bool:
+    """A conversation does not stay with a canary that a controller took back, though it be a fallback."""
+    return bool(chain.taken_back) and answered_by.partition("@")[0] == chain.taken_back
 
 
 def _staying(steps: tuple[Planned, ...], answered_by: str) -> tuple[Planned, ...]:
@@ -134,9 +141,9 @@ def _planned(use_case: UseCase, facts: Facts, resting: Mapping[str, str], spend:
             skipped = [*skipped, *more]
     made = _finished(use_case, planned, [*skipped, *closed])
     if drawn is None:
-        return made
+        return replace(made, steering=chain.steering) if chain.steering and chain.canary is None else made
     first = chain.targets[0] if chain.targets else chain.barred[0]
-    return replace(made, arm=first.model, propensity=drawn.propensity)
+    return replace(made, arm=first.model, propensity=drawn.propensity, steering=drawn.steering)
 
 
 def _finished(use_case: UseCase, planned: list[Planned], skipped: list[Skipped]) -> Plan:
@@ -264,7 +271,7 @@ def _usable(
     usable: list[Target] = []
     skipped = list(barred)
     for target in targets:
-        reason = _skip(target, facts, resting, ceiling, at)
+        reason = why_not(target, facts, resting, ceiling, at)
         if reason is None:
             usable.append(target)
         else:
@@ -272,7 +279,7 @@ def _usable(
     return usable, skipped
 
 
-def _skip(
+def why_not(
     target: Target, facts: Facts, resting: Mapping[str, str], ceiling: Ceiling | None, at: datetime
 ) -> str | None:
     """Why this target cannot take this call now, or None."""

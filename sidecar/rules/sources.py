@@ -163,21 +163,29 @@ def _problems(text: str) -> str:
 
 
 async def _watch(folder: Path, look: Callable[[], Awaitable[None]]) -> None:
-    """Look now, on every change, and every few seconds where the file's bytes have changed unseen."""
+    """Look once the watch stands, on every change, and every few seconds where the file's bytes have changed unseen."""
     from watchfiles import awatch
 
-    seen = await asyncio.to_thread(_fingerprint, folder)
-    await look()
-    async for _ in awatch(
-        folder, step=SETTLE_MILLISECONDS, debounce=500, rust_timeout=int(POLL_SECONDS * 1000), yield_on_timeout=True
-    ):
-        try:
-            now = await asyncio.to_thread(_fingerprint, folder)
-            if now != seen:
-                await look()
-                seen = now
-        except OSError as error:  # no file descriptor, no process: what runs goes on, and the next look may be better
-            log.warning("rules.not_looked_at folder=%s error=%s", folder, error.strerror)
+    timeout = round(POLL_SECONDS * 1000)
+    watch = awatch(folder, step=SETTLE_MILLISECONDS, debounce=500, rust_timeout=timeout, yield_on_timeout=True)
+    change = asyncio.ensure_future(anext(watch))
+    try:
+        await asyncio.sleep(0)  # `awatch` sets up its watch in its first step, before it waits
+        seen = await asyncio.to_thread(_fingerprint, folder)
+        await look()
+        while True:
+            await change
+            change = asyncio.ensure_future(anext(watch))
+            try:
+                now = await asyncio.to_thread(_fingerprint, folder)
+                if now != seen:
+                    await look()
+                    seen = now
+            except OSError as error:  # no file descriptor, no process: what runs goes on, the next look may be better
+                log.warning("rules.not_looked_at folder=%s error=%s", folder, error.strerror)
+    finally:
+        change.cancel()
+        await asyncio.wait({change})
 
 
 def _fingerprint(folder: Path) -> str:

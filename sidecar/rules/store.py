@@ -5,16 +5,17 @@ What is refused changes nothing and is remembered with its reason. Tried, fetche
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 
 import msgspec
 
-from schemas.bundle import Bundle, BundleRefused, Pointer, SignedPointer, decode_bundle, digest_of
+from schemas.bundle import Bundle, BundleRefused, Pointer, SignedPointer, Steered, decode_bundle, digest_of
 from schemas.cohort import pointer_for
 from schemas.status import Activation
 from sidecar.ports import Clock
 from sidecar.routing.snapshot import Snapshot, build_snapshot
+from sidecar.routing.steering import steered
 from sidecar.rules.cache import LastGood
 from sidecar.rules.probation import HOLD_SECONDS, MAX_DEATHS, Probation
 from sidecar.rules.trust import LocalTrust, Trust, check_digest, pointer_naming
@@ -42,6 +43,9 @@ class RuleStore:
         self._trust = trust
         self._cache = cache
         self._probation = probation
+        self._as_written: Snapshot | None = None
+        """`current` before it was steered."""
+        self._steering: Mapping[str, Steered] = {}
         self._activated = 0.0
         self._seen = (0, 0)
         """The highest epoch and sequence of all that was believed: nothing older is."""
@@ -96,6 +100,7 @@ class RuleStore:
             pointer = pointer_for(self._trust.pointer(signed), self._sidecar)
             self.tried = self._mark(pointer.digest, pointer.revision)
             self._refuse_older(pointer)
+            self._steer(pointer)
         except BundleRefused as error:
             self.refuse(str(error))
             return None
@@ -158,7 +163,7 @@ class RuleStore:
 
     def _renew(self, signed: SignedPointer, pointer: Pointer) -> None:
         """A newer pointer for what runs: kept too, or an older one would be believed after a restart."""
-        is_newer = (pointer.epoch, pointer.seq) > self._seen
+        is_newer = (pointer.epoch, pointer.seq) > (self.pointer.epoch, self.pointer.seq)
         self.pointer = pointer
         self._note_seen(pointer)
         self._settled("")
@@ -171,7 +176,9 @@ class RuleStore:
 
     def _activate(self, pointer: Pointer, data: bytes) -> None:
         self._probation.begin(pointer.digest)
-        bundle, self.current = _build(data, pointer.digest)
+        bundle, self._as_written = _build(data, pointer.digest)
+        self._steering = pointer.steering
+        self.current = steered(self._as_written, self._steering)
         self._activated = self._clock.monotonic()
         self.has_rules.set()
         self.pointer = pointer
@@ -179,6 +186,15 @@ class RuleStore:
         self.active = self._mark(pointer.digest, bundle.revision)
         log.info("rules.activated revision=%s digest=%s seq=%d", bundle.revision, pointer.digest, pointer.seq)
         self._settled("")
+
+    def _steer(self, pointer: Pointer) -> None:
+        """What runs, whether or not the bundle that comes with it will: a canary that was taken back is so at once."""
+        if pointer.steering == self._steering or self._as_written is None:
+            return
+        self._note_seen(pointer)
+        self._steering = pointer.steering
+        self.current = steered(self._as_written, self._steering)
+        log.info("rules.steered seq=%d use_cases=%s", pointer.seq, ",".join(sorted(self._steering)) or "none")
 
     def _keep(self, signed: SignedPointer, data: bytes | None) -> None:
         self._unkept = (signed, data)

@@ -87,12 +87,14 @@ COUNT_PATHS: Mapping[str, Counting] = {
     "/v1/models/{model}:countTokens": GEMINI_COUNT,
 }
 
+FEEDBACK_PATH = "/v1/feedback"
 MODELS_PATHS = ("/v1/models", "/v1beta/models")
 MODEL_PATHS = tuple(f"{path}/{{model}}" for path in MODELS_PATHS)
 
 SERVED_PATHS = (
     *CALL_PATHS,
     *COUNT_PATHS,
+    FEEDBACK_PATH,
     *MODELS_PATHS,
     *MODEL_PATHS,
     *(passed.path.replace(ID, "{id}") for passed in PASSED),
@@ -168,7 +170,9 @@ class AgentPort:
             app.router.add_get(path.replace("{model}", "{model:.+}"), self._model)
             # A method of Google's that is not among CALL_PATHS: no such path, rather than one that takes GET.
             app.router.add_post(path.replace("{model}", "{model:.+}"), _nothing)
+        app.router.add_post(FEEDBACK_PATH, self._feedback)
         app.router.add_post("/pointsman/explain", self._explain)
+        app.router.add_get("/pointsman/calls", self._recent_calls)
         app.router.add_get("/pointsman/calls/{id}", self._recent_call)
         return app
 
@@ -228,9 +232,14 @@ class AgentPort:
             try:
                 reply = await self._reply(request, ask, task)
                 if isinstance(reply, PlainReply):
-                    return web.Response(
+                    whole = web.Response(
                         status=reply.status, headers=reply.headers, body=reply.body, content_type="application/json"
                     )
+                    if reply.after is not None:
+                        await whole.prepare(request)
+                        await whole.write_eof()
+                        reply.after()
+                    return whole
                 self._open[task] = reply
                 response = web.StreamResponse(status=reply.status, headers=reply.headers)
                 array = JsonArray() if _wants_array(request) else None
@@ -251,6 +260,8 @@ class AgentPort:
                         request.transport.abort()  # half a stream, not a second answer inside the first
                     raise
                 await response.write_eof()
+                if reply.after is not None:
+                    reply.after()
                 return response
             finally:
                 del self._open[task]
@@ -387,7 +398,24 @@ class AgentPort:
         record = self._recent.get(request.match_info["id"])
         if record is None or (caller is not None and record.caller != caller.name):
             raise UnknownPath("no recent call of yours has this id")
-        return web.Response(body=msgspec.json.encode(record), content_type="application/json")
+        shown = {**msgspec.to_builtins(record), "feedback": self._pipeline.books.answered.said_of(record.id)}
+        return web.Response(body=msgspec.json.encode(shown), content_type="application/json")
+
+    async def _feedback(self, request: web.Request) -> web.StreamResponse:
+        """202: it is on disk, and on its way to the ledger."""
+        snapshot = self._snapshot()
+        caller = _caller_of(request, snapshot)
+        feedback = self._pipeline.feedback.take(await self._whole_body(request), request.headers, caller, snapshot)
+        return web.Response(status=202, body=msgspec.json.encode(feedback), content_type="application/json")
+
+    async def _recent_calls(self, request: web.Request) -> web.StreamResponse:
+        """Those that an agent made: whoever broke off and does not know their ids finds here what they cost."""
+        caller = _caller_of(request, self._snapshot())
+        agent = request.query.get("agent")
+        if not agent:
+            raise MalformedRequest("say whose calls: /pointsman/calls?agent=NAME")
+        found = [record for record in self._recent.of_agent(agent) if caller is None or record.caller == caller.name]
+        return web.Response(body=msgspec.json.encode({"calls": found}), content_type="application/json")
 
     def _new_id(self) -> str:
         """Sorts by time; unique over the fleet."""

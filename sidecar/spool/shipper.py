@@ -9,6 +9,7 @@ import msgspec
 from schemas.record import CallRecord
 from sidecar.limiter.limits import Limits
 from sidecar.ports import Clock
+from sidecar.spool.lines import FINAL, SAID, Line
 from sidecar.spool.spool import Spool
 from sidecar.uplink import Uplink, UplinkFailed, UplinkRefused
 
@@ -50,40 +51,42 @@ class Shipper:
             OSError: the disk did not give a batch, or did not take the place behind it: it will be shipped again.
         """
         while True:
-            records, cursor = await asyncio.to_thread(self._spool.unshipped)
-            if not records:
+            lines, cursor = await asyncio.to_thread(self._spool.unshipped)
+            if not lines:
                 return
-            await self._hand_over(records)
-            self._spool.acknowledge(cursor, len(records))
+            await self._hand_over(lines)
+            self._spool.acknowledge(cursor, len(lines))
 
-    async def _hand_over(self, records: Sequence[bytes]) -> None:
+    async def _hand_over(self, lines: Sequence[Line]) -> None:
         """A batch that is refused is halved until the record is found that the controller cannot take.
 
         That one is set aside, or it would hold back every record after it.
         """
         try:
-            receipt = await self._uplink.ship(records)
+            receipt = await self._uplink.ship(
+                [line.json for line in lines if line.kind == FINAL], [line.json for line in lines if line.kind == SAID]
+            )
         except UplinkRefused as error:
-            if len(records) == 1:
-                self._spool.set_aside(records[0], str(error))
+            if len(lines) == 1:
+                self._spool.set_aside(lines[0].json, str(error))
                 return
-            middle = len(records) // 2
-            await self._hand_over(records[:middle])
-            await self._hand_over(records[middle:])
+            middle = len(lines) // 2
+            await self._hand_over(lines[:middle])
+            await self._hand_over(lines[middle:])
             return
         # What is booked is in the report that came with the receipt, and no longer this sidecar's own to add.
-        self._limits.shipped(list(records_of(records)))
+        self._limits.shipped(list(records_of(lines)))
         if receipt.spend is not None:
             self._limits.fleet(receipt.spend, self._clock.monotonic())
 
 
-def records_of(lines: Iterable[bytes]) -> Iterator[CallRecord]:
-    """Lines of the spool that an older version wrote, and that are no records any more, count for nothing."""
+def records_of(lines: Iterable[Line]) -> Iterator[CallRecord]:
+    """The calls among them. Lines of the spool that an older version wrote, and that are no records any more,
+    count for nothing."""
     for line in lines:
+        if line.kind != FINAL:
+            continue
         try:
-            yield _RECORD.decode(line)
+            yield line.record()
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
             log.warning("spool.unreadable_record error=%s", error)
-
-
-_RECORD = msgspec.json.Decoder(CallRecord)

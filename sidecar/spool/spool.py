@@ -15,9 +15,9 @@ from pathlib import Path
 
 import msgspec
 
-from schemas.record import CallRecord
+from schemas.record import CallRecord, Feedback
 from sidecar.durable import write_durably
-from sidecar.spool.lines import Kind, Line, decode_lines, encode_line
+from sidecar.spool.lines import BEGUN, FINAL, SAID, SHIPPED, Kind, Line, decode_lines, encode_line
 
 SEGMENT_BYTES = 16 << 20
 MAX_SPOOL_BYTES = 256 << 20
@@ -78,15 +78,20 @@ class Spool:
 
     def begin(self, record: CallRecord) -> None:
         self._open[record.id] = min(self._segment, self._open.get(record.id, self._segment))
-        self._append(b"b", record)
+        self._append(BEGUN, record)
 
     def book(self, record: CallRecord) -> None:
         self.pending += 1
-        self._append(b"f", record)
+        self._append(FINAL, record)
         self._open.pop(record.id, None)
         self.arrived.set()
 
-    def _append(self, kind: Kind, record: CallRecord) -> None:
+    def hear(self, feedback: Feedback) -> None:
+        self.pending += 1
+        self._append(SAID, feedback)
+        self.arrived.set()
+
+    def _append(self, kind: Kind, record: CallRecord | Feedback) -> None:
         self._held.append((kind, encode_line(kind, record)))
         self._write_held()
 
@@ -113,7 +118,7 @@ class Spool:
             self._turn()
 
     def _drop_held(self) -> None:
-        lost = sum(kind == b"f" for kind, _ in self._held)
+        lost = sum(kind in SHIPPED for kind, _ in self._held)
         self.dropped_records += lost
         self.pending -= lost
         # A torn line is ended, or it would spoil the next one.
@@ -141,7 +146,7 @@ class Spool:
             excess -= size
             if self.cursor.segment <= oldest:
                 start = self.cursor.offset if self.cursor.segment == oldest else 0
-                lost = sum(1 for line in self._lines(oldest, start) if line.kind == b"f")
+                lost = sum(1 for line in self._lines(oldest, start) if line.kind in SHIPPED)
                 self.cursor = Cursor(oldest + 1, 0)
                 self.dropped_records += lost
                 self.pending -= lost
@@ -171,15 +176,15 @@ class Spool:
         os.close(self._fd)
         os.close(self._lock)
 
-    def every_unshipped(self) -> Iterator[bytes]:
-        """All final records that nobody has acknowledged, in order, each as its JSON."""
-        records, cursor = self.unshipped()
-        while records:
-            yield from records
-            records, cursor = self.unshipped(cursor)
+    def every_unshipped(self) -> Iterator[Line]:
+        """All final records and all feedback that nobody has acknowledged, in order."""
+        lines, cursor = self.unshipped()
+        while lines:
+            yield from lines
+            lines, cursor = self.unshipped(cursor)
 
-    def unshipped(self, after: Cursor | None = None) -> tuple[list[bytes], Cursor]:
-        """The next final records in order, each as its JSON, and the cursor behind them.
+    def unshipped(self, after: Cursor | None = None) -> tuple[list[Line], Cursor]:
+        """The next final records and feedback in order, and the cursor behind them.
 
         `after`: in place of what was acknowledged last.
 
@@ -189,17 +194,17 @@ class Spool:
         for segment in [number for number in self._segments() if number >= start.segment]:
             if segment > cursor.segment:
                 cursor = Cursor(segment, 0)
-            records: list[bytes] = []
+            lines: list[Line] = []
             seen = 0
             for line in self._lines(segment, cursor.offset):
                 seen += len(line.json)
                 cursor = Cursor(segment, line.end)
-                if line.kind == b"f":
-                    records.append(line.json)
+                if line.kind in SHIPPED:
+                    lines.append(line)
                     if seen > BATCH_BYTES:
                         break
-            if records:
-                return records, cursor
+            if lines:
+                return lines, cursor
         return [], cursor
 
     def acknowledge(self, cursor: Cursor, records: int) -> None:
@@ -231,15 +236,16 @@ class Spool:
         begun: dict[str, CallRecord] = {}
         for segment in self._segments():
             for line in self._lines(segment, 0):
-                try:
-                    record = line.record()
-                except (msgspec.DecodeError, UnicodeDecodeError) as error:
-                    self._note_damage(segment, line.end, str(error))
-                    continue
-                if line.kind == b"b":
-                    begun[record.id] = record
-                    continue
-                begun.pop(record.id, None)
+                if line.kind != SAID:
+                    try:
+                        record = line.record()
+                    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+                        self._note_damage(segment, line.end, str(error))
+                        continue
+                    if line.kind == BEGUN:
+                        begun[record.id] = record
+                        continue
+                    begun.pop(record.id, None)
                 if (segment, line.end) > (self.cursor.segment, self.cursor.offset):
                     self.pending += 1
         if begun:

@@ -1,6 +1,7 @@
-"""The last calls of this sidecar, for `GET /pointsman/calls/<id>`: metadata only, bounded."""
+"""The last calls of this sidecar, for `GET /pointsman/calls/<id>` and `?agent=`: metadata only, bounded."""
 
 from collections import OrderedDict
+from collections.abc import Iterator
 
 from schemas.record import CallRecord
 
@@ -20,3 +21,7 @@ class RecentCalls:
 
     def get(self, call_id: str) -> CallRecord | None:
         return self._records.get(call_id)
+
+    def of_agent(self, agent: str) -> Iterator[CallRecord]:
+        """In the order in which they ended."""
+        return (record for record in self._records.values() if record.agent == agent)

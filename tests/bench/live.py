@@ -3,7 +3,6 @@ And the upstream behind all of them, which tells who really called it."""
 
 import http.client
 import json
-import socket
 import subprocess
 import time
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ from tests.bench import processes
 from tests.bench.payloads import PLAIN, encode_body
 from tests.bench.processes import Process
 from tests.bench.targets import Place, Row, Server
+from tests.fakes.free_ports import free_port
 
 START_SECONDS = 30
 PAUSE_SECONDS = 0.003  # between two tries of the first call; the error that it adds to a start
@@ -30,13 +30,6 @@ class Live:
     port: int
     start_seconds: float
     """From the start of the program to the first good answer to a chat call."""
-
-
-def free_port() -> int:
-    """A port that nobody listens on now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def start(row: Row, server: Server, folder: Path, *, upstream_port: int, core: int) -> Live:

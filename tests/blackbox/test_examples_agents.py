@@ -16,6 +16,7 @@ from tests.fakes.simulator import StartSimulator
 SCRIPTS = REPOSITORY / "examples" / "agents"
 OUTPUT = {
     "openai_chat.py": r'to: "Hello there"\nanswered by claude-model for \$0\.\d+\n',
+    "openai_feedback.py": r'to: "Hello there"\npm-[0-9a-f]{27} scored 1\.0\n',
     "openai_stream.py": r'to: "Hello there"\n\d+ tokens for \$\d[\d.e-]+\n',
     "openai_tools.py": r"\[parcel_status\] (parcel .* tomorrow)\n.*The tool says: \1\n",
     "anthropic_messages.py": r'to: "Hello there"\nanswered by gpt-model for \$0\.\d+\n',

@@ -6,7 +6,7 @@ import sqlite3
 from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 import psycopg
 from psycopg.rows import dict_row
@@ -27,6 +27,7 @@ class ControllerProcess:
         self._options = options
         named = dict(zip(options[::2], options[1::2], strict=False))
         self._database_url = named.get("--database-url")
+        self._tokens = None if "--tokens" not in named else Path(named["--tokens"])
         self._log = folder / "controller.log"
         self._kept: Path | None = None
         self._port = 0
@@ -57,7 +58,34 @@ class ControllerProcess:
 
     @property
     def token_file(self) -> Path:
-        return (self._kept or self.state) / "sidecar.token"
+        return (self._kept or self._tokens or self.state) / "sidecar.token"
+
+    @property
+    def admin_token(self) -> str:
+        return (self._kept or self._tokens or self.state).joinpath("admin.token").read_text()
+
+    def keys(self) -> list[str]:
+        """Options of a further controller on its database."""
+        return ["--tokens", str(self.state), "--signing-key", str(self.state / "signing.key")]
+
+    def act(self, name: str, **body: object) -> wire.Reply:
+        headers = {"authorization": f"Bearer {self.admin_token}"}
+        return wire.post(f"{self.url}/v1/{name}", {"reason": "a test"} | body, headers)
+
+    def ready(self) -> wire.Reply:
+        return wire.get(f"{self.url}/readyz")
+
+    def status(self) -> dict[str, Any]:
+        return dict(self.read("/v1/status"))
+
+    def read(self, path: str) -> Any:
+        """What it tells people."""
+        return wire.get(f"{self.url}{path}", {"authorization": f"Bearer {self.admin_token}"}).json
+
+    def signed_pointer(self) -> bytes:
+        """The bytes that its sidecars get."""
+        headers = {"authorization": f"Bearer {self.token_file.read_text()}"}
+        return wire.get(f"{self.url}/v1/bundle?knows=steering", headers).body
 
     @property
     def public_key_file(self) -> Path:
@@ -75,18 +103,18 @@ class ControllerProcess:
 
     def problems(self) -> dict[str, Any]:
         """Why it runs what it runs."""
-        return dict(wire.get(f"{self.url}/v1/problems").json)
+        return dict(self.read("/v1/problems"))
 
     def fleet(self) -> list[dict[str, str]]:
-        return list(wire.get(f"{self.url}/v1/fleet").json["sidecars"])
+        return list(self.read("/v1/fleet")["sidecars"])
 
     def usage(self, by: str) -> list[dict[str, Any]]:
         """The sums of all calls, by the keys named."""
-        return list(wire.get(f"{self.url}/v1/usage?by={by}").json["rows"])
+        return list(self.read(f"/v1/usage?by={by}")["rows"])
 
     def ledger(self) -> dict[str, Any]:
         """How it finds its database."""
-        return dict(wire.get(f"{self.url}/v1/status").json["ledger"])
+        return dict(self.status()["ledger"])
 
     def requests(self) -> int:
         """How many calls its sums hold."""
@@ -94,12 +122,17 @@ class ControllerProcess:
 
     def calls(self) -> list[dict[str, Any]]:
         """Every booked call, as the ledger's table has it."""
+        return self.rows("calls")
+
+    def rows(self, table: Literal["calls", "shadows", "feedback"]) -> list[dict[str, Any]]:
+        """A whole table of the ledger."""
+        statement = f"SELECT * FROM {table}"
         if self._database_url is not None:
             with psycopg.connect(self._database_url, row_factory=dict_row) as postgres:
-                return list(postgres.execute("SELECT * FROM calls"))
+                return list(postgres.execute(statement))
         with closing(sqlite3.connect(f"{(self.state / 'ledger.db').as_uri()}?mode=ro", uri=True)) as ledger:
             ledger.row_factory = sqlite3.Row
-            return [dict(row) for row in ledger.execute("SELECT * FROM calls")]
+            return [dict(row) for row in ledger.execute(statement)]
 
 
 class StartController(Protocol):

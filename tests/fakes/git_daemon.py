@@ -7,6 +7,7 @@ import subprocess
 from pathlib import Path
 from typing import Final
 
+from tests.fakes.free_ports import free_port
 from tests.fakes.processes import Child, eventually
 from tests.fakes.rules_repo import RulesRepo
 
@@ -22,7 +23,7 @@ class GitDaemon:
         self.bare = folder / "served" / BARE
         self.repo.git("init", "--quiet", "--bare", "--initial-branch=main", str(self.bare))
         self._log = folder / "daemon.log"
-        self._port = _free_port()
+        self._port = free_port()
         self.url = f"git://127.0.0.1:{self._port}/{BARE}"
         self.start()
 
@@ -57,9 +58,3 @@ class GitDaemon:
     def _is_listening(self) -> bool:
         with socket.socket() as probe:
             return probe.connect_ex(("127.0.0.1", self._port)) == 0
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

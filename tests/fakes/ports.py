@@ -6,8 +6,8 @@ from collections.abc import AsyncIterable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, TypeVar
 
-from schemas.record import CallRecord
-from sidecar.ports import Verdict
+from schemas.record import CallRecord, Feedback
+from sidecar.ports import ShadowOutcome, Verdict
 from sidecar.routing.snapshot import Target
 
 Result = TypeVar("Result")
@@ -214,14 +214,17 @@ class ScriptedUpstream:
 
 
 class KeepingSink:
-    """A `RecordSink`, a `CallObserver` and a `LimitObserver`."""
+    """A `RecordSink`, a `CallObserver`, a `LimitObserver` and a `ShadowObserver`."""
 
     def __init__(self) -> None:
         self.begun: list[CallRecord] = []
         self.booked: list[CallRecord] = []
+        self.heard: list[Feedback] = []
         self.observed: list[CallRecord] = []
         self.limits: Counter[tuple[str, str]] = Counter()
         """Decisions of limits, by rule and verdict."""
+        self.shadows: Counter[tuple[str, str]] = Counter()
+        """What became of calls that were drawn for a shadow, by outcome and reason."""
 
     def begin(self, record: CallRecord) -> None:
         self.begun.append(record)
@@ -229,11 +232,20 @@ class KeepingSink:
     def book(self, record: CallRecord) -> None:
         self.booked.append(record)
 
+    def hear(self, feedback: Feedback) -> None:
+        self.heard.append(feedback)
+
     def observe(self, record: CallRecord) -> None:
         self.observed.append(record)
 
     def limited(self, rule: str, verdict: Verdict) -> None:
         self.limits[rule, verdict] += 1
+
+    def shadowed(self, use_case: str, outcome: ShadowOutcome, reason: str) -> None:
+        self.shadows[outcome, reason] += 1
+
+    def shadow_booked(self, record: CallRecord) -> None:
+        assert record in self.booked
 
     @property
     def only(self) -> CallRecord:

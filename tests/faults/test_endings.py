@@ -47,7 +47,7 @@ async def left_behind(tmp_path: Path, number: int, play: Play) -> tuple[list[dic
     spool = Spool(tmp_path / "state" / "spool")
     records, _ = spool.unshipped()
     spool.close()
-    return [msgspec.json.decode(line) for line in records], got
+    return [msgspec.json.decode(line.json) for line in records], got
 
 
 @pytest.mark.parametrize(("number", "outcome"), [(signal.SIGKILL, "unknown_outcome"), (signal.SIGTERM, "not_ready")])

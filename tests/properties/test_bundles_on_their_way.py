@@ -14,6 +14,11 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from controller.channel import Channel, Policy, accept, advance, lift_pin, promote, roll_back, set_pin
+from controller.kept.database import SharedState
+from controller.kept.folder import StateFolder
+from controller.kept.state import Kept
+from controller.ledger.database import sqlite_at
+from controller.ledger.store import Ledger
 from controller.publish import Change, Publication, Publisher
 from controller.sign import Signer
 from schemas.bundle import Bundle, SignedPointer
@@ -137,8 +142,7 @@ class BundlesOnTheirWay(RuleBasedStateMachine):
 
     @rule()
     def restart_controller(self) -> None:
-        self.publisher = Publisher(self.root / "controller", self.signer, epoch=7)
-        self.publisher.restore()
+        self.publisher = self.join()
 
     # What reaches the sidecars.
 
@@ -220,6 +224,15 @@ class BundlesOnTheirWay(RuleBasedStateMachine):
 
     # The means.
 
+    def join(self) -> Publisher:
+        """A controller that has just started."""
+        publisher = Publisher(self.kept(), self.signer)
+        publisher.restore()
+        return publisher
+
+    def kept(self) -> Kept:
+        return StateFolder(self.root / "controller", epoch=7)
+
     def accept(self, number: int, *, staged: bool) -> None:
         named, data = self.publisher.name(bundle(number))
         self.digests[named.digest] = number
@@ -255,6 +268,40 @@ class BundlesOnTheirWay(RuleBasedStateMachine):
         self.start_sidecar(name)
 
 
+class BundlesOfTwoControllers(BundlesOnTheirWay):
+    """The same with a second controller on one database, which is asked now and then, with or without having heard."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.ledger = Ledger(sqlite_at(self.root / "ledger.db"))
+        self.other = self.join()
+        self.is_others_turn = False
+
+    def teardown(self) -> None:
+        self.ledger.close()
+        super().teardown()
+
+    @rule()
+    def ask_the_other_next(self) -> None:
+        self.is_others_turn = True
+
+    @rule()
+    def the_other_hears(self) -> None:
+        asyncio.run(self.other.catch_up())
+        assert self.other.current is not None
+        assert self.publisher.current is not None
+        assert self.other.current.body == self.publisher.current.body
+        assert self.other.channel == self.publisher.channel
+
+    def kept(self) -> Kept:
+        return SharedState(self.ledger, now=lambda: 7.0)
+
+    def change(self, change: Change, bundles: dict[str, bytes] | None = None) -> None:
+        if self.is_others_turn:
+            self.publisher, self.other, self.is_others_turn = self.other, self.publisher, False
+        super().change(change, bundles)
+
+
 def bundle(number: int) -> Bundle:
     return core_bundles.bundle(revision=f"r{number}")
 
@@ -265,3 +312,5 @@ def encoded(number: int) -> bytes:
 
 TestBundlesOnTheirWay = BundlesOnTheirWay.TestCase
 TestBundlesOnTheirWay.settings = settings(max_examples=60, stateful_step_count=30, deadline=None)
+TestBundlesOfTwoControllers = BundlesOfTwoControllers.TestCase
+TestBundlesOfTwoControllers.settings = settings(max_examples=25, stateful_step_count=30, deadline=None)

@@ -55,11 +55,11 @@ class World:
     def ship(self, acknowledged: bool = True) -> bool:
         records, cursor = self.spool.unshipped()
         for line in records:
-            found = json.loads(line)
+            found = json.loads(line.json)
             assert found["id"] not in self.told, "acknowledged, and shipped again"
             self.ledger.setdefault(found["id"], found["outcome"])
         if records and acknowledged:
-            self.told += [json.loads(line)["id"] for line in records]
+            self.told += [json.loads(line.json)["id"] for line in records]
             self.spool.acknowledge(cursor, len(records))
         return bool(records)
 

@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from controller.demo.local_models import available
+from tests.fakes.free_ports import free_ports
 
 DEMO = [sys.executable, "-m", "controller", "demo"]
 STORY_SECONDS = 40.0
@@ -25,8 +26,7 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 def ports() -> dict[str, int]:
     """Free ones, for each flag."""
     flags = ("--port", "--admin-port", "--controller-port", "--providers-port")
-    with _listening(len(flags)) as numbers:
-        return dict(zip(flags, numbers, strict=True))
+    return dict(zip(flags, free_ports(len(flags)), strict=True))
 
 
 @contextmanager

@@ -36,9 +36,10 @@ def test_one_ledger_for_a_fleet(
     repo.commit(files(doors, {"support": use_case("red", "green")}))
     with postgres_server() as postgres:
         url = postgres.new_database()
-        places = []
+        places: list[Place] = []
         for _ in range(2):
-            controller = start_controller(repo.path, options=["--database-url", url])
+            keys = places[0].controller.keys() if places else []
+            controller = start_controller(repo.path, options=["--database-url", url, *keys])
             controller.child.wait_for("revision.accepted")
             options = ["--controller-token", str(controller.token_file)]
             places.append(Place(controller, start_sidecar(controller.url, options=options)))

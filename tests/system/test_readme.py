@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.fakes.free_ports import free_ports
 from tests.fakes.processes import REPOSITORY, Child, eventually
 
 README = (REPOSITORY / "README.md").read_text(encoding="utf-8")
@@ -74,9 +75,8 @@ def test_a_rules_repository_from_nothing(home: Path, environment: dict[str, str]
 @pytest.fixture(scope="module")
 def ports() -> dict[str, str]:
     """The README's ports, each with a free one that stands in for it here."""
-    from tests.bench.live import free_port
-
-    return {port: str(free_port()) for port in ("4100", "4101", "4200")}
+    written = ("4100", "4101", "4200")
+    return dict(zip(written, map(str, free_ports(len(written))), strict=True))
 
 
 def test_the_programs_as_the_readme_starts_them(

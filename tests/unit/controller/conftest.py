@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from controller.kept.folder import StateFolder
 from controller.publish import Publisher
 from controller.sign import Signer
 from schemas.bundle import BUNDLE_SCHEMA, Bundle, Model, Provider, Served, UseCase
@@ -82,4 +83,4 @@ def signer() -> Signer:
 
 @pytest.fixture
 def publisher(tmp_path: Path, signer: Signer) -> Publisher:
-    return Publisher(tmp_path, signer, epoch=7)
+    return Publisher(StateFolder(tmp_path, epoch=7), signer)

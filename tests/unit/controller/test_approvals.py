@@ -16,6 +16,10 @@ owners:
 """
 CHANGED_USE_CASE = USE_CASE.replace("Answers customers.", "Answers customers well.")
 CHANGED_MODEL = MODEL.replace("200000", "400000")
+EVAL_SET = {
+    "use-cases/support/eval/set.jsonl": '{"id": "one", "input": "Who wrote Faust?", "target": "Goethe"}\n',
+    "use-cases/support/eval/graders.yaml": "version: 1\ngraders: [{id: right, kind: contains}]\n",
+}
 
 
 @pytest.fixture
@@ -35,13 +39,10 @@ def check(repo: RulesRepo, capsys: pytest.CaptureFixture[str], *argv: str) -> tu
 
 
 def test_a_team_changes_its_own_files(repo: RulesRepo, capsys: pytest.CaptureFixture[str]) -> None:
-    repo.commit({"use-cases/support/use-case.yaml": CHANGED_USE_CASE, "use-cases/support/eval/set.jsonl": "{}\n"})
+    repo.commit({"use-cases/support/use-case.yaml": CHANGED_USE_CASE, **EVAL_SET})
     status, found, approvals = check(repo, capsys, "--author", "support-platform")
     assert (status, found) == (0, set())
-    assert approvals == {
-        "use-cases/support/use-case.yaml": ["support-platform"],
-        "use-cases/support/eval/set.jsonl": ["support-platform"],
-    }
+    assert approvals == {file: ["support-platform"] for file in ("use-cases/support/use-case.yaml", *EVAL_SET)}
 
 
 @pytest.mark.parametrize("authors", [("support-platform",), ("support-platform", "platform")])

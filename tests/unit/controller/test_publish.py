@@ -9,7 +9,8 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from controller.channel import KEPT_BUNDLES
-from controller.publish import INLINE_BYTES, SHELF_FOLDER, STATE_FILE, Publisher
+from controller.kept.folder import SHELF_FOLDER, STATE_FILE, StateFolder
+from controller.publish import INLINE_BYTES, Publisher
 from controller.sign import Signer
 from schemas.bundle import Bundle, BundleRefused, Pointer, decode_bundle, digest_of
 
@@ -34,11 +35,11 @@ async def test_a_publication_is_signed_over_the_exact_bytes_of_its_pointer(
 async def test_seq_grows_with_every_bundle_and_survives_a_restart(
     tmp_path: Path, signer: Signer, make_bundle: MakeBundle
 ) -> None:
-    first = Publisher(tmp_path, signer, epoch=7)
+    first = Publisher(StateFolder(tmp_path, epoch=7), signer)
     await first.publish(make_bundle("r1"))
     await first.publish(make_bundle("r2"))
 
-    second = Publisher(tmp_path, signer, epoch=99)
+    second = Publisher(StateFolder(tmp_path, epoch=99), signer)
     second.restore()
 
     assert second.pointer is not None
@@ -62,9 +63,9 @@ async def test_a_rollback_is_a_new_seq_with_the_old_digest(publisher: Publisher,
 async def test_a_new_key_signs_the_current_bundle_again(
     tmp_path: Path, signer: Signer, make_bundle: MakeBundle
 ) -> None:
-    await Publisher(tmp_path, signer, epoch=7).publish(make_bundle())
+    await Publisher(StateFolder(tmp_path, epoch=7), signer).publish(make_bundle())
     other = Signer(bytes(32))
-    publisher = Publisher(tmp_path, other, epoch=8)
+    publisher = Publisher(StateFolder(tmp_path, epoch=8), other)
     publisher.restore()
     for _ in range(2):
         await publisher.sign_anew()
@@ -78,7 +79,7 @@ async def test_an_unreadable_state_is_set_aside_and_a_higher_epoch_begins(
     tmp_path: Path, signer: Signer, make_bundle: MakeBundle, damage: bytes
 ) -> None:
     (tmp_path / STATE_FILE).write_bytes(damage)
-    publisher = Publisher(tmp_path, signer, epoch=8)
+    publisher = Publisher(StateFolder(tmp_path, epoch=8), signer)
     publisher.restore()
     assert publisher.current is None
     assert (await publisher.publish(make_bundle())).event_id == "8.1"
@@ -88,10 +89,10 @@ async def test_an_unreadable_state_is_set_aside_and_a_higher_epoch_begins(
 async def test_a_kept_bundle_that_is_not_what_its_name_says_is_not_served(
     tmp_path: Path, signer: Signer, make_bundle: MakeBundle
 ) -> None:
-    await Publisher(tmp_path, signer, epoch=7).publish(make_bundle("r1"))
+    await Publisher(StateFolder(tmp_path, epoch=7), signer).publish(make_bundle("r1"))
     (path,) = (tmp_path / SHELF_FOLDER).iterdir()
     path.write_bytes(path.read_bytes().replace(b"example.com", b"example.org"))
-    publisher = Publisher(tmp_path, signer, epoch=8)
+    publisher = Publisher(StateFolder(tmp_path, epoch=8), signer)
     publisher.restore()
     assert publisher.current is None
 
@@ -109,7 +110,7 @@ async def test_when_the_state_cannot_be_written_nothing_is_announced(
     tmp_path: Path, signer: Signer, make_bundle: MakeBundle
 ) -> None:
     folder = tmp_path / "gone"
-    publisher = Publisher(folder, signer, epoch=7)
+    publisher = Publisher(StateFolder(folder, epoch=7), signer)
     with pytest.raises(OSError, match="gone"):
         await publisher.publish(make_bundle())
     assert publisher.current is None

@@ -1,20 +1,30 @@
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 
 import pytest
 
+from controller.evals.arms import gather
+from controller.evals.compare import compare
+from controller.evals.decision import Decision
+from controller.evals.evidence import write_evidence
+from controller.evals.proofs import problems_against_running
 from controller.folder import Folder
 from controller.git import LocalRepository
+from controller.kept.database import SharedState
+from controller.kept.folder import StateFolder
+from controller.ledger.database import sqlite_at
+from controller.ledger.store import Ledger
 from controller.publish import Publisher
-from controller.reconcile import Load, Reconciler, RuleTests
+from controller.reconcile import DOUBT_SECONDS, Load, Reconciler, RuleTests
 from controller.ruletests import rule_test_problems
 from controller.sign import Signer
 from schemas.bundle import Bundle
 from schemas.load import load
 from schemas.problems import Problem
-from tests.fakes.rules_repo import BROKEN, MODEL, RULES, RulesRepo, write_files
+from tests.fakes.rules_repo import BROKEN, MODEL, RULES, USE_CASE, RulesRepo, write_files
+from tests.unit.controller.evals.results import FEW, two_models
 
 TESTS = "use-cases/support/tests.yaml"
 NOON = 1793880000.0
@@ -194,7 +204,7 @@ async def test_after_a_restart_onto_a_broken_commit_the_last_good_one_still_runs
     await make_reconciler().look()
     repo.commit(BROKEN)
 
-    publisher = Publisher(tmp_path, signer, epoch=9)
+    publisher = Publisher(StateFolder(tmp_path, epoch=9), signer)
     publisher.restore()
     reconciler = Reconciler(
         LocalRepository(repo.path, ref="main"),
@@ -223,3 +233,131 @@ async def test_a_plain_folder_runs_as_it_lies(tmp_path: Path, publisher: Publish
     await reconciler.look()
     assert publisher.pointer is not None
     assert publisher.pointer.revision.startswith("folder:")
+
+
+async def test_a_new_primary_without_evidence_does_not_run_and_the_way_back_does(
+    repo: RulesRepo, publisher: Publisher, make_reconciler: MakeReconciler
+) -> None:
+    reconciler = make_reconciler(evidence=problems_against_running)
+    strict = USE_CASE.replace("class: experimental", 'class: regulated\nlock: {vendor: anthropic, reason: "its tools"}')
+    opus = {"models/opus.yaml": MODEL.replace("model: sonnet", "model: opus")}
+    file = "use-cases/support/use-case.yaml"
+    moved = strict.replace("primary: sonnet", "primary: opus")
+    evidence = "use-cases/support/evidence/2026-11-05-opus.json"
+    first = repo.commit({**RULES, **opus, file: strict})
+    assert await reconciler.look()
+    assert reconciler.report.active_revision == first, "a first adoption needs none"
+
+    refused = repo.commit({file: moved})
+    await reconciler.look()
+    assert (reconciler.report.revision, reconciler.report.active_revision) == (refused, first)
+    assert [(one.code, one.line) for one in reconciler.report.problems if one.severity == "error"] == [
+        ("evidence-missing", 6)
+    ]
+    repo.commit({evidence: evidence_text(only_candidate=2, only_incumbent=30)})
+    await reconciler.look()
+    assert [one.code for one in reconciler.report.problems if one.severity == "error"] == ["evidence-against"]
+    proved = repo.commit({evidence: evidence_text(only_candidate=30, only_incumbent=2)})
+    await reconciler.look()
+    assert reconciler.report.active_revision == proved
+
+    (repo.path / evidence).unlink()
+    kept = repo.commit({})
+    await reconciler.look()
+    assert reconciler.report.active_revision == kept, "nothing changes, so that nothing is asked"
+    back = repo.commit({file: strict})
+    await reconciler.look()
+    assert reconciler.report.active_revision == back
+    emergency = f"{strict.replace('sonnet', 'haiku')}emergency: {{reason: sonnet is retired, expires: 2026-11-09}}\n"
+    urgent = repo.commit({file: emergency, "models/haiku.yaml": MODEL.replace("model: sonnet", "model: haiku")})
+    await reconciler.look()
+    assert reconciler.report.active_revision == urgent
+    assert {"emergency", "evidence-missing"} <= {one.code for one in reconciler.report.problems}
+
+
+def evidence_text(only_candidate: int, only_incumbent: int) -> str:
+    """Of opus against sonnet on 400 samples."""
+    rows = two_models(300, only_candidate, only_incumbent, 100 - only_candidate - only_incumbent)
+    old, new = rows
+    arms = gather("sonnet", old), gather("opus", new)
+    written = write_evidence(
+        compare(*arms, Decision(), resamples=FEW), use_case="support", created=date(2026, 11, 5), accepted_by={}
+    )
+    return written.files[written.name].decode()
+
+
+@pytest.fixture
+def shared(tmp_path: Path, signer: Signer) -> Iterator[Callable[[], Publisher]]:
+    """Publishers of controllers that share what is kept."""
+    ledger = Ledger(sqlite_at(tmp_path / "ledger.db"))
+
+    def join() -> Publisher:
+        publisher = Publisher(SharedState(ledger, now=lambda: NOON), signer)
+        publisher.restore()
+        return publisher
+
+    yield join
+    ledger.close()
+
+
+class Lagging:
+    """A reconciler over a copy of the repository, on a clock that stands still until it is turned."""
+
+    def __init__(self, repo: RulesRepo, publisher: Publisher) -> None:
+        self.repo, self.publisher, self.clock = repo, publisher, NOON
+        self.reconciler = Reconciler(
+            LocalRepository(repo.path, ref="main"), publisher, load=load, rule_tests=no_tests,
+            before_publish=remember_nothing, now=lambda: self.clock,
+        )  # fmt: skip
+
+    async def look(self) -> bool:
+        await self.publisher.catch_up()
+        return await self.reconciler.look()
+
+    def runs(self) -> str:
+        return "" if self.publisher.pointer is None else self.publisher.pointer.revision
+
+
+async def test_of_controllers_on_copies_of_one_repository_the_one_that_lags_undoes_nothing(
+    repo: RulesRepo, shared: Callable[[], Publisher], tmp_path: Path
+) -> None:
+    old = repo.commit()
+    repo.git("clone", "--quiet", str(repo.path), str(tmp_path / "copy"))
+    ahead, behind = Lagging(repo, shared()), Lagging(RulesRepo(tmp_path / "copy"), shared())
+    new = repo.commit_variant(1)
+    assert await ahead.look()
+    assert not await behind.look()
+    assert behind.reconciler.report.error == (
+        f"{old[:12]} does not follow {new[:12]}, which another controller has read: it counts if it is still there "
+        f"after {DOUBT_SECONDS:g} s"
+    )
+    assert behind.runs() == new
+    # Where it stays so, it may be a history that was rewritten: it is followed, and the one who knows better says so.
+    behind.clock += DOUBT_SECONDS
+    assert await behind.look()
+    assert behind.runs() == old
+    assert await ahead.look()
+    assert ahead.runs() == new
+    for _ in range(2):
+        assert await behind.look()
+        assert await ahead.look()
+        assert (behind.runs(), ahead.runs()) == (new, new)
+
+
+async def test_a_history_that_is_rewritten_is_followed_by_every_controller_after_a_while(
+    repo: RulesRepo, shared: Callable[[], Publisher]
+) -> None:
+    one, other = Lagging(repo, shared()), Lagging(repo, shared())
+    old = repo.commit()
+    repo.commit_variant(1)
+    for place in (one, other):
+        assert await place.look()
+    repo.git("reset", "--quiet", "--hard", old)
+    for place in (one, other):
+        assert not await place.look()
+        place.clock += DOUBT_SECONDS
+    for place in (one, other, one):
+        assert await place.look()
+        assert place.runs() == old
+    assert one.publisher.pointer is not None
+    assert one.publisher.pointer.seq == 2

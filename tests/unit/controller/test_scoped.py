@@ -6,6 +6,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from controller.canaries.state import begun
 from controller.channel import Policy, accept, advance, roll_back
 from controller.fleet import Roster
 from controller.publish import Publication, Publisher
@@ -15,6 +16,7 @@ from schemas.bundle import Bundle, UseCase, decode_bundle, digest_of
 from schemas.cohort import pointer_for
 from schemas.scope import WHOLE
 from schemas.status import Activation, SidecarStatus
+from tests.fakes.canaries import terms
 
 MakeBundle = Callable[..., Bundle]
 SUPPORT = ("support",)
@@ -73,6 +75,24 @@ async def test_every_scope_keeps_to_the_sequence_of_all(
         assert (view.pointer.epoch, view.pointer.seq) == (publication.pointer.epoch, publication.pointer.seq)
         seen.append((view.pointer.seq, view.pointer.rollout and view.pointer.rollout.percent))
     assert seen == [(2, 25.0), (3, 50.0), (4, None)]
+
+
+async def test_a_scope_is_told_of_its_own_canaries_and_a_sidecar_that_does_not_know_the_word_of_none(
+    publisher: Publisher, scoped: ScopedRules, make_bundle: MakeBundle
+) -> None:
+    await publisher.publish(two_teams(make_bundle()))
+    canaries = tuple(begun(terms(use_case=name), now=1.0) for name in ("coding", "support"))
+    whole = await publisher.change(lambda channel: msgspec.structs.replace(channel, canaries=canaries))
+    old = scoped.seen_by(whole, WHOLE, knows_steering=False)
+    assert set(whole.pointer.steering) == {"coding", "support"}
+    assert set(scoped.seen_by(whole, SUPPORT).pointer.steering) == {"support"}
+    assert "steering" not in scoped.seen_by(whole, SUPPORT, knows_steering=False).signed.pointer
+    assert "steering" not in old.signed.pointer
+    assert (old.pointer.seq, old.pointer.digest) == (whole.pointer.seq, whole.pointer.digest)
+    views = [
+        scoped.seen_by(whole, scope, knows_steering=knows) for scope in (WHOLE, SUPPORT) for knows in (True, False)
+    ]
+    assert len({view.tag for view in views}) == 4, "no cache takes one for another"
 
 
 async def test_who_refuses_its_part_of_a_trial_refuses_the_trial(

@@ -10,8 +10,9 @@ from typing import Any
 import msgspec
 import pytest
 
-from controller.channel import Policy
+from controller.channel import Policy, Superseded
 from controller.fleet import Roster
+from controller.kept.folder import StateFolder
 from controller.ledger.database import database_at
 from controller.ledger.store import Ledger
 from controller.publish import Publisher
@@ -52,7 +53,7 @@ class World:
 
     async def offer(self, bundle: Bundle) -> None:
         self.beat()
-        await self.stages.offer(bundle, POLICY, MIN_SIDECARS)
+        await self.stages.offer(bundle, POLICY, MIN_SIDECARS, self.publisher.channel)
 
     def on_trial(self) -> set[str]:
         pointer = self.publisher.pointer
@@ -196,7 +197,7 @@ async def test_a_restarted_controller_goes_on_at_the_same_share_and_knows_a_larg
 ) -> None:
     first = trial.on_trial()
     await trial.publisher.change(lambda channel: msgspec.structs.replace(channel, fleet_size=len(FLEET)))
-    trial.publisher = Publisher(tmp_path, signer, epoch=9)
+    trial.publisher = Publisher(StateFolder(tmp_path, epoch=9), signer)
     trial.publisher.restore()
     trial.restart()
     assert trial.on_trial() == first
@@ -206,6 +207,21 @@ async def test_a_restarted_controller_goes_on_at_the_same_share_and_knows_a_larg
     assert trial.runs == "r1"
     assert trial.publisher.channel.trial is not None
     assert trial.publisher.channel.trial.bundle.revision == "r3"
+
+
+async def test_an_offer_counts_for_the_state_that_it_was_made_for(world: World, make_bundle: MakeBundle) -> None:
+    """Its revision was fetched, and another controller or a person was faster."""
+    await world.offer(make_bundle("r1"))
+    before = world.publisher.channel
+    await world.offer(changed(make_bundle(), "r3"))
+    with pytest.raises(Superseded):
+        await world.stages.offer(changed(make_bundle(), "r2"), POLICY, MIN_SIDECARS, before)
+    before = world.publisher.channel
+    await world.publisher.change(lambda channel: msgspec.structs.replace(channel, suspended="why"))
+    with pytest.raises(Superseded):
+        await world.stages.offer(changed(make_bundle(), "r4"), POLICY, MIN_SIDECARS, before)
+    assert world.publisher.channel.head is not None
+    assert world.publisher.channel.head.revision == "r3"
 
 
 async def test_what_is_found_about_a_trial_that_is_over_changes_nothing(trial: World, make_bundle: MakeBundle) -> None:

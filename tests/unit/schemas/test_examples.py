@@ -44,7 +44,10 @@ def test_every_file_names_its_schema_in_its_first_line(file: Path) -> None:
     prefix = "# yaml-language-server: $schema="
     assert first.startswith(prefix)
     schema = (file.parent / first.removeprefix(prefix)).resolve()
-    kinds = {"use-case.yaml": "use-case", "tests.yaml": "rule-tests", "pointsman.yaml": "pointsman"}
+    kinds = {
+        "use-case.yaml": "use-case", "tests.yaml": "rule-tests", "pointsman.yaml": "pointsman",
+        "graders.yaml": "graders",
+    }  # fmt: skip
     kind = kinds.get(file.name, file.parent.name.removesuffix("s"))
     assert schema == ROOT / "schemas" / "json" / f"{kind}.json"
     assert schema.is_file()

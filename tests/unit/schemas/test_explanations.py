@@ -18,7 +18,9 @@ NO_CODES = {"error", "warning", "reject"}
 OF_NO_RULE_FILE = {
     # Of the repository, of its revision, of a change, or of eval results: each has its test with the code that says it.
     "unclear-result", "bundle-refused", "bundle-too-large", "cannot-run", "case-collision", "codeowners-stale",
-    "file-too-large", "history-rewritten", "internal-error", "no-bundle", "not-a-file", "not-signed",
+    "eval-set-too-large", "evidence-against", "evidence-differs", "evidence-in-doubt", "evidence-missing",
+    "evidence-of-other-set", "evidence-too-old", "file-too-large", "history-rewritten", "internal-error",
+    "many-bad-lines", "no-bundle", "not-a-file", "not-signed",
     "not-the-owner", "not-utf8", "rule-test-failed", "tree-too-large", "unowned-change",
     # Said only where the JSON Schema, or this version's list of dialects, had not said or done more.
     "not-a-duration", "wrong-value", "dialect-not-served-yet",

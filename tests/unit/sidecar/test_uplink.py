@@ -89,10 +89,10 @@ async def test_a_refusal_is_a_failure_that_names_no_token(uplink: Uplink, contro
 
 async def test_records_go_out_as_they_are(uplink: Uplink, controller: Controller) -> None:
     controller.answer = lambda _request: web.Response(body=b'{"booked":2,"known":0}')
-    receipt = await uplink.ship([b'{"id":"a"}', b'{"id":"b"}'])
+    receipt = await uplink.ship([b'{"id":"a"}', b'{"id":"b"}'], [b'{"call":"a"}'])
     assert receipt.booked == 2
     assert controller.requests[0][0] == "/v1/usage"
-    assert controller.requests[0][2] == b'{"sidecar":"s-1","records":[{"id":"a"},{"id":"b"}]}'
+    assert controller.requests[0][2] == b'{"sidecar":"s-1","records":[{"id":"a"},{"id":"b"}],"feedback":[{"call":"a"}]}'
 
 
 async def test_pointers_are_watched_until_the_stream_ends(uplink: Uplink, controller: Controller) -> None:

@@ -1,4 +1,5 @@
 import asyncio
+import json
 from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -8,7 +9,7 @@ import pytest
 
 from controller.app import Running, running
 from controller.settings import ServeSettings
-from tests.fakes.rules_repo import RulesRepo
+from tests.fakes.rules_repo import MODEL, USE_CASE, RulesRepo
 
 DEADLINE_SECONDS = 10.0
 
@@ -144,3 +145,48 @@ async def test_what_is_not_possible_says_what_would_be(
 
 async def test_an_act_needs_the_admin_s_token(client: aiohttp.ClientSession, loaded: str) -> None:
     assert (await refused(client, "rollback", {"reason": "r"}))[0] == 401
+
+
+CANARY = {
+    "models/newer.yaml": MODEL.replace("sonnet", "newer"),
+    "use-cases/support/use-case.yaml": USE_CASE + "canary: {model: newer, percent: 5, signal: outcome}\n",
+}
+
+
+async def test_a_canary_is_seen_stopped_and_begun_again_and_told_to_sidecars_that_know_the_word(
+    controller: Running, admin: aiohttp.ClientSession, client: aiohttp.ClientSession, repo: RulesRepo, loaded: str
+) -> None:
+    await until_head(controller, await asyncio.to_thread(repo.commit, CANARY))
+    await controller.parts.canaries.look()
+
+    async def told(**query: str) -> dict[str, Any]:
+        async with client.get("/v1/bundle", params=query) as got:
+            pointer: dict[str, Any] = json.loads((await got.json())["pointer"])
+            assert got.headers["ETag"]
+            return pointer
+
+    async def view() -> dict[str, Any]:
+        async with client.get("/v1/status") as got:
+            (canary,) = (await got.json())["rollout"]["canaries"]
+            return dict(canary)
+
+    assert (await view())["state"] == "running"
+    assert (await told(knows="steering"))["steering"]["support"]["canary_percent"] == "5"
+    old = await told()
+    assert "steering" not in old
+    assert (old["seq"], old["digest"]) == (runs(controller)[0], (await told(knows="steering"))["digest"])
+
+    (stopped,) = (await act(admin, "canary/stop", use_case="support"))["canaries"]
+    assert (stopped["state"], stopped["percent"], stopped["waits_for"]) == ("stopped", 0, "")
+    assert [move["state"] for move in stopped["moves"]] == ["stopped", "running"]
+    assert (await told(knows="steering"))["steering"]["support"] == {
+        "model": "newer", "canary_percent": "0", "reason": "canary newer stopped (step 2): because",
+    }  # fmt: skip
+    assert 'pointsman_canary_percent{model="newer",state="stopped",use_case="support"} 0.0' in (
+        controller.parts.metrics.text().decode()
+    )
+    assert (await refused(admin, "canary/stop", {"reason": "r", "use_case": "support"}))[0] == 409
+    status, message = await refused(admin, "canary/resume", {"reason": "r", "use_case": "suport"})
+    assert (status, message.endswith("those that have: support")) == (409, True)
+    await act(admin, "canary/resume", use_case="support")
+    assert (await view())["state"] == "running"

@@ -1,4 +1,4 @@
-"""The database of a fleet's ledger goes away and comes back: rules are served on, records wait with their sidecars."""
+"""The database of a fleet goes away and comes back: rules are served on as they are, and what sidecars say is kept."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -9,15 +9,19 @@ from typing import Any
 import aiohttp
 import msgspec
 import pytest
+from sqlalchemy import Connection, select
 
 from controller.app import Running, running
+from controller.ledger.tables import sidecars
 from controller.settings import ServeSettings
 from schemas.record import CallRecord, UsageBatch
+from schemas.status import SidecarStatus
 from tests.fakes.postgres import PostgresServer, postgres_server
 from tests.fakes.rules_repo import RulesRepo
 
 MakeRecord = Callable[..., CallRecord]
 BACK_SECONDS = 30.0
+BEAT = SidecarStatus(id="s1", version="1", state="ACTIVE")
 
 
 @pytest.fixture
@@ -58,6 +62,10 @@ async def sent_until_taken(session: aiohttp.ClientSession, *records: CallRecord)
             assert (status, receipt["error"]["code"]) == (503, "ledger_unavailable")
 
 
+def names_of_sidecars(connection: Connection) -> list[str]:
+    return list(connection.execute(select(sidecars.c.name)).scalars())
+
+
 async def is_available(session: aiohttp.ClientSession) -> bool:
     return bool((await get(session, "/v1/status"))[1]["ledger"]["available"])
 
@@ -84,18 +92,32 @@ async def test_the_controller_serves_rules_without_its_database_and_takes_it_up_
         async with session.get("/metrics") as got:
             assert "pointsman_ledger_available 0.0" in await got.text()
         assert (await get(session, "/readyz"))[0] == 200
-        # What was spent by then is still told, and new rules still run.
+        # What was spent by then is still told, and what runs is served; it is changed by nobody, and heard by all.
         assert (await get(session, "/v1/spend"))[0] == 200
         commit = repo.commit_variant(7)
+        async with asyncio.timeout(BACK_SECONDS):
+            while "cannot write what the fleet is to run" not in (await get(session, "/v1/problems"))[1]["error"]:
+                pass
+        assert (await get(session, "/v1/bundle"))[1]["pointer"] == first.signed.pointer
+        headers = {"Authorization": f"Bearer {controller.parts.tokens.admin}"}
+        async with session.post("/v1/suspend", json={"reason": "why"}, headers=headers) as got:
+            assert (got.status, got.headers["Retry-After"]) == (503, "5")
+            assert (await got.json())["error"]["code"] == "database_away"
+        async with session.post("/v1/status", data=msgspec.json.encode(BEAT)) as got:
+            assert got.status == 204
+        await asyncio.to_thread(postgres.start)
         second = await publisher.newer_than(first.event_id)
         assert second is not None
         assert second.pointer.revision == commit
-        await asyncio.to_thread(postgres.start)
+        assert (second.pointer.epoch, second.pointer.seq) == (first.pointer.epoch, 2)
         record = make_record(2, bundle=second.pointer.digest)
         assert (await sent_until_taken(session, record))["booked"] == 1
         assert await is_available(session)
         _, sums = await get(session, "/v1/usage?by=team")
         assert [(row["team"], row["requests"]) for row in sums["rows"]] == [("", 1), ("support-platform", 1)]
+        async with asyncio.timeout(BACK_SECONDS):
+            while await asyncio.to_thread(controller.parts.ledger.read, names_of_sidecars) != ["s1"]:
+                pass
 
 
 async def test_a_controller_starts_without_its_database_and_finds_it_by_itself(
@@ -105,11 +127,14 @@ async def test_a_controller_starts_without_its_database_and_finds_it_by_itself(
     repo.commit()
     await asyncio.to_thread(postgres.kill)
     async with fleet_controller(url, tmp_path / "state", repo) as (controller, session):
-        await controller.parts.publisher.newer_than("")
-        assert (await get(session, "/readyz"))[0] == 200
+        status, said = await get(session, "/readyz")
+        assert (status, said["error"]["code"]) == (503, "database_away")
+        assert (await get(session, "/v1/bundle"))[0] == 503
         assert not await is_available(session)
         assert (await get(session, "/v1/spend"))[0] == 503
         await asyncio.to_thread(postgres.start)
+        assert await controller.parts.publisher.newer_than("") is not None
+        assert (await get(session, "/readyz"))[0] == 200
         async with asyncio.timeout(BACK_SECONDS):
             while not await is_available(session):
                 pass

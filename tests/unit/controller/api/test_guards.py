@@ -1,11 +1,17 @@
+from pathlib import Path
+
 import aiohttp
 import pytest
 
 from controller.api.guards import Access
 from controller.api.routes import ROUTES
-from controller.app import Running
+from controller.app import Running, running
+from controller.settings import ServeSettings
+from controller.tokens import load_tokens
+from tests.fakes.rules_repo import RulesRepo
 
-GUARDED = [(route.method, route.path) for route in ROUTES if route.access is not Access.OPEN]
+GUARDED = [(route.method, route.path) for route in ROUTES if route.access in (Access.SIDECAR, Access.ADMIN)]
+READ = [route.path for route in ROUTES if route.access is Access.READER]
 
 
 async def error_of(answer: aiohttp.ClientResponse) -> tuple[int, str]:
@@ -20,8 +26,41 @@ def test_watching_status_and_ingest_are_guarded() -> None:
     assert {path for _, path in GUARDED} == {
         "/v1/watch", "/v1/bundle", "/v1/bundle/{digest}", "/v1/status", "/v1/usage", "/v1/spend", "/v1/calls",
             "/v1/pin", "/v1/unpin", "/v1/rollback", "/v1/promote", "/v1/suspend", "/v1/resume",
+            "/v1/canary/stop", "/v1/canary/resume",
     }  # fmt: skip
     assert ("POST", "/v1/usage") in GUARDED
+
+
+def test_what_tells_of_every_team_is_for_readers() -> None:
+    assert set(READ) == {"/v1/status", "/v1/fleet", "/v1/usage", "/v1/feedback", "/v1/shadows", "/v1/problems"}
+
+
+@pytest.mark.parametrize("path", READ)
+async def test_on_loopback_reading_is_open_until_tokens_are_configured(controller: Running, path: str) -> None:
+    async with aiohttp.ClientSession(controller.url) as session, session.get(path) as got:
+        assert got.status == 200
+
+
+@pytest.mark.parametrize("changes", [{"listen_host": "0.0.0.0"}, {"tokens": "."}])
+async def test_elsewhere_reading_takes_a_token_that_sees_everything(
+    tmp_path: Path, repo: RulesRepo, changes: dict[str, str]
+) -> None:
+    load_tokens(tmp_path, make=True)
+    placed = {"tokens": tmp_path} if "tokens" in changes else changes
+    settings = ServeSettings(repo=str(repo.path), state=tmp_path / "state", **{"listen_port": 0, **placed})  # type: ignore[arg-type]
+    async with running(settings) as controller:
+        tokens = controller.parts.tokens
+        url = controller.url.replace("0.0.0.0", "127.0.0.1")
+        asked = [("", 401), ("wrong-token-of-nobody", 401), (tokens.sidecar, 200), (tokens.admin, 200)]
+        for path in READ:
+            for token, status in asked:
+                headers = {"Authorization": f"Bearer {token}"} if token else {}
+                async with aiohttp.ClientSession(url, headers=headers) as session, session.get(path) as got:
+                    assert (path, token, got.status) == (path, token, status)
+        async with aiohttp.ClientSession(url) as session:
+            for path, status in {"/healthz": 200, "/readyz": 503, "/metrics": 200}.items():
+                async with session.get(path) as got:
+                    assert got.status == status
 
 
 @pytest.mark.parametrize(("method", "path"), GUARDED)

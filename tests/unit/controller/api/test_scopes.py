@@ -179,15 +179,26 @@ async def test_a_sidecar_sees_its_own_money_and_how_many_share_the_limits(
     assert spend.live_sidecars == 3
 
 
+async def test_who_sees_some_use_cases_alone_reads_no_sums_of_all_and_everything_is_a_reader(
+    controller: Running, access: Path
+) -> None:
+    async with asking(controller, SUPPORT) as client, client.get("/v1/usage") as got:
+        assert (got.status, (await got.json())["error"]["code"]) == (403, "out_of_scope")
+    await asyncio.to_thread(access.write_text, "tokens:\n" + row(SUPPORT, '"*"'))
+    for token in (SUPPORT, controller.parts.tokens.admin, controller.parts.tokens.sidecar):
+        async with asking(controller, token) as client, client.get("/v1/usage") as got:
+            assert got.status == 200
+
+
 async def test_the_fleet_is_told_by_revisions_whatever_part_each_sidecar_runs(controller: Running) -> None:
     pointer = pointer_for(pointer_of(await signed_for(controller, SUPPORT)), "s1")
     active = Activation(digest=pointer.digest, revision=pointer.revision)
     status = SidecarStatus(id="s1", version="1", state="ACTIVE", tried=active, fetched=active, active=active)
-    async with asking(controller, SUPPORT) as client:
-        async with client.post("/v1/status", data=msgspec.json.encode(status)) as got:
-            assert got.status == 204
-        async with client.get("/v1/fleet") as got:
-            fleet = msgspec.json.decode(await got.read(), type=Fleet)
+    beat = msgspec.json.encode(status)
+    async with asking(controller, SUPPORT) as client, client.post("/v1/status", data=beat) as got:
+        assert got.status == 204
+    async with asking(controller, controller.parts.tokens.sidecar) as client, client.get("/v1/fleet") as got:
+        fleet = msgspec.json.decode(await got.read(), type=Fleet)
     whole = controller.parts.publisher.pointer
     assert whole is not None
     assert [(member.id, member.state, member.bundle) for member in fleet.sidecars] == [("s1", "SYNCED", whole.digest)]

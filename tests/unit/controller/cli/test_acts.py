@@ -17,6 +17,10 @@ QUIET = {"stable": BUNDLE, "head": BUNDLE, "trial": None, "pin": None, "suspende
             ["Stable: r1", "On trial: r2, stage 10 % (12.34 % of the sidecars)", "It waits for calls"],
         ),
         (
+            {"canaries": [{"use_case": "chat", "reason": "canary new at 5 %: why", "waits_for": "more calls"}]},
+            ["Stable: r1", "chat: canary new at 5 %: why", "It waits for more calls"],
+        ),
+        (
             {
                 "pin": {"digest": "sha256:1", "revision": "r0", "since": "S", "until": "U", "is_overdue": True,
                         "reason": "why"},

@@ -13,6 +13,7 @@ from controller.app import Running, running
 from controller.cli import COMMANDS, main
 from controller.errors import CannotStart
 from controller.settings import ServeSettings
+from controller.tokens import load_tokens
 from schemas.record import CallRecord
 from schemas.status import SidecarStatus
 from tests.fakes.rules_repo import RulesRepo
@@ -49,6 +50,24 @@ async def test_fleet_for_people_and_for_programs(controller: Running, capsys: py
     assert await pointsman("fleet", "--format", "json", *where) == 0
     (member,) = json.loads(capsys.readouterr().out)["sidecars"]
     assert set(member) == {"id", "use_case", "state", "bundle", "revision", "last_seen", "error"}
+
+
+async def test_a_controller_that_asks_for_a_token_is_read_with_one(
+    tmp_path: Path, repo: RulesRepo, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    load_tokens(tmp_path, make=True)
+    monkeypatch.setenv("POINTSMAN_STATE", str(tmp_path / "nowhere"))
+    settings = ServeSettings(repo=str(repo.path), state=tmp_path / "state", listen_port=0, tokens=tmp_path)
+    async with running(settings) as controller:
+        where = ("--controller", controller.url)
+        for words in (("fleet",), ("usage",), ("canary", "list")):
+            assert await pointsman(*words, *where) == 1
+            assert "reading takes the controller's admin.token" in capsys.readouterr().err
+            assert await pointsman(*words, *where, "--token", str(tmp_path / "sidecar.token")) == 0
+        assert await pointsman("fleet", *where, "--token", str(tmp_path / "none")) == 2
+        assert "--token" in capsys.readouterr().err
+        monkeypatch.setenv("POINTSMAN_TOKENS", str(tmp_path))
+        assert await pointsman("fleet", *where) == 0
 
 
 async def test_a_wrong_key_is_wrong_usage_and_names_the_right_ones(

@@ -12,7 +12,7 @@ from controller.ledger.database import sqlite_at
 from controller.ledger.migrations import STEPS
 from controller.ledger.query import Question, ask
 from controller.ledger.store import Ledger
-from controller.ledger.tables import booked, bundles, calls, controllers, daily
+from controller.ledger.tables import booked, bundles, calls, channel, daily, shelf, sidecars
 from schemas.record import CallRecord
 from tests.fakes.old_ledger import make_ledger_of_schema_1
 
@@ -52,7 +52,7 @@ async def test_a_ledger_of_schema_1_keeps_its_calls_and_gets_its_sums_anew(
 
 def test_the_statements_are_written_over_the_tables_that_are_there(ledger: Ledger) -> None:
     found = inspect(ledger.database.reading)
-    for table in (bundles, calls, daily, booked, controllers):
+    for table in (bundles, calls, daily, booked, channel, shelf, sidecars):
         assert {column["name"] for column in found.get_columns(table.name)} == set(table.columns.keys())
 
 

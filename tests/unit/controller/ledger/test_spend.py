@@ -1,4 +1,3 @@
-import asyncio
 from collections.abc import Callable
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -85,18 +84,15 @@ async def test_a_receipt_tells_what_it_has_booked_and_a_second_one_adds_nothing(
 
 
 @pytest.mark.parametrize("open_database", ["postgresql"], indirect=True)
-async def test_controllers_of_one_ledger_learn_each_other_s_spend_and_sidecars(
+async def test_controllers_of_one_ledger_learn_each_other_s_spend(
     open_ledger: OpenLedger, make_record: MakeRecord
 ) -> None:
-    one = open_ledger(now=Clock(), refresh_seconds=0.05, live_sidecars=lambda: 2)
-    other = open_ledger(now=Clock(), refresh_seconds=0.05, live_sidecars=lambda: 5)
+    one = open_ledger(now=Clock(), refresh_seconds=0.05)
+    other = open_ledger(now=Clock(), refresh_seconds=0.05)
     await one.book([make_record(1, **on("2026-11-25", cost_usd=Decimal("0.5")))])
     await other.book([make_record(2, **on("2026-11-25", cost_usd=Decimal("0.25")))])
     for ledger in (one, other):
         eventually(lambda ledger=ledger: spent(ledger.spend()) == {"support": ("0.75", "0.75")})
-        eventually(lambda ledger=ledger: ledger.spend().live_sidecars == 7)
-    await asyncio.to_thread(other.close)
-    eventually(lambda: one.spend().live_sidecars == 2)
 
 
 def test_what_nobody_asks_for_any_more_is_forgotten() -> None:

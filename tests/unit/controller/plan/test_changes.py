@@ -14,8 +14,8 @@ def said(before: Loaded, after: Loaded) -> list[str]:
     assert after.bundle is not None
     assert before.rule_set is not None
     assert after.rule_set is not None
-    platforms = (before.rule_set.platform.content, after.rule_set.platform.content)
-    return [str(change) for change in changes_between(before.bundle, after.bundle, *platforms)]
+    changes = changes_between(before.bundle, after.bundle, before.rule_set, after.rule_set)
+    return [str(change) for change in changes]
 
 
 @pytest.mark.parametrize(
@@ -31,6 +31,10 @@ def said(before: Loaded, after: Loaded) -> list[str]:
         (
             use_case("red", "green", more="cost_ceiling: {per_day: 5, then: [green]}\n"),
             ["use case support changed: cost_ceiling.per_day: 5; cost_ceiling.then: green"],
+        ),
+        (
+            use_case("red", "green", more="canary: {model: green, percent: 5, ladder: [5, 50]}\n"),
+            ["use case support changed: canary.ladder: 5, 50; canary.model: green; canary.percent: 5"],
         ),
         (
             use_case("red", "green", more="rules:\n  - {when: {stream: true}, primary: green}\n"),
@@ -65,5 +69,6 @@ def test_each_names_its_file() -> None:
     assert before.bundle is not None
     assert after.bundle is not None
     assert before.rule_set is not None
-    platform = before.rule_set.platform.content
-    assert [change.file for change in changes_between(before.bundle, after.bundle, platform, platform)] == [FILE]
+    assert after.rule_set is not None
+    changes = changes_between(before.bundle, after.bundle, before.rule_set, after.rule_set)
+    assert [change.file for change in changes] == [FILE]

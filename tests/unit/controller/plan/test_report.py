@@ -23,12 +23,12 @@ def report() -> PlanReport:
     assert before.bundle is not None
     assert after.bundle is not None
     assert before.rule_set is not None
-    platform = before.rule_set.platform.content
+    assert after.rule_set is not None
     replay = Replay(side(), side(AFTER))
     for number in range(0, 8 * BUSY_DAY, 4):
         failed = AttemptRecord(model="red", provider="red-maker", reason="primary", outcome="overloaded", seconds=0.2)
         replay.add(call(number) if number % 40 else call(number, attempts=(failed, *call(number).attempts)))
-    changes = changes_between(before.bundle, after.bundle, platform, platform)
+    changes = changes_between(before.bundle, after.bundle, before.rule_set, after.rule_set)
     return PlanReport("main", changes, (), [Evidence("support", "green")], replay)
 
 
@@ -51,7 +51,7 @@ def test_programs_read_every_number() -> None:
     assert (found["replay"]["calls"], found["replay"]["moved"]) == (2880, 8 * 250), "until the ceiling of each day"
     assert found["replay"]["use_cases"]["support"]["models"]["green"] is None, "nobody has called it yet"
     assert found["replay"]["use_cases"]["support"]["models"]["red"]["error_share"] > 0
-    assert found["evidence"] == [{"use_case": "support", "model": "green", "file": None}]
+    assert found["evidence"] == [{"use_case": "support", "model": "green", "file": None, "passes": False}]
 
 
 def test_without_records_only_the_rules_are_compared() -> None:

@@ -9,6 +9,7 @@ from sidecar.routing.quality_window import (
     ALARM,
     COOL_DOWN_SECONDS,
     MAX_MODELS,
+    SECOND_CHANCE_SECONDS,
     QualityWindow,
     _evidence,
     is_quality_probe,
@@ -20,7 +21,7 @@ BAR = Decimal("0.9")
 
 def feed(window: QualityWindow, answers: str, now: float = 0.0, model: str = "alpha") -> None:
     for answer in answers:
-        window.note("chat", model, BAR, passed=answer == "+", now=now)
+        window.note("chat", model, BAR, score=float(answer == "+"), now=now)
 
 
 @pytest.mark.parametrize(
@@ -33,7 +34,7 @@ def test_the_lower_bound_is_that_of_the_beta_binomial_sequence(passed: int, fail
 
 @pytest.mark.parametrize("bar", [0.5, 0.8, 0.9, 0.99, 0.995])
 def test_at_the_bar_itself_the_sum_does_not_grow(bar: float) -> None:
-    assert bar * _evidence(bar, passed=True) + (1 - bar) * _evidence(bar, passed=False) <= 1e-12
+    assert bar * _evidence(bar, 1.0) + (1 - bar) * _evidence(bar, 0.0) <= 1e-12
 
 
 def test_a_model_that_fails_time_and_again_falls_and_a_single_failure_is_nothing() -> None:
@@ -48,7 +49,7 @@ def test_a_model_that_fails_time_and_again_falls_and_a_single_failure_is_nothing
 
 def test_the_fewest_failures_that_make_a_model_fall() -> None:
     window = QualityWindow()
-    fewest = int(ALARM // _evidence(0.9, passed=False)) + 1
+    fewest = int(ALARM // _evidence(0.9, 0.0)) + 1
     feed(window, "-" * (fewest - 1))
     assert window.fallen("chat") == frozenset()
     feed(window, "-")
@@ -85,7 +86,7 @@ def test_few_good_probes_do_not_bring_it_back_however_long_it_takes() -> None:
 def test_the_ends_of_the_scale_are_scores_like_any_other(min_score: str) -> None:
     window = QualityWindow()
     for passed in [True, False] * 50:
-        window.note("chat", "alpha", Decimal(min_score), passed=passed, now=0.0)
+        window.note("chat", "alpha", Decimal(min_score), score=float(passed), now=0.0)
     assert bool(window.fallen("chat")) is (min_score == "1")
 
 
@@ -99,3 +100,35 @@ def test_what_is_remembered_is_bounded() -> None:
 
 def test_about_one_call_in_twenty_is_a_probe() -> None:
     assert 400 <= sum(is_quality_probe(f"pm-{number}") for number in range(10_000)) <= 600
+
+
+def test_a_mean_score_counts_as_so_many_passed_answers() -> None:
+    halves, fine = QualityWindow(), QualityWindow()
+    for _ in range(100):
+        halves.note("chat", "alpha", BAR, score=0.5, now=0.0, signal="feedback.user")
+        fine.note("chat", "alpha", BAR, score=0.95, now=0.0, signal="feedback.user")
+    assert halves.fallen("chat") == {"alpha"}
+    assert fine.fallen("chat") == frozenset()
+
+
+def test_each_signal_has_its_own_count_and_a_model_waits_for_all_of_them() -> None:
+    window = QualityWindow()
+    for _ in range(10):
+        window.note("chat", "alpha", BAR, score=0.0, now=0.0, signal="feedback.judge")
+        window.note("chat", "alpha", BAR, score=1.0, now=0.0, signal="feedback.user")
+    feed(window, "-" * 10)
+    assert window.all_fallen() == [("chat", "alpha")]
+    feed(window, "+" * 201, COOL_DOWN_SECONDS)
+    assert window.fallen("chat") == {"alpha"}, "the judge still has it below the bar"
+    for _ in range(201):
+        window.note("chat", "alpha", BAR, score=1.0, now=COOL_DOWN_SECONDS, signal="feedback.judge")
+    assert window.fallen("chat") == frozenset()
+
+
+def test_what_fell_by_feedback_is_tried_anew_after_a_day_and_what_fails_its_checks_is_not() -> None:
+    window = QualityWindow()
+    for signal in ("feedback.user", "checks"):
+        for _ in range(10):
+            window.note("chat", signal, BAR, score=0.0, now=0.0, signal=signal)
+        window.note("chat", signal, BAR, score=1.0, now=SECOND_CHANCE_SECONDS, signal=signal)
+    assert window.fallen("chat") == {"checks"}

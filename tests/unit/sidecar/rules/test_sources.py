@@ -54,6 +54,26 @@ async def test_a_file_is_read_at_once_and_again_when_it_changes(tmp_path: Path, 
     await asyncio.wait([work])
 
 
+async def test_what_is_written_while_a_file_is_first_read_is_seen(
+    tmp_path: Path, store: RuleStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By the watch itself: the looks at fixed times are too far apart to help."""
+    monkeypatch.setattr(sources, "POLL_SECONDS", 1000.0)
+    path = tmp_path / "bundle.json"
+    path.write_bytes(written("one"))
+    later = iter([written("two")])
+
+    def heard() -> bool:
+        for data in later:
+            path.write_bytes(data)
+        return True
+
+    work = asyncio.ensure_future(FileSource(path, store).run(heard))
+    await until(store, lambda: store.active.revision == "two")
+    work.cancel()
+    await asyncio.wait([work])
+
+
 async def test_a_mounted_config_map_is_swapped_by_its_link(tmp_path: Path, store: RuleStore) -> None:
     """Kubernetes writes a new dated folder and renames `..data` onto it."""
     for name in ("one", "two"):

@@ -1,11 +1,23 @@
 """The rules that run: activated, or refused with the last good ones going on."""
 
+from decimal import Decimal
 from pathlib import Path
 
 import msgspec
 import pytest
 
-from schemas.bundle import Candidate, Hours, Pointer, Rule, SignedPointer, When, digest_of, encode_bundle
+from schemas.bundle import (
+    Candidate,
+    Hours,
+    Pointer,
+    Rule,
+    Share,
+    SignedPointer,
+    Steered,
+    When,
+    digest_of,
+    encode_bundle,
+)
 from sidecar.rules.cache import LastGood
 from sidecar.rules.probation import Probation
 from sidecar.rules.store import RuleStore
@@ -14,6 +26,7 @@ from tests.fakes import core_bundles as bundles
 from tests.fakes.ports import HandClock
 
 GOOD, NEXT = (encode_bundle(bundles.bundle(revision=name)) for name in ("good", "next"))
+TRYING = encode_bundle(bundles.bundle(revision="trying", canary=Share(model="beta", percent=Decimal(5))))
 BAD_HOURS = Rule(when=When(hours=Hours(start="x", end="y", zone="UTC")), chain=("beta",))
 BAD = encode_bundle(bundles.bundle(revision="bad", rules=(BAD_HOURS,)))
 
@@ -104,6 +117,45 @@ def test_equal_rules_are_not_fetched_again_and_clear_the_error(store: RuleStore)
     assert store.wants(pointer(GOOD, 3)) is None
     assert (store.error, store.pointer.seq) == ("", 3)
     assert store.current is snapshot
+
+
+def steering(data: bytes, seq: int, percent: int) -> SignedPointer:
+    by = Steered(model="beta", canary_percent=Decimal(percent), reason="a test")
+    made = Pointer(
+        epoch=1, seq=seq, digest=digest_of(data), size=len(data), revision="r", steering={"chat": by} if percent else {}
+    )
+    return SignedPointer(pointer=msgspec.json.encode(made).decode())
+
+
+def share_of_beta(store: RuleStore) -> Decimal | None:
+    assert store.current is not None
+    canary = store.current.use_cases["chat"].chain.canary
+    return canary and canary.probability * 100
+
+
+def test_a_canary_is_steered_by_a_pointer_alone_and_still_is_after_a_restart(store: RuleStore, folder: Path) -> None:
+    shares = []
+    store.offer(pointer(TRYING, 1), TRYING)
+    shares.append(share_of_beta(store))
+    for seq, percent in ((2, 25), (3, 50)):
+        assert store.wants(steering(TRYING, seq, percent)) is None
+        shares.append(share_of_beta(store))
+    later = new_store(folder)
+    later.load_last_good()
+    shares.append(share_of_beta(later))
+    assert store.wants(steering(TRYING, 4, 0)) is None
+    shares.append(share_of_beta(store))
+    assert shares == [5, 25, 50, 50, 5]
+
+
+def test_what_is_steered_holds_though_the_bundle_that_comes_with_it_is_refused(store: RuleStore) -> None:
+    store.offer(steering(TRYING, 1, 25), TRYING)
+    signed = steering(BAD, 2, 50)
+    assert store.wants(signed) is not None
+    assert not store.offer(signed, BAD)
+    assert share_of_beta(store) == 50
+    assert store.wants(steering(BAD, 1, 75)) is None
+    assert share_of_beta(store) == 50, "nothing that is older is believed"
 
 
 def test_a_folder_s_rules_need_no_pointer(store: RuleStore, folder: Path) -> None:

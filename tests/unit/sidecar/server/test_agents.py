@@ -16,11 +16,12 @@ from yarl import URL
 
 from schemas.bundle import Caller
 from sidecar.errors import StreamCut
+from sidecar.shadows import PAUSE_SECONDS
 from tests.fakes import core_bundles as bundles
 from tests.fakes import core_wire as wire
 from tests.fakes.agent_port import Client, Port
-from tests.fakes.core import Core
-from tests.fakes.ports import PARK, Script
+from tests.fakes.core import GOOD, Core
+from tests.fakes.ports import PARK, Script, at_rest
 
 CALL = "/v1/chat/completions"
 GEMINI_CALL = b'{"contents":[{"parts":[{"text":"Hello"}]}]}'
@@ -47,6 +48,7 @@ async def client(tmp_path: Path) -> AsyncIterator[Client]:
         ("POST", "/pointsman/explain", {"data": b'{"use_case":"chat","facts":{"tool":1}}'}, 400, "malformed_request"),
         ("POST", "/pointsman/explain", {"data": b"\xff"}, 400, "malformed_request"),
         ("GET", "/pointsman/calls/nothing", {}, 404, "unknown_path"),
+        ("GET", "/pointsman/calls", {}, 400, "malformed_request"),
     ],
 )
 @pytest.mark.parametrize("dialect", ["openai", "anthropic", "gemini"])
@@ -226,6 +228,22 @@ async def test_a_stream_is_answered_as_events(tmp_path: Path) -> None:
         assert (await answer.read()).endswith(wire.DONE)
 
 
+@pytest.mark.parametrize("stream", [False, True])
+async def test_a_shadow_is_asked_once_the_caller_has_everything(tmp_path: Path, stream: bool) -> None:
+    shadow = bundles.shadow()
+    core = Core(
+        Script(wire.STREAM) if stream else GOOD, chain=["alpha"], shadow=shadow, shadow_scripts=[Script((PARK,))]
+    )
+    async with Port(tmp_path, core, chain=["alpha"], shadow=shadow) as client:
+        answer = await client.post(CALL, data=wire.request(stream=stream))
+        assert (await answer.read()).endswith(wire.DONE if stream else wire.chat_answer())
+        await core.clock.turn(PAUSE_SECONDS)
+        assert core.shadow_upstream.models == ["beta@two"]
+        for task in core.shadows._tasks:
+            task.cancel()
+        await at_rest()
+
+
 async def test_a_bug_inside_a_stream_ends_the_connection_and_is_no_second_answer(tmp_path: Path) -> None:
     async with Port(tmp_path, Core(Script((wire.CONTENT, RuntimeError("a bug"))))) as client:
         with pytest.raises(aiohttp.ClientError) as failed:
@@ -276,6 +294,11 @@ async def test_a_caller_sees_its_own_use_cases_and_calls_only(tmp_path: Path) ->
         path = f"/pointsman/calls/{mine.headers['x-pointsman-request-id']}"
         assert (await client.get(path, headers={"x-api-key": "a"})).status == 200
         assert (await client.get(path, headers={"x-api-key": "b"})).status == 404
+        listed = [
+            (await (await client.get("/pointsman/calls?agent=a", headers={"x-api-key": key})).json())["calls"]
+            for key in ("a", "b")
+        ]
+        assert [[call["id"] for call in calls] for calls in listed] == [[path.rpartition("/")[2]], []]
         assert (await client.post(CALL, data=wire.request(), headers={"x-api-key": "b"})).status == 403
 
 

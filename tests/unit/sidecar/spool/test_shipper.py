@@ -25,17 +25,19 @@ class Controller:
 
     def __init__(self) -> None:
         self.batches: list[list[str]] = []
+        self.heard: list[str] = []
         self.is_down = False
         self.poison = ""
         self.spend: FleetSpend | None = None
 
-    async def ship(self, records: Sequence[bytes]) -> UsageReceipt:
+    async def ship(self, records: Sequence[bytes], feedback: Sequence[bytes]) -> UsageReceipt:
         await asyncio.sleep(0)
         if self.is_down:
             raise UplinkFailed("down")
         if self.poison in [json.loads(line)["id"] for line in records]:
             raise UplinkRefused("bad_record")
         self.batches.append([json.loads(line)["id"] for line in records])
+        self.heard += [json.loads(line)["call"] for line in feedback]
         return UsageReceipt(booked=len(records), known=0, spend=self.spend)
 
 

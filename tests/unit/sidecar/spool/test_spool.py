@@ -14,8 +14,9 @@ from zlib import crc32
 
 import pytest
 
+from schemas.record import Feedback
 from sidecar.spool import spool as module
-from sidecar.spool.lines import encode_line
+from sidecar.spool.lines import Line, encode_line
 from sidecar.spool.spool import Spool
 from tests.fakes.records import begun, record
 
@@ -41,8 +42,8 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "PIECE_BYTES", 700)
 
 
-def ids(records: list[bytes]) -> list[str]:
-    return [json.loads(line)["id"] for line in records]
+def ids(lines: list[Line]) -> list[str]:
+    return [json.loads(line.json).get("id", "said") for line in lines]
 
 
 def ship_all(spool: Spool) -> list[str]:
@@ -72,6 +73,16 @@ def test_only_finals_are_shipped_in_order_and_once(spool: Spool) -> None:
     assert ship_all(spool) == ["b", "a"]
     assert spool.pending == 0
     assert ship_all(spool) == []
+
+
+def test_what_is_said_of_calls_is_shipped_like_them(spool: Spool, folder: Path, tmp_path: Path) -> None:
+    spool.begin(begun("a"))
+    spool.book(record("a"))
+    spool.hear(Feedback(call="a", at="2026-11-26T07:00:00.000Z", sidecar="s-1", score=1.0))
+    later = after_a_crash(folder, tmp_path / "later")
+    assert later.pending == spool.pending == 2
+    assert ship_all(later) == ship_all(spool) == ["a", "said"]
+    assert ship_all(after_a_crash(tmp_path / "later", tmp_path / "last")) == []
 
 
 def test_what_is_not_acknowledged_is_shipped_again(spool: Spool, folder: Path, tmp_path: Path) -> None:
@@ -269,7 +280,7 @@ if sys.argv[3] == "recovers":
     spool.book(record("after"))
 shipped = []
 while (batch := spool.unshipped())[0]:
-    shipped += [json.loads(line)["id"] for line in batch[0]]
+    shipped += [json.loads(line.json)["id"] for line in batch[0]]
     try:
         spool.acknowledge(batch[1], len(batch[0]))
     except OSError as error:

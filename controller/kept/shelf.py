@@ -4,7 +4,8 @@ from collections.abc import Collection
 from pathlib import Path
 
 from controller import files
-from schemas.bundle import BundleRefused, decode_bundle, digest_of
+from controller.kept.state import whole_bundle
+from schemas.bundle import BundleRefused
 
 
 class Shelf:
@@ -24,10 +25,7 @@ class Shelf:
             data = self._path(digest).read_bytes()
         except OSError as error:
             raise BundleRefused(f"{digest} cannot be read: {error.strerror}") from error
-        if digest_of(data) != digest:
-            raise BundleRefused(f"{digest} is damaged")
-        decode_bundle(data)
-        return data
+        return whole_bundle(digest, data)
 
     def keep_only(self, digests: Collection[str]) -> None:
         """Best effort: what stays behind costs room alone."""

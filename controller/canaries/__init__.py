@@ -1,0 +1,1 @@
+"""Traffic that moves to a candidate in steps and stops by itself."""

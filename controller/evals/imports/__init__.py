@@ -1,0 +1,1 @@
+"""Results that other tools recorded: a file per tool, each pure, from the bytes of its file to what it found."""

@@ -1,0 +1,1 @@
+"""A run of an eval set: each sample asked of each model through a sidecar, once, whatever happens in between."""
