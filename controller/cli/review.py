@@ -17,7 +17,7 @@ from controller.plan.recorded import UnreadableCall, moment_of
 from controller.review.calendar import Due, as_ics, due_dates
 from controller.review.decide import review
 from controller.review.diffs import propose
-from controller.review.findings import UnreadableFinding, parse_findings
+from controller.review.findings import UnreadableFinding, parse_canaries, parse_findings
 from controller.review.period import Period, UnclearPeriod, parse_quarter, quarter_of
 from controller.review.report import as_html, as_json, as_markdown, due_json, sections
 from controller.review.traffic import Books
@@ -66,6 +66,9 @@ def run(args: argparse.Namespace) -> int:
         dues = tuple(one for one in due_dates(rules, findings, today) if args.use_case in (None, one.about))
         if args.calendar:
             return _hand_over(_calendar(dues, form, today), args.out)
+        if args.controller is not None and args.records is None:
+            status = remote.fetch_json(args.controller, "/v1/status", {}, token=remote.admin_token(args))
+            findings = replace(findings, tried=parse_canaries(status.get("rollout", {})))
         found = review(rules, findings, _books(args, period, today), period, today)
     except (NoRules, UnclearPeriod) as error:
         return refused("review", error)

@@ -4,7 +4,7 @@
 | --- | --- |
 | no call in the period, by recorded calls | retire |
 | its primary is gone, or goes within `SOON_DAYS`, and its vendor names a successor | shift to the successor |
-| evidence that has not expired permits to promote a candidate over the primary | shift to it, the cheapest first |
+| valid evidence permits to promote a candidate, and callers did not have it taken back | shift, the cheapest first |
 | else | keep |
 
 | model | decision |
@@ -23,7 +23,7 @@ from decimal import Decimal
 from typing import Final, Literal, TypeAlias
 
 from controller.concentration import hhi, level_of, shares_of
-from controller.review.findings import Compared, Drilled, Findings
+from controller.review.findings import Compared, Drilled, Findings, Tried
 from controller.review.period import Period
 from controller.review.traffic import Books, Traffic
 from schemas.checks.severity import STRICT_CLASSES
@@ -61,6 +61,8 @@ class UseCaseReview:
     """None: no records were given."""
     candidates: tuple[Candidate, ...]
     drills: tuple[Drilled, ...]
+    canaries: tuple[Tried, ...]
+    """The newest first."""
     open: tuple[str, ...]
     """What somebody has to look at, as sentences."""
     due: date | None
@@ -136,17 +138,24 @@ def models_of(use_case: UseCase) -> frozenset[str]:
 def _use_case(rules: RuleSet, use_case: UseCase, findings: Findings, books: Books | None, today: date) -> UseCaseReview:
     traffic = None if books is None else books.of(use_case.use_case)
     candidates = tuple(_candidates(rules, use_case, findings, today))
-    decision, reason, to = _decide(rules, use_case, traffic, candidates, today)
+    canaries = tuple(one for one in findings.tried if one.use_case == use_case.use_case)
+    decision, reason, to = _decide(rules, use_case, traffic, candidates, _taken_back(canaries), today)
     drills = findings.newest_drills(use_case.use_case)
     due = None if use_case.review is None else use_case.review.by
     return UseCaseReview(
         use_case.use_case, use_case.owner, use_case.kind, use_case.primary, decision, reason, to, traffic, candidates,
-        drills, tuple(_open(use_case, traffic, candidates, drills, today)), due, due is not None and due < today,
+        drills, canaries, tuple(_open(use_case, traffic, candidates, drills, today)), due,
+        due is not None and due < today,
     )  # fmt: skip
 
 
 def _decide(
-    rules: RuleSet, use_case: UseCase, traffic: Traffic | None, candidates: tuple[Candidate, ...], today: date
+    rules: RuleSet,
+    use_case: UseCase,
+    traffic: Traffic | None,
+    candidates: tuple[Candidate, ...],
+    taken_back: frozenset[str],
+    today: date,
 ) -> tuple[Decision, str, str]:
     if traffic is not None and not traffic.calls:
         return "retire", "no call in the period", ""
@@ -155,13 +164,23 @@ def _decide(
     if leaves and leaves.retires and leaves.replaced_by and leaves.retires <= today + timedelta(days=SOON_DAYS):
         return "shift", f"{use_case.primary} goes away on {leaves.retires}", leaves.replaced_by
     proved = [one.evidence for one in candidates if one.state not in NOT_PROVED and one.evidence is not None]
-    better = [one for one in proved if one.action == "promote"]
+    better = [one for one in proved if one.action == "promote" and one.candidate not in taken_back]
     if better:
         best = min(better, key=lambda one: (one.cost_ratio is None, one.cost_ratio or 0.0, one.candidate))
         saved = "at an unknown cost" if best.cost_ratio is None else f"at {best.cost_ratio:.2f} times the cost"
         return "shift", f"{best.candidate} is {best.verdict.replace('_', '-')} {saved} ({best.file})", best.candidate
+    if back := [one.candidate for one in proved if one.action == "promote"]:
+        return "keep", f"the samples spoke for {', '.join(back)}, and callers had it taken back", ""
     said = "" if traffic is not None else "; its traffic is unknown"
     return "keep", f"no valid evidence permits to promote another model{said}", ""
+
+
+def _taken_back(canaries: tuple[Tried, ...]) -> frozenset[str]:
+    """Models of which the newest canary ended so: callers have shown what the samples had not."""
+    newest: dict[str, Tried] = {}
+    for one in canaries:
+        newest.setdefault(one.model, one)
+    return frozenset(model for model, one in newest.items() if one.state == "rolled_back")
 
 
 NOT_PROVED: Final = frozenset({"not evaluated", "expired"})
@@ -199,6 +218,9 @@ def _open(
         yield "it has no review date"
     elif use_case.review.by < today:
         yield f"its review was due by {use_case.review.by}"
+    if use_case.emergency is not None:
+        state = "until" if today <= use_case.emergency.expires else "expired on"
+        yield f"an emergency, {state} {use_case.emergency.expires}: {use_case.emergency.reason}"
     for state in ("not evaluated", "expired"):
         if names := [one.model for one in candidates if one.state == state]:
             yield f"{state}: {', '.join(names)}"

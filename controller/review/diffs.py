@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Final
 
+from controller.evals.rule_edit import CannotEdit, with_choice
 from controller.review.decide import Review, UseCaseReview
 from schemas.load import load
 from schemas.problems import has_errors
@@ -45,31 +46,10 @@ def _of_use_case(one: UseCaseReview, rules: RuleSet, files: Mapping[str, str], t
         gone = [path for path in files if path.startswith(folder)]
         return _removal(f"retire {one.use_case}", gone, files, today)
     title = f"shift {one.use_case} from {one.primary} to {one.to}"
-    text = _shifted(files[file.file], file, one.to)
-    return Proposal(title, "") if text is None else _change(title, {file.file: text}, files, today)
-
-
-def _shifted(text: str, file: RuleFile[UseCase], to: str) -> str | None:
-    """The candidate first, the model that served after it: in the candidate's place where it was a fallback."""
-    use_case = file.content
-    edited = text
-    if to in use_case.fallbacks:
-        path: Path = ("fallbacks", use_case.fallbacks.index(to))
-        swapped = _replaced(edited, file, path, to, use_case.primary)
-    elif use_case.fallbacks:
-        first = use_case.fallbacks[0]
-        line, _ = file.document.place_of(("fallbacks", 0))
-        if "[" not in text.splitlines()[line - 1]:
-            return None
-        swapped = _replaced(edited, file, ("fallbacks", 0), first, f"{use_case.primary}, {first}")
-    else:
-        line, _ = file.document.place_of(("primary",))
-        lines = text.splitlines(keepends=True)
-        if file.document.key_places.get(("fallbacks",)):
-            return None
-        lines.insert(line, f"fallbacks: [{use_case.primary}]\n")
-        swapped = "".join(lines)
-    return None if swapped is None else _replaced(swapped, file, ("primary",), use_case.primary, to)
+    try:
+        return _change(title, {file.file: with_choice(files[file.file], "primary", one.to)}, files, today)
+    except CannotEdit:
+        return Proposal(title, "")
 
 
 def _dated(text: str, file: RuleFile[UseCase], today: date) -> str | None:

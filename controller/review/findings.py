@@ -1,15 +1,14 @@
-"""What lies in a use case's `evidence/` folder, as far as a review looks at it: comparisons and drills. Pure."""
+"""What a review looks at besides calls: comparisons and drills in `evidence/`, and the canaries of a fleet. Pure."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
 from pathlib import PurePosixPath
-from typing import Any, Final
+from typing import Any
 
 import msgspec
 
-EVIDENCE_DAYS: Final = 90
-"""So long a comparison counts."""
+from schemas.evidence_files import MAX_AGE_DAYS
 
 
 class UnreadableFinding(ValueError):
@@ -52,7 +51,7 @@ class Compared:
 
     @property
     def expires(self) -> date:
-        return self.created + timedelta(days=EVIDENCE_DAYS)
+        return self.created + timedelta(days=MAX_AGE_DAYS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,10 +68,25 @@ class Drilled:
     expires: date
 
 
+class Tried(msgspec.Struct, frozen=True):
+    """A canary, as `/v1/status` tells of it."""
+
+    use_case: str
+    model: str
+    primary: str
+    state: str
+    percent: float
+    since: str
+    """RFC 3339, UTC: since when it is in this state."""
+    reason: str
+
+
 @dataclass(frozen=True, slots=True)
 class Findings:
     compared: tuple[Compared, ...] = ()
     drilled: tuple[Drilled, ...] = ()
+    tried: tuple[Tried, ...] = ()
+    """The newest of a use case first; none also where no controller was asked."""
 
     def newest_of(self, use_case: str, incumbent: str, candidate: str) -> Compared | None:
         fitting = (
@@ -102,6 +116,14 @@ def parse_findings(files: Mapping[str, str]) -> Findings:
         else:
             drilled.append(found)
     return Findings(tuple(compared), tuple(drilled))
+
+
+def parse_canaries(rollout: Mapping[str, Any]) -> tuple[Tried, ...]:
+    """`rollout` of `/v1/status`. Raises `UnreadableFinding`."""
+    try:
+        return msgspec.convert([*rollout["canaries"], *rollout["past_canaries"]], tuple[Tried, ...])
+    except (KeyError, TypeError, msgspec.ValidationError) as error:
+        raise UnreadableFinding(f"the controller does not say how canaries stand: {error}") from error
 
 
 def _finding(file: str, text: str) -> Compared | Drilled:

@@ -122,6 +122,12 @@ def _of_use_case(one: UseCaseReview) -> Section:
             [", ".join(drill.down), drill.verdict, drill.on, str(drill.day), str(drill.expires)] for drill in one.drills
         ]
         tables.append((("outage of", "outcome", "on", "rehearsed", "until"), rows))
+    if one.canaries:
+        rows = [
+            [tried.model, tried.primary, tried.state.replace("_", " "), tried.since[:10], tried.reason]
+            for tried in one.canaries
+        ]
+        tables.append((("canary", "against", "state", "since", "why"), rows))
     return Section(one.use_case, tuple(lines), tuple(tables))
 
 
@@ -216,6 +222,11 @@ def _use_case_json(one: UseCaseReview) -> dict[str, Any]:
             {"down": list(drill.down), "verdict": drill.verdict, "on": drill.on, "date": drill.day.isoformat(),
              "expires": drill.expires.isoformat()}
             for drill in one.drills
+        ],
+        "canaries": [
+            {"model": tried.model, "primary": tried.primary, "state": tried.state, "since": tried.since,
+             "reason": tried.reason}
+            for tried in one.canaries
         ],
         "open": list(one.open), "due": one.due and one.due.isoformat(), "overdue": one.is_overdue,
     }  # fmt: skip

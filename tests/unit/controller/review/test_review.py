@@ -1,6 +1,8 @@
 """Keep, shift or retire: by recorded calls and evidence; what is proposed; what is due."""
 
 import json
+from collections.abc import Sequence
+from dataclasses import replace
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
@@ -12,8 +14,9 @@ from controller.cli import main
 from controller.review.calendar import Due, as_ics
 from controller.review.decide import review
 from controller.review.diffs import propose
-from controller.review.findings import UnreadableFinding, parse_findings
+from controller.review.findings import UnreadableFinding, parse_canaries, parse_findings
 from controller.review.period import Period, parse_quarter, quarter_of
+from controller.review.report import as_markdown, sections
 from controller.review.traffic import Books
 from tests.fakes.rules_repo import write_files
 from tests.system.rules import use_case
@@ -31,14 +34,26 @@ def evidence(**more: object) -> dict[str, str]:
     return {EVIDENCE: json.dumps(said | more)}
 
 
-def reviewed(text: str, *, calls: int | None = 10, found: dict[str, str] | None = None) -> Any:
+def tried(model: str, state: str) -> dict[str, Any]:
+    """As `/v1/status` tells of a canary; more stands there than is asked for."""
+    return {
+        "use_case": "support", "model": model, "primary": "red", "state": state, "percent": 0.0, "waits_for": "",
+        "since": "2026-11-02T10:00:00.000Z", "reason": f"canary {model}: {state}", "moves": [],
+    }  # fmt: skip
+
+
+def reviewed(
+    text: str, *, calls: int | None = 10, found: dict[str, str] | None = None, canaries: Sequence[dict[str, Any]] = ()
+) -> Any:
     rule_set = loaded(text).rule_set
     assert rule_set is not None
     books = None if calls is None else Books()
     for number in range(calls or 0):
         assert books is not None
         books.add(call(number, cost_usd=Decimal("0.0045")))
-    return review(rule_set, parse_findings(found or {}), books, QUARTER, TODAY)
+    findings = parse_findings(found or {})
+    findings = replace(findings, tried=parse_canaries({"canaries": canaries[:1], "past_canaries": canaries[1:]}))
+    return review(rule_set, findings, books, QUARTER, TODAY)
 
 
 @pytest.mark.parametrize(
@@ -57,6 +72,32 @@ def reviewed(text: str, *, calls: int | None = 10, found: dict[str, str] | None 
 def test_a_use_case(calls: int | None, found: dict[str, str], decision: str, to: str, state: str) -> None:
     (one,) = reviewed(use_case("red", "green"), calls=calls, found=found).use_cases
     assert (one.decision, one.to, [other.state for other in one.candidates]) == (decision, to, [state])
+
+
+@pytest.mark.parametrize(
+    ("canaries", "decision"),
+    [
+        ([tried("green", "rolled_back")], "keep"),
+        ([tried("green", "promoted"), tried("green", "rolled_back")], "shift"),
+        ([tried("blue", "rolled_back")], "shift"),
+    ],
+)
+def test_what_callers_had_taken_back_is_not_proposed(canaries: list[dict[str, Any]], decision: str) -> None:
+    found = reviewed(use_case("red", "green"), found=evidence(), canaries=canaries)
+    assert found.use_cases[0].decision == decision
+    shown = as_markdown(found, sections(found, (), ()))
+    assert all(f"| {one['model']} | red | {one['state'].replace('_', ' ')} |" in shown for one in canaries)
+    assert all(one["reason"] in shown for one in canaries)
+
+
+def test_a_controller_that_says_something_else_of_canaries_is_named() -> None:
+    with pytest.raises(UnreadableFinding, match="how canaries stand"):
+        parse_canaries({"canaries": [{"use_case": "support"}], "past_canaries": []})
+
+
+def test_an_emergency_is_open() -> None:
+    found = reviewed(use_case("red", "green", more="emergency: {reason: It was on fire., expires: 2026-12-01}\n"))
+    assert "an emergency, until 2026-12-01: It was on fire." in found.use_cases[0].open
 
 
 @pytest.mark.parametrize(
