@@ -10,6 +10,7 @@ from controller.html_page import page, sentences, table
 from controller.review.calendar import Due
 from controller.review.decide import Candidate, Concentration, PriceChange, Review, UseCaseReview
 from controller.review.diffs import Proposal
+from controller.review.findings import Compared
 from schemas.rules.price import Price
 
 CENT: Final = Decimal("0.01")
@@ -114,9 +115,9 @@ def _of_use_case(one: UseCaseReview) -> Section:
         lines += _traffic_lines(one)
     lines += [f"open: {line}" for line in one.open]
     tables: list[Table] = []
-    if one.candidates:
+    if evaluated := [(candidate, candidate.evidence) for candidate in one.candidates if candidate.evidence]:
         head = ("model", "evidence", "m*", "cost ratio", "until")
-        tables.append((head, [_candidate(candidate) for candidate in one.candidates]))
+        tables.append((head, [_candidate(candidate, evidence) for candidate, evidence in evaluated]))
     if one.drills:
         rows = [
             [", ".join(drill.down), drill.verdict, drill.on, str(drill.day), str(drill.expires)] for drill in one.drills
@@ -142,10 +143,7 @@ def _traffic_lines(one: UseCaseReview) -> list[str]:
     return lines
 
 
-def _candidate(one: Candidate) -> list[str]:
-    found = one.evidence
-    if found is None:
-        return [one.model, one.state, "–", "–", "–"]
+def _candidate(one: Candidate, found: Compared) -> list[str]:
     margin = UNKNOWN if found.m_star is None else f"{found.m_star:.3f}"
     ratio = UNKNOWN if found.cost_ratio is None else f"{found.cost_ratio:.2f}"
     return [one.model, one.state.replace("_", "-"), margin, ratio, str(found.expires)]
