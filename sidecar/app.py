@@ -6,7 +6,9 @@ import logging
 import os
 import signal
 import socket
+from collections.abc import Iterator
 from datetime import UTC, datetime
+from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -25,7 +27,8 @@ from sidecar.pipeline import Pipeline
 from sidecar.ports import CallObserver
 from sidecar.providers.credentials import Credentials
 from sidecar.providers.http import HttpUpstream
-from sidecar.routing.snapshot import Target
+from sidecar.routing.plan import Spend
+from sidecar.routing.snapshot import Ceiling, Target
 from sidecar.rules.cache import LastGood
 from sidecar.rules.probation import Probation
 from sidecar.rules.reporter import Reporter
@@ -39,7 +42,7 @@ from sidecar.server.unreadable import UnreadableRequests
 from sidecar.settings import JSON, VOCABULARY, Address, Settings, is_url
 from sidecar.shadows import MAX_RUNNING, Shadows
 from sidecar.spool.shipper import Shipper, records_of
-from sidecar.spool.spool import Spool
+from sidecar.spool.spool import MAX_SPOOL_BYTES, Spool
 from sidecar.stores.redis import RedisStore
 from sidecar.telemetry.json_lines import CallLog
 from sidecar.telemetry.loop_lag import LoopLag
@@ -222,6 +225,16 @@ class Sidecar:
         targets = () if self._store.current is None else self._store.current.targets.get(model, ())
         return next((target for target in targets if target.provider == provider), None)
 
+    def _ceilings_spent(self) -> dict[tuple[str, ...], float]:
+        use_cases = {} if self._store.current is None else self._store.current.use_cases
+        day = datetime.fromtimestamp(self._clock.now(), UTC).date().isoformat()
+        return {
+            (name, window): float(spent / limit)
+            for name, use_case in use_cases.items()
+            if use_case.ceiling is not None
+            for window, limit, spent in _windows(use_case.ceiling, self._limits.spend(name, day))
+        }
+
     def _not_ready(self) -> str:
         if self._draining:
             return "draining"
@@ -314,13 +327,20 @@ class Sidecar:
         )  # fmt: skip
         gauge("pointsman_tasks", "Tasks of the event loop.", (), lambda: {(): float(len(asyncio.all_tasks()))})
         gauge("pointsman_spool_pending_records", "Not yet acknowledged.", (), lambda: {(): float(spool.pending)})
-        gauge("pointsman_spool_dropped_records", "Lost to a full disk.", (), lambda: {(): float(spool.dropped_records)})
-        gauge(
-            "pointsman_spool_refused_records",
-            "Set aside, never booked.",
-            (),
+        gauge("pointsman_spool_bytes", "Of records on disk.", (), lambda: {(): float(spool.bytes_on_disk())})
+        gauge("pointsman_spool_max_bytes", "The oldest go beyond it.", (), lambda: {(): float(MAX_SPOOL_BYTES)})
+        self._metrics.counter(
+            "pointsman_spool_dropped_records_total", "Lost to a full disk.", (),
+            lambda: {(): float(spool.dropped_records)},
+        )  # fmt: skip
+        self._metrics.counter(
+            "pointsman_spool_refused_records_total", "Set aside, never booked.", (),
             lambda: {(): float(spool.refused_records)},
-        )
+        )  # fmt: skip
+        gauge(
+            "pointsman_ceiling_spent_ratio", "What the fleet has spent of a cost ceiling; 1: all of it.",
+            ("use_case", "window"), self._ceilings_spent,
+        )  # fmt: skip
         gauge(
             "pointsman_rules_last_reload_successful", "1 when the newest rules run.", (),
             lambda: {(): float(not store.error)},
@@ -341,6 +361,17 @@ class Sidecar:
             "pointsman_provider_keys_resting", "Keys of providers that rest after 401, 403 or 429.", ("provider",),
             lambda: {(provider,): float(count) for provider, count in self._upstream.keys_resting().items()},
         )  # fmt: skip
+
+
+def _windows(ceiling: Ceiling, spend: Spend) -> Iterator[tuple[str, Decimal, Decimal]]:
+    """Name, lowest amount and what is spent of each window that has an amount."""
+    for window, amounts, spent in (
+        ("day", (ceiling.per_day, ceiling.hard.per_day), spend.per_day),
+        ("month", (ceiling.per_month, ceiling.hard.per_month), spend.per_month),
+    ):
+        known = [amount for amount in amounts if amount]
+        if known:
+            yield window, min(known), spent
 
 
 def _otlp(sidecar: str, target_of: "TargetOf") -> "OtlpCalls":

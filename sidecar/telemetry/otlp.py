@@ -64,7 +64,7 @@ from sidecar.trace_context import (
 SCOPE = "pointsman"
 BATCH = 64
 """Calls per request to the collector: small, so that no stretch of work keeps the event loop's thread waiting."""
-CLOSE_SECONDS = 5.0
+CLOSE_SECONDS = 2.0
 DEFAULT_QUEUE = 2048
 DEFAULT_DELAY_MILLISECONDS = 5000
 
@@ -87,6 +87,7 @@ class OtlpCalls:
         self._queue: deque[CallRecord] = deque()
         self._wake = threading.Event()
         self._closing = False
+        self._is_away = False
         resource = _resource(sidecar)
         self._ids = _Ids()
         self._ended = _Ended()
@@ -102,6 +103,8 @@ class OtlpCalls:
         self._thread = threading.Thread(target=self._run, name="otlp", daemon=True)
 
     def start(self) -> None:
+        # It tells of every try; we tell of a collector that goes away and comes back.
+        logging.getLogger("opentelemetry.exporter").setLevel(logging.CRITICAL)
         self._thread.start()
 
     def observe(self, record: CallRecord) -> None:
@@ -122,13 +125,17 @@ class OtlpCalls:
         return {TRACEPARENT: encode_parent(trace_id, span_id_of(call_id, attempt), flags), **beside(headers)}
 
     def close(self) -> None:
-        """Sends what is left, for a few seconds at most. Blocks."""
+        """Sends what is left, for `CLOSE_SECONDS` at most. Blocks."""
         self._closing = True
         self._wake.set()
-        self._thread.join(CLOSE_SECONDS)
+        # In a thread of its own: it waits longer than it is told to while nobody answers.
+        last = threading.Thread(target=self._meters.shutdown, daemon=True)
+        last.start()
+        end = time.monotonic() + CLOSE_SECONDS
+        for thread in (self._thread, last):
+            thread.join(max(0.0, end - time.monotonic()))
         if self._exporter is not None:
             self._exporter.shutdown()
-        self._meters.shutdown(CLOSE_SECONDS * 1000)
 
     def _run(self) -> None:
         while not self._closing or self._queue:
@@ -148,8 +155,12 @@ class OtlpCalls:
         spans = self._ended.take()
         if self._exporter is None or not spans:
             return
-        if self._exporter.export(spans) is not SpanExportResult.SUCCESS:
+        is_taken = self._exporter.export(spans) is SpanExportResult.SUCCESS
+        if not is_taken:
             self.dropped_spans += len(spans)
+        if is_taken is self._is_away:
+            self._is_away = not is_taken
+            log.warning("otlp.%s dropped_spans=%d", "back" if is_taken else "away", self.dropped_spans)
 
     def _tell(self, record: CallRecord) -> None:
         began = nanoseconds(record.at)

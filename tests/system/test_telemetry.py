@@ -17,16 +17,18 @@ from opentelemetry.semconv.attributes import error_attributes, http_attributes, 
 
 from schemas.record import CallRecord
 from tests.fakes import bundles, wire
-from tests.fakes.core_wire import STREAM, chat_answer
+from tests.fakes.core_wire import STREAM, chat_answer, chat_chunk
 from tests.fakes.otlp import attributes_of, metrics_in, resources_in, spans_in
 from tests.fakes.provider import Answer, Received, providing
 from tests.fakes.sidecar import SidecarProcess, StartSidecar
+from tests.fakes.upstream import refusing_port
 
 PLANTED = "planted"
 """In every key, prompt and answer; never in what is told of them."""
 CALLER_KEY, VENDOR_KEY = f"sk-{PLANTED}-caller-key", f"sk-{PLANTED}-vendor-key"
 TRACE, PARENT = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
 SAMPLED, UNSAMPLED = f"00-{TRACE}-{PARENT}-01", f"00-5{TRACE[1:]}-{PARENT}-00"
+HELLO = {"model": "chat", "messages": [{"role": "user", "content": "Hello."}]}
 CONVENTIONS = {
     value
     for module in (gen_ai_attributes, error_attributes, http_attributes, server_attributes)
@@ -85,9 +87,8 @@ async def a_few_calls(start_sidecar: StartSidecar) -> Seen:
         await ask(sidecar, "local", traceparent=UNSAMPLED)
         await ask(sidecar, "local", stream=True)
         await ask(sidecar, "local", "FAIL")
-        await asyncio.to_thread(
-            wire.post, f"{sidecar.url}/v1/chat/completions?key={PLANTED}", b"{%b" % PLANTED.encode()
-        )
+        broken = f"{sidecar.url}/v1/chat/completions?key={PLANTED}", b"{%b" % PLANTED.encode()
+        await asyncio.to_thread(wire.post, *broken)
         metrics = await asyncio.to_thread(sidecar.metrics)
         records = sidecar.records()
         assert await asyncio.to_thread(sidecar.stop) == 0
@@ -118,9 +119,8 @@ def speak(received: Received) -> Answer:
     if b"FAIL" in received.body:
         return Answer(503, body=json.dumps({"error": {"message": f"{PLANTED} fault", "type": PLANTED}}).encode())
     if json.loads(received.body).get("stream"):
-        return Answer(
-            headers={"content-type": "text/event-stream"}, body=b"".join(STREAM).replace(b"Hel", b"planted Hel")
-        )
+        body = b"".join((STREAM[0], chat_chunk({"content": PLANTED}), *STREAM[1:]))
+        return Answer(headers={"content-type": "text/event-stream"}, body=body)
     return Answer(headers={"content-type": "application/json"}, body=chat_answer(text=f"{PLANTED} answer"))
 
 
@@ -248,6 +248,15 @@ def test_the_log_has_one_line_for_each_call_and_every_line_is_json(seen: Seen) -
         assert line.get("cost_usd") == (None if record.cost_usd is None else f"{record.cost_usd.normalize():f}")
     assert {line.get("trace_id") for line in finished.values()} >= {TRACE}
     assert all({"time", "level"} <= line.keys() for line in lines)
+
+
+def test_a_collector_that_is_gone_holds_up_neither_calls_nor_the_end(start_sidecar: StartSidecar) -> None:
+    with refusing_port() as port:
+        rules = bundles.bundle({}, {}, {})
+        environment = {"OTEL_EXPORTER_OTLP_ENDPOINT": f"http://127.0.0.1:{port}", "OTEL_BSP_SCHEDULE_DELAY": "10"}
+        sidecar = start_sidecar(rules, environment=environment, options=["--otel", "on"])
+        assert wire.post(f"{sidecar.url}/v1/chat/completions", HELLO).status == 404
+        assert sidecar.stop() == 0
 
 
 def test_no_key_no_prompt_and_no_answer_stands_in_what_is_told(seen: Seen) -> None:

@@ -47,8 +47,13 @@ def test_every_word_of_ours_for_a_host_is_the_conventions_own() -> None:
 
 @pytest.mark.parametrize(
     ("dialect", "operation", "word"),
-    [("openai", "", "chat"), ("anthropic", "", "chat"), ("gemini", "", "generate_content"), ("openai", "embeddings", "embeddings")],
-)  # fmt: skip
+    [
+        ("openai", "", "chat"),
+        ("anthropic", "", "chat"),
+        ("gemini", "", "generate_content"),
+        ("openai", "embeddings", "embeddings"),
+    ],
+)
 def test_an_operation_has_the_conventions_word(dialect: str, operation: str, word: str) -> None:
     assert operation_of(record("a", dialect=dialect, operation=operation)) == word
     assert word in {value.value for value in GenAiOperationNameValues}
