@@ -16,7 +16,7 @@ INSPECT := $(VENV)-inspect
 CYCLES ?= 2000
 MINUTES ?= 10
 
-.PHONY: help demo test evals evals-inspect nightly soak bench bench-shadow bench-fleet lint schemas clean
+.PHONY: help demo test evals evals-inspect alerts nightly soak bench bench-shadow bench-fleet lint schemas clean
 help: ## these lines
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/'
 
@@ -37,6 +37,11 @@ evals-inspect: ## an eval by Inspect AI through a sidecar gives our own run's ve
 	@$(INSPECT)/bin/pip --disable-pip-version-check --quiet install --constraint $(INSPECT)/constraints.txt \
 		--editable '.[test,evals-inspect]'
 	@$(INSPECT)/bin/python -m pytest tests/system/test_eval_inspect.py
+
+alerts: $(VENV)/.ready ## the alert rules, their tests and every metric, by Prometheus's own promtool (from Debian's package, 19 MB)
+	@command -v promtool >/dev/null || test -x $(VENV)/promtool/usr/bin/promtool || { mkdir -p $(VENV)/promtool && cd $(VENV)/promtool \
+		&& apt-get download -qq prometheus && dpkg-deb --fsys-tarfile prometheus_*.deb | tar -xf - ./usr/bin/promtool && rm prometheus_*.deb; }
+	@PATH="$(CURDIR)/$(VENV)/promtool/usr/bin:$$PATH" $(BIN)/python -m pytest tests/system/test_metrics.py tests/unit/examples/test_alerts.py
 
 nightly: $(VENV)/.ready ## 2,000 kills of sidecars under load, half on SQLite and half on PostgreSQL (CYCLES=n for fewer); 500 canaries of each kind
 	@POINTSMAN_CRASH_CYCLES=$(CYCLES) $(BIN)/python -m pytest -s tests/system/test_crashes.py tests/system/test_controller_books.py

@@ -11,6 +11,7 @@ from tests.fakes import wire
 from tests.fakes.controller import StartController
 from tests.fakes.metric_lint import lint
 from tests.fakes.processes import REPOSITORY, eventually
+from tests.fakes.promtool import needs_promtool, promtool
 from tests.fakes.rules_repo import RulesRepo
 from tests.fakes.sidecar import StartSidecar
 from tests.fakes.simulator import StartSimulator
@@ -25,6 +26,8 @@ RULES = (
 
 
 class Scrapes(NamedTuple):
+    texts: dict[str, str]
+    """By program, as they came."""
     sidecar: list[Metric]
     controller: list[Metric]
 
@@ -50,8 +53,8 @@ def scrapes(
     for body, status in [(hello, 200), (hello | {"stream": True}, 200), ({"model": "support"}, 400)]:
         assert wire.post(f"{sidecar.url}/v1/chat/completions", body).status == status
     eventually(lambda: sidecar.status().spooled_records == 0)
-    texts = (sidecar.metrics(), wire.get(f"{controller.url}/metrics").body.decode())
-    return Scrapes(*(list(text_string_to_metric_families(text)) for text in texts))
+    texts = {"sidecar": sidecar.metrics(), "controller": wire.get(f"{controller.url}/metrics").body.decode()}
+    return Scrapes(texts, *(list(text_string_to_metric_families(text)) for text in texts.values()))
 
 
 def full_name(metric: Metric) -> str:
@@ -60,6 +63,13 @@ def full_name(metric: Metric) -> str:
 
 def test_names_units_and_labels_are_as_prometheus_asks(scrapes: Scrapes) -> None:
     assert list(lint([*scrapes.sidecar, *scrapes.controller])) == []
+
+
+@needs_promtool
+@pytest.mark.parametrize("program", ["sidecar", "controller"])
+def test_promtool_finds_nothing_to_say(scrapes: Scrapes, program: str) -> None:
+    checked = promtool("check", "metrics", text=scrapes.texts[program])
+    assert (checked.returncode, checked.stdout + checked.stderr) == (0, "")
 
 
 @pytest.mark.parametrize("program", ["sidecar", "controller"])
