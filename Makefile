@@ -16,7 +16,7 @@ INSPECT := $(VENV)-inspect
 CYCLES ?= 2000
 MINUTES ?= 10
 
-.PHONY: help demo test evals evals-inspect alerts nightly soak bench bench-shadow bench-fleet lint schemas clean
+.PHONY: help demo test evals evals-inspect alerts nightly soak bench bench-shadow bench-telemetry bench-fleet lint schemas clean
 help: ## these lines
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/'
 
@@ -56,6 +56,9 @@ bench: $(VENV)/.ready ## what the sidecar adds, beside a bare aiohttp proxy and 
 
 bench-shadow: $(VENV)/.ready ## the same calls with and without a shadow at 20 %, and with one that is dead
 	@$(BIN)/python -m tests.bench.shadows
+
+bench-telemetry: $(VENV)/.ready ## the same calls told as nothing, as JSON log lines, and as OpenTelemetry spans
+	@$(BIN)/python -m tests.bench.telemetry
 
 bench-fleet: $(VENV)/.ready ## 2,000 and 10,000 sidecars at one controller, 1,000 reloads under load, a large rules repository
 	@$(BIN)/python -m tests.bench.fleet

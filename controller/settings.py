@@ -37,6 +37,8 @@ class ServeSettings:
     """PEM: whose client certificates count."""
     access: Path | None = None
     """Which use cases further tokens, service accounts and certificates may see."""
+    log_format: str = "text"
+    """`text` or `json`."""
     allow_hosts: tuple[str, ...] = ()
     database_url: str | None = None
     """None: SQLite in the state folder. Holds a password: never shown."""
@@ -94,6 +96,7 @@ SERVE_OPTIONS: Final = (
         "--require-signed", "file of allowed signers (ssh-keygen(1)): only commits that one of them signed by SSH run",
         "any commit",
     ),
+    Option("--log-format", "text; or json: one object a line", "text"),
     Option("--allow-host", "a further name accepted in Host and Origin; may be repeated", "none", is_list=True),
 )  # fmt: skip
 
@@ -143,8 +146,15 @@ def serve_settings(args: argparse.Namespace, environment: Mapping[str, str] = os
         allowed_signers=_path(given["--require-signed"]),
         database_url=given["--database-url"],
         keep_calls_days=parse_days("--keep-calls", given["--keep-calls"] or f"{DEFAULT_KEEP_CALLS_DAYS}d"),
+        log_format=_log_format(given["--log-format"] or "text"),
         allow_hosts=tuple(name for name in (given["--allow-host"] or "").split(",") if name),
     )
+
+
+def _log_format(text: str) -> str:
+    if text not in ("text", "json"):
+        raise CannotStart(f"--log-format is text or json, not {text!r}")
+    return text
 
 
 def default_state(environment: Mapping[str, str]) -> Path:
