@@ -16,7 +16,7 @@ INSPECT := $(VENV)-inspect
 CYCLES ?= 2000
 MINUTES ?= 10
 
-.PHONY: help demo test evals evals-inspect nightly soak bench bench-fleet lint schemas clean
+.PHONY: help demo test evals evals-inspect nightly soak bench bench-shadow bench-fleet lint schemas clean
 help: ## these lines
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/'
 
@@ -48,6 +48,9 @@ soak: $(VENV)/.ready ## faults, rule commits and callers that leave, for MINUTES
 bench: $(VENV)/.ready ## what the sidecar adds, beside a bare aiohttp proxy and nginx, in one run
 	@command -v nginx >/dev/null || { [ "$$(id -u)" = 0 ] && apt-get install -yqq --no-install-recommends nginx-light >/dev/null; } || true
 	@$(BIN)/python -m tests.bench $(BENCH)
+
+bench-shadow: $(VENV)/.ready ## the same calls with and without a shadow at 20 %, and with one that is dead
+	@$(BIN)/python -m tests.bench.shadows
 
 bench-fleet: $(VENV)/.ready ## 2,000 and 10,000 sidecars at one controller, 1,000 reloads under load, a large rules repository
 	@$(BIN)/python -m tests.bench.fleet

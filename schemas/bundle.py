@@ -44,7 +44,7 @@ Knob = Literal[
 ServerToolName = Literal["web_search", "code_execution"]
 Name = Annotated[str, msgspec.Meta(min_length=1, max_length=128)]
 OnRefusal = Literal["stop", "fallback"]
-QualityCheck = Literal["complete", "not_refused", "json_valid", "tool_calls_valid"]
+QualityCheck = Literal["complete", "not_refused", "not_repeating", "json_valid", "tool_calls_valid"]
 Seconds = Annotated[float, msgspec.Meta(gt=0, le=86_400)]
 
 
@@ -233,6 +233,18 @@ class Share(Node, frozen=True, kw_only=True):
     """More than 0, at most 100."""
 
 
+class Shadow(Share, frozen=True, kw_only=True):
+    """A model that is asked too, once a call is answered; nobody gets its answer."""
+
+    per_day: Usd
+    """US dollars, over the fleet."""
+    concurrency: int
+    """Calls of it in flight at once, in each sidecar."""
+    no_agents: tuple[str, ...] = ()
+    """Globs: whose calls stay out."""
+    no_callers: tuple[str, ...] = ()
+
+
 class Rule(Node, frozen=True, kw_only=True):
     when: When
     chain: tuple[Name, ...]
@@ -320,6 +332,7 @@ class UseCase(Node, frozen=True, kw_only=True):
     """Who shares the work of the chain's primary, which keeps the rest."""
     canary: Share | None = None
     """Of the calls that no rule takes; drawn before the split is."""
+    shadow: Shadow | None = None
     sticky: bool = False
     """A conversation stays at the target that answered it last."""
     rules: tuple[Rule, ...] = ()
@@ -469,6 +482,7 @@ def problems_of(bundle: Bundle) -> Iterator[str]:
             if model_name not in bundle.models:
                 yield f"use_cases.{name} names unknown model {model_name!r}"
         yield from _problems_of_shares(f"use_cases.{name}.canary", [use_case.canary] if use_case.canary else [])
+        yield from _problems_of_shares(f"use_cases.{name}.shadow", [use_case.shadow] if use_case.shadow else [])
         yield from _problems_of_shares(f"use_cases.{name}.split", use_case.split)
         for index, rule in enumerate(use_case.rules):
             yield from _problems_of_shares(f"use_cases.{name}.rules[{index}].split", rule.split)
@@ -492,6 +506,8 @@ def models_named(use_case: UseCase) -> Iterator[str]:
     yield from use_case.chain
     if use_case.canary is not None:
         yield use_case.canary.model
+    if use_case.shadow is not None:
+        yield use_case.shadow.model
     yield from (share.model for share in use_case.split)
     for rule in use_case.rules:
         if not rule.chain:

@@ -90,6 +90,7 @@ def _use_case(content: use_case.UseCase, defaults: platform.Defaults) -> compile
         chain=(content.primary, *content.fallbacks),
         split=_shares(content.split),
         canary=None if content.canary is None else _share(content.canary),
+        shadow=None if content.shadow is None else _shadow(content.shadow),
         sticky=content.sticky is not None,
         rules=tuple(_rule(rule) for rule in content.rules),
         ceiling=None if content.cost_ceiling is None else _ceiling(content.cost_ceiling),
@@ -131,6 +132,18 @@ def _shares(split: Sequence[use_case.TrafficShare]) -> tuple[compiled.Share, ...
 
 def _share(share: use_case.TrafficShare) -> compiled.Share:
     return compiled.Share(model=share.model, percent=share.percent)
+
+
+def _shadow(shadow: use_case.Shadow) -> compiled.Shadow:
+    opt_out = shadow.opt_out
+    return compiled.Shadow(
+        model=shadow.model,
+        percent=shadow.percent,
+        per_day=shadow.per_day,
+        concurrency=shadow.concurrency,
+        no_agents=() if opt_out is None else opt_out.agent or (),
+        no_callers=() if opt_out is None else opt_out.caller or (),
+    )
 
 
 def compile_when_document(when: use_case.When) -> compiled.When:

@@ -80,6 +80,18 @@ class CallFacts(msgspec.Struct, frozen=True, omit_defaults=True):
     metadata: dict[str, str] = {}
 
 
+class Mirrored(msgspec.Struct, frozen=True, omit_defaults=True):
+    """The call that a shadow was asked again, and how its own answer was: both sides of a pair in one record."""
+
+    call: str
+    """Its id."""
+    model: str
+    provider: str
+    seconds: float
+    quality: Mapping[str, str] = {}
+    cost_usd: Usd | None = None
+
+
 class CallRecord(msgspec.Struct, frozen=True, omit_defaults=True):
     """One line of the ledger. `id` makes booking idempotent: the same id is booked once."""
 
@@ -133,6 +145,9 @@ class CallRecord(msgspec.Struct, frozen=True, omit_defaults=True):
     """Targets that were not tried, in the order in which that was decided."""
     seconds: float = 0.0
     first_token_seconds: float | None = None
+    shadow: Mirrored | None = None
+    """This is no caller's call: a shadow was asked again what a call had been answered. It counts for no use case's
+    requests and no ceiling; `cost_usd` and `quality` are those of the shadow's answer, which nobody got."""
 
 
 FeedbackKind = Literal["user", "judge", "business"]
@@ -145,7 +160,7 @@ class Feedback(msgspec.Struct, frozen=True, omit_defaults=True):
     call: str
     """The call's id."""
     at: str
-    """When it was said: RFC 3339, UTC, milliseconds."""
+    """When it was said: RFC 3339, UTC, microseconds: of two words said at once the later counts."""
     sidecar: str
     """The one that heard it, which need not be the call's."""
     score: float

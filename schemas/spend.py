@@ -10,6 +10,8 @@ class UseCaseSpend(msgspec.Struct, frozen=True):
     """US dollars so far on that day, UTC: cost of answers and of attempts that gave none."""
     per_month: Decimal
     """US dollars so far in that day's month, UTC."""
+    shadow_per_day: Decimal = Decimal(0)
+    """US dollars so far on that day for answers of its shadow, which are in neither of the others."""
 
 
 class CallerSpend(msgspec.Struct, frozen=True):

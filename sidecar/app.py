@@ -34,6 +34,7 @@ from sidecar.server.agents import AgentPort
 from sidecar.server.passthrough import PassThrough
 from sidecar.server.unreadable import UnreadableRequests
 from sidecar.settings import VOCABULARY, Address, Settings, is_url
+from sidecar.shadows import MAX_RUNNING, Shadows
 from sidecar.spool.shipper import Shipper, records_of
 from sidecar.spool.spool import Spool
 from sidecar.stores.redis import RedisStore
@@ -88,6 +89,17 @@ class Sidecar:
             store=self._store_of_limits,
             has_controller=bool(self._uplinks),
         )
+        self._shadow_upstream = HttpUpstream(
+            Credentials(), trust_env=proxied, clock=self._clock, connections=MAX_RUNNING
+        )
+        self._shadows = Shadows(
+            sidecar=self.id,
+            clock=self._clock,
+            upstream=self._shadow_upstream,
+            sink=self._spool,
+            limits=self._limits,
+            observer=self._metrics,
+        )
         recent = RecentCalls()
         self._pipeline = Pipeline(
             sidecar=self.id,
@@ -99,6 +111,7 @@ class Sidecar:
             default_agent=settings.agent,
             limits=self._limits,
             count_text=load_vocabulary() if settings.token_counts == VOCABULARY else estimate_text_tokens,
+            shadows=self._shadows,
         )
         self._agents = AgentPort(
             pipeline=self._pipeline,
@@ -154,10 +167,12 @@ class Sidecar:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
             await agents.cleanup()
+            await self._shadows.close()
             await self._limits.close()
             await self._ship_the_rest()
             await admin.cleanup()
             await self._upstream.close()
+            await self._shadow_upstream.close()
             if self._store_of_limits is not None:
                 await self._store_of_limits.close()
             for uplink in self._uplinks:
@@ -237,6 +252,7 @@ class Sidecar:
     async def _drain(self) -> None:
         """Not ready, still listening: an agent that stops after us finishes its calls."""
         self._draining = True
+        self._shadows.stop_taking()
         end = self._clock.monotonic() + self._settings.drain_seconds
         while self._agents.calls_open and self._clock.monotonic() < end:
             await self._clock.sleep(0.02)

@@ -205,7 +205,7 @@ class Bookkeeper:
     def _book(self, call: Call, target: Target | None, outcome: Outcome) -> CallRecord:
         seconds = self._clock.monotonic() - call.inbound.started
         record = final_record(call, self._sidecar, target, outcome, seconds)
-        call.is_booked = True
+        call.record = record
         self._sink.book(record)
         self.answered.note(record)
         self._limits.settle_money(record)

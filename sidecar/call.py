@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from schemas.bundle import Caller, QualityCheck
-from schemas.record import AttemptRecord, Usage
+from schemas.record import AttemptRecord, CallRecord, Usage
 from sidecar.dialects.base import BODY_ALONE, Dialect, Envelope, InPath, TargetDialect
 from sidecar.errors import GatewayError
 from sidecar.operations import CHAT, Operation
@@ -56,11 +56,13 @@ class Inbound:
         return headers
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class PlainReply:
     status: int
     headers: Mapping[str, str]
     body: bytes
+    after: Callable[[], None] | None = None
+    """To be called once the caller has all of it."""
 
 
 class StreamReply(Protocol):
@@ -69,6 +71,8 @@ class StreamReply(Protocol):
     status: int
     headers: Mapping[str, str]
     content_type: str
+    after: Callable[[], None] | None
+    """As of a plain reply."""
 
     async def pump(self, write: Write) -> None:
         """Everything to the caller, then the books. Never raises an upstream's failure: that becomes an error event."""
@@ -128,7 +132,8 @@ class Call:
     """Where the limits of its use case and caller stand, for the answer."""
     quality: Mapping[QualityCheck, bool] = field(default_factory=dict)
     """Whether the answer passes, by check of its use case's quality bar."""
-    is_booked: bool = False
+    record: CallRecord | None = None
+    """What it was booked as; None: it is open."""
     dropped: tuple[str, ...] = ()
     reason: str = ""
     """Why the target that answers, or the last one tried, was chosen."""

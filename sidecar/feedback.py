@@ -51,7 +51,7 @@ class FeedbackDesk:
         answer = self._books.answered.get(said.request_id)
         if answer is not None and caller is not None and answer.caller != caller.name and not caller.pin:
             raise NotAllowed("this call is another caller's; a key that is granted pin in pointsman.yaml may grade it")
-        at = datetime.fromtimestamp(self._clock.now(), UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        at = datetime.fromtimestamp(self._clock.now(), UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
         agent = headers.get("x-pointsman-agent") or self._default_agent
         feedback = Feedback(
             call=said.request_id,

@@ -7,6 +7,7 @@ in `attempt`, what becomes of its answer in `delivery`, and how calls end in `bo
 import asyncio
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 
 from sidecar.attempt import encode_for
 from sidecar.bookkeeping import Bookkeeper
@@ -28,6 +29,7 @@ from sidecar.routing.plan import NOTHING_SPENT, Plan, plan, plan_last_resort, pl
 from sidecar.routing.quality_window import is_quality_probe
 from sidecar.routing.snapshot import Skipped, UseCase
 from sidecar.routing.usecase import select_use_case
+from sidecar.shadows import Shadows
 from sidecar.turns import Turns
 
 MAX_AGENT_CHARACTERS = 256
@@ -49,11 +51,13 @@ class Pipeline:
         default_agent: str = "",
         limits: Limits,
         count_text: TextCount = estimate_text_tokens,
+        shadows: Shadows | None = None,
     ) -> None:
         self.clock = clock
         self.books = Bookkeeper(sidecar=sidecar, clock=clock, sink=sink, observers=observers, limits=limits)
         self.feedback = FeedbackDesk(sidecar=sidecar, clock=clock, books=self.books, default_agent=default_agent)
         self._limits = limits
+        self._shadows = shadows
         self._owners = Owners()
         self._turns = Turns(clock, upstream, self.books, limits, self._owners)
         self._default_use_case = default_use_case
@@ -67,7 +71,11 @@ class Pipeline:
             GatewayError: refused before any use case was known.
             CallFailed: refused or failed later; carries the headers known by then. Its record is booked.
         """
-        return await self._turns.answer(await self.accept(inbound))
+        call = await self.accept(inbound)
+        reply = await self._turns.answer(call)
+        if self._shadows is not None and call.plan.use_case.shadow is not None:
+            reply.after = partial(self._shadows.offer, call)
+        return reply
 
     async def accept(self, inbound: Inbound) -> Call:
         """A call that has a target, and the limits and the money that it may use. Raises as `run`."""

@@ -1,7 +1,7 @@
 """What one call's core needs from outside. The app wires real ones; tests script their own."""
 
 from collections.abc import AsyncIterable, Callable, Mapping
-from typing import Protocol
+from typing import Literal, Protocol
 
 from schemas.record import CallRecord, Feedback
 from sidecar.limits.blocks import RateAsk, RateGrant
@@ -104,6 +104,18 @@ class CallObserver(Protocol):
     """Counters and logs. Never on the way of a failure: what it raises would be a bug of ours."""
 
     def observe(self, record: CallRecord) -> None: ...
+
+
+ShadowOutcome = Literal["sent", "skipped", "failed"]
+"""It answered; it was not asked; it was asked and did not answer."""
+
+
+class ShadowObserver(Protocol):
+    def shadowed(self, use_case: str, outcome: ShadowOutcome, reason: str) -> None:
+        """What became of one call that was drawn. `reason` is empty where it answered."""
+        ...
+
+    def shadow_booked(self, record: CallRecord) -> None: ...
 
 
 class StoreAway(Exception):

@@ -45,6 +45,7 @@ class Stream:
         self.status = status
         self.headers = headers
         self.content_type = content_type
+        self.after: Callable[[], None] | None = None
         self._clock = clock
         self._answer = answer
         self._tap = tap

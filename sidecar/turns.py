@@ -50,7 +50,7 @@ class Turns:
         try:
             return await self._answer(call)
         except asyncio.CancelledError:
-            if not call.is_booked:
+            if call.record is None:
                 self._books.note_departure(call)
             raise
 

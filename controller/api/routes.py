@@ -32,6 +32,7 @@ ROUTES: Final = (
     Route("POST", "/v1/usage", usage.book, Access.SIDECAR),
     Route("GET", "/v1/usage", usage.show, Access.READER),
     Route("GET", "/v1/feedback", usage.show_feedback, Access.READER),
+    Route("GET", "/v1/shadows", usage.show_shadows, Access.READER),
     Route("GET", "/v1/calls", usage.show_calls, Access.ADMIN),
     Route("GET", "/v1/spend", usage.show_spend, Access.SIDECAR),
     Route("POST", "/v1/pin", acts.pin, Access.ADMIN),

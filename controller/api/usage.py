@@ -12,7 +12,7 @@ from sqlalchemy import Connection
 from controller.api.answers import answer, parse_as
 from controller.api.guards import SCOPE
 from controller.errors import ApiError, LedgerBusy, LedgerUnavailable
-from controller.ledger import calls, feedback, query
+from controller.ledger import calls, feedback, query, shadows
 from controller.ledger.booking import faults_of, faults_of_feedback
 from controller.parts import PARTS
 from schemas.record import UsageBatch
@@ -91,6 +91,15 @@ async def show_feedback(request: web.Request) -> web.Response:
     except query.BadQuestion as error:
         raise ApiError(400, "bad_query", str(error)) from error
     return answer(await _read(request, lambda connection: feedback.ask(connection, question)))
+
+
+async def show_shadows(request: web.Request) -> web.Response:
+    """`GET /v1/shadows?since=…&until=…`: what shadows answered beside what callers were answered."""
+    try:
+        days = query.parse_days(since=request.query.get("since"), until=request.query.get("until"))
+    except query.BadQuestion as error:
+        raise ApiError(400, "bad_query", str(error)) from error
+    return answer({"rows": await _read(request, lambda connection: shadows.compare(connection, days))})
 
 
 async def show_spend(request: web.Request) -> web.Response:

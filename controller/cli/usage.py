@@ -3,7 +3,7 @@
 import argparse
 import json
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final
 
@@ -17,8 +17,13 @@ if TYPE_CHECKING:
 DEFAULT_BY: Final = "use_case,model"
 ALL_FIGURES: Final = (
     "requests", "errors", "input_tokens", "output_tokens", "cache_read_tokens", "cache_write_tokens",
-    "reasoning_tokens", "cost_usd", "wasted_usd", "unpriced_requests",
+    "reasoning_tokens", "cost_usd", "wasted_usd", "shadow_usd", "unpriced_requests",
 )  # fmt: skip
+EXTRA_FIGURES: Final[Mapping[str, Callable[[Mapping[str, Any]], bool]]] = {
+    "shadow_usd": lambda row: Decimal(row["shadow_usd"]) > 0,
+    "unpriced_requests": lambda row: row["unpriced_requests"] > 0,
+}
+"""Columns that people see only where they say something."""
 CENTI_CENT: Final = Decimal("0.0001")
 
 
@@ -77,22 +82,22 @@ def text_of(rows: Sequence[Mapping[str, Any]], *, by: Sequence[str]) -> str:
         "cost USD",
         "wasted USD",
     ]
-    has_unpriced = any(row["unpriced_requests"] for row in rows)
-    if has_unpriced:
-        head.append("unpriced")
-    body = [[*(str(row[key]) or "–" for key in keys), *_figures(row, has_unpriced)] for row in ordered]
-    foot = ["total", *[""] * (len(keys) - 1), *_figures(_total(rows), has_unpriced)]
+    extra = [name for name, is_there in EXTRA_FIGURES.items() if any(is_there(row) for row in rows)]
+    head += [name.removesuffix("_requests").replace("_usd", " USD") for name in extra]
+    body = [[*(str(row[key]) or "–" for key in keys), *_figures(row, extra)] for row in ordered]
+    foot = ["total", *[""] * (len(keys) - 1), *_figures(_total(rows), extra)]
     numbers = frozenset(range(len(keys), len(head)))
     return render(head, body, right=numbers, foot=foot if len(rows) > 1 else ())
 
 
-def _figures(row: Mapping[str, Any], has_unpriced: bool) -> list[str]:
+def _figures(row: Mapping[str, Any], extra: Sequence[str]) -> list[str]:
     counts = [f"{row[name]:,}" for name in ("requests", "errors", "input_tokens", "output_tokens", "cache_read_tokens")]
     unpriced = row["unpriced_requests"]
     # A sum that misses some calls is a lower bound, and one that misses all of them says nothing.
     cost = _money(Decimal(row["cost_usd"]), is_partial=unpriced > 0)
     wasted = _money(Decimal(row["wasted_usd"]), is_partial=False)
-    return [*counts, cost, wasted, *([f"{unpriced:,}"] if has_unpriced else [])]
+    more = {"shadow_usd": _money(Decimal(row["shadow_usd"]), is_partial=False), "unpriced_requests": f"{unpriced:,}"}
+    return [*counts, cost, wasted, *(more[name] for name in extra)]
 
 
 def _money(amount: Decimal, *, is_partial: bool) -> str:
@@ -104,4 +109,6 @@ def _money(amount: Decimal, *, is_partial: bool) -> str:
 def _total(rows: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
     counts = ("requests", "errors", "input_tokens", "output_tokens", "cache_read_tokens", "unpriced_requests")
     sums: dict[str, Any] = {name: sum(row[name] for row in rows) for name in counts}
-    return sums | {name: str(sum(Decimal(row[name]) for row in rows)) for name in ("cost_usd", "wasted_usd")}
+    return sums | {
+        name: str(sum(Decimal(row[name]) for row in rows)) for name in ("cost_usd", "wasted_usd", "shadow_usd")
+    }

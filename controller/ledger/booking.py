@@ -9,7 +9,7 @@ from typing import Final, NamedTuple
 import msgspec
 
 from controller.ledger.money import EXACT, is_bookable
-from schemas.record import AttemptRecord, CallRecord, Feedback, Usage
+from schemas.record import AttemptRecord, CallRecord, Feedback, Mirrored, Usage
 
 MAX_TOKENS: Final = 1 << 40
 """Per call. Sums of these stay within the databases' 64 bits for eight million calls that each claim the most."""
@@ -55,6 +55,7 @@ class Entry(msgspec.Struct, frozen=True):
     wasted_usd: Decimal
     unpriced_requests: int
     requests: int = 1
+    shadow_usd: Decimal = NOTHING
 
     def __add__(self, other: "Entry") -> "Entry":
         return Entry(
@@ -68,6 +69,7 @@ class Entry(msgspec.Struct, frozen=True):
             wasted_usd=EXACT.add(self.wasted_usd, other.wasted_usd),
             unpriced_requests=self.unpriced_requests + other.unpriced_requests,
             requests=self.requests + other.requests,
+            shadow_usd=EXACT.add(self.shadow_usd, other.shadow_usd),
         )
 
 
@@ -78,7 +80,8 @@ NO_CALL: Final = Entry(
 
 
 def postings_of(record: CallRecord, *, team: str, vendors: Mapping[str, str]) -> Iterator[tuple[Key, Entry]]:
-    """The call itself, and apart from it each attempt that cost money for nothing, under its own model and ending.
+    """What a shadow cost; or the call itself, and apart from it each attempt that cost money for nothing, under its own
+    model and ending.
 
     Together they hold exactly the record's money. `vendors` gives the vendor of a model.
     """
@@ -88,6 +91,10 @@ def postings_of(record: CallRecord, *, team: str, vendors: Mapping[str, str]) ->
         vendor=plain(record.vendor), reason=plain(record.reason), outcome=plain(record.outcome),
         revision=plain(record.revision),
     )  # fmt: skip
+    if record.shadow is not None:
+        usd = EXACT.add(record.cost_usd or NOTHING, record.wasted_usd)
+        yield key, msgspec.structs.replace(NO_CALL, shadow_usd=usd)
+        return
     entry = entry_of(record)
     wasted = tuple(wasted_attempts(record))
     rest = record.wasted_usd
@@ -182,6 +189,17 @@ def faults_of_feedback(feedback: Feedback) -> Iterator[str]:
         yield "score must be 0 to 1"
 
 
+def _faults_of_shadow(shadow: Mirrored, quality: Mapping[str, str]) -> Iterator[str]:
+    for name in ("call", "model", "provider"):
+        if len(getattr(shadow, name)) > MAX_TEXT:
+            yield f"shadow.{name} is longer than {MAX_TEXT} characters"
+    for name, verdicts in (("quality", quality), ("shadow.quality", shadow.quality)):
+        if len(msgspec.json.encode(verdicts)) > MAX_TEXT:
+            yield f"{name} is longer than {MAX_TEXT} bytes"
+    if shadow.cost_usd is not None and not is_bookable(shadow.cost_usd):
+        yield f"shadow.cost_usd must be a plain amount of US dollars, not {str(shadow.cost_usd)[:40]}"
+
+
 def faults_of(record: CallRecord) -> Iterator[str]:
     """Why a record cannot be booked: never so from our own sidecar."""
     if not 0 < len(record.id.encode()) <= MAX_TEXT:
@@ -206,5 +224,7 @@ def faults_of(record: CallRecord) -> Iterator[str]:
     for name, amount in amounts:
         if amount is not None and not is_bookable(amount):
             yield f"{name} must be a plain amount of US dollars, not {str(amount)[:40]}"
+    if record.shadow is not None:
+        yield from _faults_of_shadow(record.shadow, record.quality)
     if not 0 <= record.status <= 999:
         yield "status must be an HTTP status or 0"

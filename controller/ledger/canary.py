@@ -84,7 +84,7 @@ class _Words:
         self.answered = and_(self.tried, answered)
         self.error = and_(self.tried, not_(answered), not_(below_bar))
         self.invalid = and_(self.tried, _fails(answered, "json_valid", "tool_calls_valid"))
-        self.cut_or_refused = and_(self.tried, _fails(answered, "complete", "not_refused"))
+        self.cut_or_refused = and_(self.tried, _fails(answered, "complete", "not_refused", "not_repeating"))
         if signal == "checks":
             self.good: Condition = and_(self.answered, calls.c.quality == PASSED)
             self.bad: Condition = or_(

@@ -14,6 +14,7 @@ from sqlalchemy import Connection, RowMapping, text
 from controller.errors import LedgerUnavailable
 from controller.ledger.booking import Entry, Key, postings_of
 from controller.ledger.money import stored
+from controller.ledger.tables import SHADOW_USD
 from schemas.record import AttemptRecord, CallRecord, Usage, Usd
 
 WORDS: Final[Mapping[str, Mapping[str, str]]] = {
@@ -68,10 +69,10 @@ def _sum_up_again(connection: Connection) -> None:
                 sums[key] = sums[key] + entry if key in sums else entry
         except (ArithmeticError, ValueError, msgspec.DecodeError) as error:
             raise CannotMigrate(f"holds a call that cannot be read, {row['id']}: {error!r}") from error
-    columns = ("key", *Key._fields, *Entry.__struct_fields__)
+    columns = ("key", *Key._fields, *(name for name in Entry.__struct_fields__ if name != SHADOW_USD))
     insert = text(f"INSERT INTO daily ({', '.join(columns)}) VALUES ({', '.join(f':{name}' for name in columns)})")
     for key, entry in sums.items():
-        figures = msgspec.structs.asdict(entry)
+        figures = {name: figure for name, figure in msgspec.structs.asdict(entry).items() if name != SHADOW_USD}
         figures |= {name: stored(figures[name]) for name in ("cost_usd", "wasted_usd")}
         connection.execute(insert, {"key": key.digest(), **key._asdict(), **figures})
 
@@ -246,6 +247,46 @@ STEPS: Final = (
         "ALTER TABLE calls ADD COLUMN steering $text NOT NULL DEFAULT ''",
         "ALTER TABLE calls ADD COLUMN quality $text NOT NULL DEFAULT ''", # `pass`, or the checks that failed
         "CREATE INDEX calls_by_steering ON calls (use_case, steering, at) WHERE steering <> ''",
+    )),
+    # What shadows were asked, each beside the call that was answered; their money apart from that of calls.
+    Step((
+        """
+        CREATE TABLE shadows (
+            id $text PRIMARY KEY,
+            call $text NOT NULL,
+            at $text NOT NULL,
+            day $text NOT NULL, -- UTC
+            sidecar $text NOT NULL,
+            use_case $text NOT NULL,
+            team $text NOT NULL,
+            bundle $text NOT NULL,
+            revision $text NOT NULL,
+            outcome $text NOT NULL,
+            model $text NOT NULL,
+            provider $text NOT NULL,
+            vendor $text NOT NULL,
+            live_model $text NOT NULL, -- the one that answered the call
+            live_provider $text NOT NULL,
+            input_tokens $int, -- NULL: no answer
+            output_tokens $int,
+            cache_read_tokens $int,
+            cache_write_tokens $int,
+            reasoning_tokens $int,
+            cost_usd $usd, -- NULL: no answer
+            wasted_usd $usd NOT NULL,
+            live_cost_usd $usd, -- NULL: unknown
+            estimated $int NOT NULL,
+            seconds $real NOT NULL,
+            live_seconds $real NOT NULL,
+            quality $text NOT NULL, -- JSON
+            live_quality $text NOT NULL, -- JSON
+            passed $int, -- every check that applied; NULL: none did
+            live_passed $int,
+            dropped $text NOT NULL -- JSON
+        ) $by_key
+        """,
+        "CREATE INDEX shadows_by_day ON shadows (day, use_case)",
+        "ALTER TABLE daily ADD COLUMN shadow_usd $usd NOT NULL DEFAULT '0'",
     )),
     # What several controllers keep together: what the fleet is to run, and who it is.
     Step((

@@ -8,7 +8,7 @@ from typing import Final, TypeAlias
 from sqlalchemy import Connection, RowMapping, func, select
 
 from controller.ledger.money import shown, usd_sum
-from controller.ledger.tables import AMOUNTS, TOKENS, daily
+from controller.ledger.tables import DAILY_AMOUNTS, TOKENS, daily
 
 KEYS: Final = (
     "use_case", "model", "vendor", "provider", "team", "agent", "caller", "day", "reason", "outcome", "revision",
@@ -54,7 +54,7 @@ def ask(connection: Connection, question: Question) -> list[Row]:
     """The rows, sorted by their keys."""
     keys = [daily.c[name] for name in question.by]
     counts = [func.sum(daily.c[name]).label(name) for name in ("requests", "errors", *TOKENS)]
-    amounts = [usd_sum(daily.c[name]).label(name) for name in AMOUNTS]
+    amounts = [usd_sum(daily.c[name]).label(name) for name in DAILY_AMOUNTS]
     unpriced = func.sum(daily.c.unpriced_requests).label("unpriced_requests")
     statement = select(*keys, *counts, *amounts, unpriced).group_by(*keys).order_by(*keys)
     if question.days.since is not None:
@@ -69,7 +69,7 @@ def _row(values: RowMapping) -> Row:
 
 
 def _figure(name: str, value: object) -> str | int:
-    if name in AMOUNTS:
+    if name in DAILY_AMOUNTS:
         return shown(value)  # type: ignore[arg-type]  # money comes out of the database as Decimal
     # PostgreSQL's sums of whole numbers are NUMERIC.
     return value if isinstance(value, str) else int(value)  # type: ignore[call-overload]

@@ -6,12 +6,12 @@ from contextlib import suppress
 from datetime import UTC, date, datetime, timedelta
 from typing import Final
 
-from sqlalchemy import Connection, delete, select, tuple_, update
+from sqlalchemy import Connection, Table, delete, select, tuple_, update
 
 from controller import logs
 from controller.errors import LedgerUnavailable
 from controller.ledger.store import Ledger
-from controller.ledger.tables import booked, calls, feedback
+from controller.ledger.tables import booked, calls, feedback, shadows
 
 REMEMBER: Final = timedelta(days=35)
 """After its call is deleted an id is refused for so long: a controller may be away for a month, and a spool waits."""
@@ -36,6 +36,7 @@ async def delete_all(ledger: Ledger, days: int | None, today: date) -> None:
     if days is not None:
         before = today - timedelta(days=days)
         deleted = await _all(ledger, lambda connection: delete_some(connection, before=before, today=today))
+        await _all(ledger, lambda connection: delete_some(connection, before=before, today=today, table=shadows))
         await _all(ledger, lambda connection: delete_some_feedback(connection, before=before))
         if deleted:
             logs.event("ledger.deleted", calls=deleted, older_than=f"{days}d")
@@ -50,12 +51,12 @@ async def _all(ledger: Ledger, some: Callable[[Connection], int]) -> int:
     return total
 
 
-def delete_some(connection: Connection, *, before: date, today: date) -> int:
-    """The oldest calls of days before `before`; how many they were, at most `SOME`."""
+def delete_some(connection: Connection, *, before: date, today: date, table: Table = calls) -> int:
+    """The oldest calls, or shadows, of days before `before`; how many they were, at most `SOME`."""
     oldest = (
-        select(calls.c.id)
-        .where(calls.c.day < before.isoformat())
-        .order_by(calls.c.day, calls.c.at, calls.c.id)
+        select(table.c.id)
+        .where(table.c.day < before.isoformat())
+        .order_by(table.c.day, table.c.at, table.c.id)
         .limit(SOME)
         .with_for_update(skip_locked=True)  # of two controllers each takes its own
     )
@@ -63,7 +64,7 @@ def delete_some(connection: Connection, *, before: date, today: date) -> int:
     if ids:
         until = (today + REMEMBER).isoformat()
         connection.execute(update(booked).where(booked.c.id.in_(ids)).values(until=until))
-        connection.execute(delete(calls).where(calls.c.id.in_(ids)))
+        connection.execute(delete(table).where(table.c.id.in_(ids)))
     return len(ids)
 
 

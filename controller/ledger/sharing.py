@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from datetime import date
+from decimal import Decimal
 from typing import Final
 
 import msgspec
@@ -10,7 +11,7 @@ from sqlalchemy import Column, Connection, case, delete, literal_column, select,
 from controller.fleet import FORGET_SECONDS, MAX_MEMBERS, Member
 from controller.ledger.booking import plain
 from controller.ledger.money import EXACT, usd_sum
-from controller.ledger.spend import SpendBook, Spent
+from controller.ledger.spend import SpendBook
 from controller.ledger.tables import daily, sidecars
 from schemas.status import SidecarStatus
 
@@ -42,15 +43,21 @@ def read_spend(connection: Connection, book: SpendBook, today: date) -> None:
     month = today.isoformat()[:7]
     day = case((daily.c.day >= today.isoformat(), daily.c.day), else_=month)
 
-    def spent_by(name: Column[str]) -> list[Spent]:
+    def sums_by(name: Column[str]) -> list[tuple[str, str, Decimal, Decimal]]:
         sums = (
-            select(name, day, usd_sum(daily.c.cost_usd), usd_sum(daily.c.wasted_usd))
+            select(name, day, usd_sum(daily.c.cost_usd), usd_sum(daily.c.wasted_usd), usd_sum(daily.c.shadow_usd))
             .where(daily.c.day >= f"{month}-01")
             .group_by(name, literal_column("2"))
         )
-        return [(who, on, EXACT.add(cost, wasted)) for who, on, cost, wasted in connection.execute(sums)]
+        rows = connection.execute(sums)
+        return [(who, on, EXACT.add(cost, wasted), shadow) for who, on, cost, wasted, shadow in rows]
 
-    book.replace(spent_by(daily.c.use_case), spent_by(daily.c.caller))
+    use_cases = sums_by(daily.c.use_case)
+    book.replace(
+        use_cases=[(who, on, usd) for who, on, usd, _ in use_cases],
+        callers=[(who, on, usd) for who, on, usd, _ in sums_by(daily.c.caller)],
+        shadows=[(who, on, usd) for who, on, _, usd in use_cases],
+    )
 
 
 def exchange(

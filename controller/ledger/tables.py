@@ -12,6 +12,9 @@ COUNTS: Final = (
     "reasoning_tokens", "unpriced_requests",
 )  # fmt: skip
 AMOUNTS: Final = ("cost_usd", "wasted_usd")
+SHADOW_USD: Final = "shadow_usd"
+"""What shadows cost: in the sums of their own models, and in none of `AMOUNTS`."""
+DAILY_AMOUNTS: Final = (*AMOUNTS, SHADOW_USD)
 TOKENS: Final = ("input_tokens", "output_tokens", "cache_read_tokens", "cache_write_tokens", "reasoning_tokens")
 
 _metadata: Final = MetaData()
@@ -49,8 +52,21 @@ daily: Final = Table(
     Column("key", Text),
     *_texts(*Key._fields),
     *_numbers(*COUNTS),
-    *(Column(name, Usd) for name in AMOUNTS),
+    *(Column(name, Usd) for name in DAILY_AMOUNTS),
 )
+
+shadows: Final = Table(
+    "shadows", _metadata,
+    *_texts("id", "call", "at", "day", "sidecar", "use_case", "team", "bundle", "revision", "outcome"),
+    *_texts("model", "provider", "vendor", "live_model", "live_provider"),
+    *_numbers(*TOKENS),
+    Column("cost_usd", Usd), Column("wasted_usd", Usd), Column("live_cost_usd", Usd),
+    Column("estimated", BigInteger),
+    Column("seconds", Double), Column("live_seconds", Double),
+    *_texts("quality", "live_quality"),
+    *_numbers("passed", "live_passed"),
+    *_texts("dropped"),
+)  # fmt: skip
 
 feedback: Final = Table(
     "feedback", _metadata, *_texts("call", "source", "kind", "at", "day", "sidecar"), Column("score", Double)

@@ -15,8 +15,8 @@ from sqlalchemy import Connection, select
 from controller.ledger.booking import Entry, Key, day_of, plain, postings_of, quality_of
 from controller.ledger.database import insert_into
 from controller.ledger.money import usd_add
-from controller.ledger.tables import AMOUNTS, COUNTS, TOKENS, booked, bundles, calls, daily
-from schemas.record import CallRecord
+from controller.ledger.tables import COUNTS, DAILY_AMOUNTS, TOKENS, booked, bundles, calls, daily, shadows
+from schemas.record import CallRecord, Mirrored
 
 MANY: Final = 1000
 """Ids in one statement: SQLite takes 32,766 parameters."""
@@ -86,8 +86,9 @@ def _new(connection: Connection, rows: Sequence[Values]) -> list[Values]:
     insert = insert_into(booked, connection).on_conflict_do_nothing(index_elements=["id"]).returning(booked.c.id)
     inserted = set(connection.execute(insert, [{"id": row["id"]} for row in rows]).scalars())
     new = [row for row in rows if row["id"] in inserted]
-    if new:
-        connection.execute(calls.insert(), new)
+    for table, own in ((shadows, True), (calls, False)):
+        if of_table := [row for row in new if ("live_model" in row) is own]:
+            connection.execute(table.insert(), of_table)
     return new
 
 
@@ -96,7 +97,7 @@ def _add_to_days(connection: Connection, sums: Mapping[Key, Entry]) -> None:
         return
     insert = insert_into(daily, connection)
     added: Values = {name: daily.c[name] + insert.excluded[name] for name in COUNTS}
-    added |= {name: usd_add(daily.c[name], insert.excluded[name]) for name in AMOUNTS}
+    added |= {name: usd_add(daily.c[name], insert.excluded[name]) for name in DAILY_AMOUNTS}
     rows = [{"key": key.digest(), **key._asdict(), **msgspec.structs.asdict(entry)} for key, entry in sums.items()]
     rows.sort(key=lambda row: str(row["key"]))
     connection.execute(insert.on_conflict_do_update(index_elements=["key"], set_=added), rows)
@@ -121,6 +122,8 @@ def _by_many(ids: Iterable[str]) -> Iterable[list[str]]:
 
 
 def _row_of(call_id: str, record: CallRecord, origins: Mapping[str, Origin]) -> Values:
+    if record.shadow is not None:
+        return _shadow_row_of(call_id, record, record.shadow, origins)
     usage = record.usage
     row: Values = {
         name: plain(getattr(record, name))
@@ -148,3 +151,35 @@ def _row_of(call_id: str, record: CallRecord, origins: Mapping[str, Origin]) -> 
         "skipped": msgspec.json.encode(record.skipped).decode(),
         "facts": None if record.facts is None else msgspec.json.encode(record.facts).decode(),
     }
+
+
+def _shadow_row_of(call_id: str, record: CallRecord, live: Mirrored, origins: Mapping[str, Origin]) -> Values:
+    usage = record.usage
+    row: Values = {
+        name: plain(getattr(record, name))
+        for name in ("at", "sidecar", "use_case", "bundle", "revision", "outcome", "model", "provider", "vendor")
+    }
+    row |= {name: None if usage is None else getattr(usage, name) for name in TOKENS}
+    return row | {
+        "id": call_id,
+        "call": plain(live.call),
+        "day": day_of(record.at),
+        "team": origins[record.bundle].owners.get(record.use_case, ""),
+        "live_model": plain(live.model),
+        "live_provider": plain(live.provider),
+        "cost_usd": record.cost_usd,
+        "wasted_usd": record.wasted_usd,
+        "live_cost_usd": live.cost_usd,
+        "estimated": int(record.estimated),
+        "seconds": record.seconds,
+        "live_seconds": live.seconds,
+        "quality": plain(msgspec.json.encode(record.quality).decode()),
+        "live_quality": plain(msgspec.json.encode(live.quality).decode()),
+        "passed": _passed(record.quality),
+        "live_passed": _passed(live.quality),
+        "dropped": msgspec.json.encode(record.dropped).decode(),
+    }
+
+
+def _passed(quality: Mapping[str, str]) -> int | None:
+    return int(all(verdict == "pass" for verdict in quality.values())) if quality else None

@@ -19,6 +19,7 @@ from schemas.checks import (
     providers,
     reviews,
     rule_order,
+    shadows,
 )
 from schemas.problems import Problem
 from schemas.rules.rule_set import RuleSet
@@ -60,6 +61,7 @@ CHECKS: tuple[Check, ...] = (
     arms.splits_leave_a_rest,
     arms.canaries_can_be_judged,
     arms.sticky_has_a_choice,
+    shadows.shadows_can_be_asked,
     ceilings.ceilings_grow,
     ceilings.hard_ceilings_are_the_last,
     ceilings.ceilings_lead_elsewhere,

@@ -3,15 +3,9 @@
 from collections.abc import Iterator
 from datetime import date
 
-from pydantic import BaseModel
-
 from schemas.bundle import SERVED_DIALECTS
 from schemas.problems import Problem
-from schemas.rules.rule_set import RuleFile, RuleSet
-from schemas.rules.use_case import UseCase
-from schemas.yaml_source import Path
-
-OF_A_USE_CASE = ("shadow",)
+from schemas.rules.rule_set import RuleSet
 
 
 def everything_is_enforced(rules: RuleSet, today: date) -> Iterator[Problem]:
@@ -21,14 +15,3 @@ def everything_is_enforced(rules: RuleSet, today: date) -> Iterator[Problem]:
                 f'this version does not call "{provider.content.dialect}" providers yet: their targets are skipped'
             )
             yield provider.problem(("dialect",), "dialect-not-served-yet", message, severity="warning")
-    for use_case in rules.use_cases.values():
-        yield from _said(use_case, use_case.content, OF_A_USE_CASE)
-
-
-def _said(
-    rule_file: RuleFile[UseCase], content: BaseModel, keys: tuple[str, ...], within: Path = ()
-) -> Iterator[Problem]:
-    for key in keys:
-        if key in content.model_fields_set:
-            message = f'"{key}" is read and checked, but this version does not enforce it yet'
-            yield rule_file.problem((*within, key), "not-enforced-yet", message, severity="warning", at_key=True)

@@ -147,7 +147,7 @@ class Guardrails(Rules):
     invalid: Part = Decimal("0.02")
     """Answers that fail the checks `json_valid` or `tool_calls_valid`."""
     cut_or_refused: Part = Decimal("0.05")
-    """Answers that fail the checks `complete` or `not_refused`."""
+    """Answers that fail the checks `complete`, `not_refused` or `not_repeating`."""
     latency: Ratio = Decimal("1.5")
     """95th percentile to the first token, or to the answer where it is not streamed."""
     spend: Ratio = Decimal("1.5")
@@ -172,6 +172,35 @@ class Canary(TrafficShare):
     `planned_calls`."""
     guardrails: Guardrails = Guardrails()
     """What takes it back at once."""
+
+
+class OptOut(Rules):
+    """Whose calls are never mirrored; a call can say so itself (`x-pointsman-shadow: off`)."""
+
+    agent: Globs | None = None
+    """The agent's name: a glob or a list of globs."""
+    caller: Globs | None = None
+    """The caller's name, as its key says: a glob or a list of globs."""
+
+    @model_validator(mode="after")
+    def _names_somebody(self) -> Self:
+        if self.agent is None and self.caller is None:
+            raise PydanticCustomError("opt-out-of-nobody", "name agent or caller")
+        return self
+
+
+class Shadow(TrafficShare):
+    """A candidate that is asked what was just answered. Nobody gets what it says: its cost, its time and what the
+    checks of the quality bar say of it are recorded beside those of the call."""
+
+    percent: Percent
+    """Of the answered calls, more than 0 and at most 100, by the call's id."""
+    per_day: Amount = Decimal(10)
+    """US dollars that it may cost in a day (UTC), over the whole fleet; beside the use case's own ceilings."""
+    concurrency: Annotated[int, Field(ge=1, le=32)] = 4
+    """Calls of it in flight at once, in each sidecar."""
+    opt_out: OptOut | None = None
+    """Whose calls are never mirrored."""
 
 
 class Rule(Rules):
@@ -345,8 +374,8 @@ class UseCase(Rules):
     canary: Canary | None = None
     """Some traffic to a candidate, of the calls that no rule takes; the chain steps in when it fails. A controller
     gives it more in steps, or takes it back."""
-    shadow: TrafficShare | None = None
-    """Some traffic mirrored to a candidate that never answers."""
+    shadow: Shadow | None = None
+    """Some calls go, once they are answered, to a candidate too, which never answers anybody."""
     timeouts: Timeouts = Timeouts()
     """What differs from the defaults of pointsman.yaml."""
     retry: Retry = Retry()

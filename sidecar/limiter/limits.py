@@ -21,7 +21,7 @@ from sidecar.limits.estimates import OutputLengths
 from sidecar.limits.fleet import FleetSize
 from sidecar.limits.headers import limit_headers, retry_headers
 from sidecar.limits.meters import RateMeter, SlotMeter
-from sidecar.limits.money import MoneyBook
+from sidecar.limits.money import Budget, MoneyBook, PurseKey
 from sidecar.limits.rules import Kind, Refusal, Scope, rules_of
 from sidecar.ports import Clock, LimitObserver, LimitStore
 from sidecar.routing.plan import Spend
@@ -33,6 +33,9 @@ UNLIMITED_CALL_SECONDS = 3600.0
 """The same for a call that no limit of its use case or caller looked at."""
 SWEEP_SECONDS = 1.0
 SETTLED_REMEMBERED = 4096
+SPARE_SECONDS = 1.0
+"""A limit that has let through less than so much of its rate beyond now has some to spare: half of a burst."""
+SHADOW_BUDGET = "shadow.per_day"
 
 UNITS: Mapping[Kind, str] = {"requests_per_minute": "requests", "tokens_per_minute": "tokens"}
 
@@ -146,6 +149,35 @@ class Limits:
         call.attempt = taken
         return None
 
+    async def take_spare(self, call_id: str, target: Target, tokens: int) -> str | None:
+        """As `take`, for what must not stand in any caller's way: only where little is owed, and half of the places are
+        free. The reason where that is not so."""
+        now = self._clock.monotonic()
+        for scope in self._scopes_at(target, now):
+            for meter in scope.rates.values():
+                if self._rates.standing(meter, now)[1] > SPARE_SECONDS:
+                    return meter.rule.reason
+            if scope.places is not None and not self._places.has_spare(scope.places, now):
+                return scope.places.rule.reason
+        refusal = await self.take(call_id, target, tokens)
+        return None if refusal is None else refusal.rule.reason
+
+    def reserve_shadow(self, call_id: str, use_case: UseCase, per_day: Decimal, day: str, usd: Decimal) -> bool:
+        """Whether this sidecar's share of what the fleet may spend on the use case's shadow has room for this."""
+        purse_key = PurseKey("shadow", use_case.name, day)
+        now = self._clock.monotonic()
+        if not self._book.fits(Budget(purse_key, per_day, SHADOW_BUDGET, "local_share"), usd, now):
+            return False
+        purse = self._book.purse(purse_key)
+        purse.reserved += usd
+        self._reserved[call_id] = (now + use_case.timeouts.deadline + AFTER_DEADLINE_SECONDS, MoneyHold((purse,), usd))
+        return True
+
+    def release_shadow(self, call_id: str) -> None:
+        """It is not asked after all."""
+        self._release_money(call_id)
+        self.release(call_id)
+
     def settle(self, call_id: str, actual_tokens: int) -> None:
         """The call ended and used this many tokens."""
         call = self._open.pop(call_id, None)
@@ -187,6 +219,9 @@ class Limits:
         self._settled[record.id] = None
         if len(self._settled) > SETTLED_REMEMBERED:
             del self._settled[next(iter(self._settled))]
+        if record.shadow is not None:
+            self._book.add_shadow(record.at[:10], record.use_case, _cost(record))
+            return
         self._book.add(record.at[:10], record.use_case, record.caller, _cost(record))
         if record.usage is not None and not record.estimated:
             self._lengths.learn(record.use_case, record.usage.output_tokens)
@@ -194,6 +229,9 @@ class Limits:
     def shipped(self, records: Sequence[CallRecord]) -> None:
         """The controller has these in its books; to be told before the report that came with its receipt."""
         for record in records:
+            if record.shadow is not None:
+                self._book.acknowledged_shadow(record.at[:10], record.use_case, _cost(record))
+                continue
             self._book.acknowledged(record.at[:10], record.use_case, record.caller, _cost(record))
 
     def fleet(self, document: FleetSpend, now: float) -> bool:

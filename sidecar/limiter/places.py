@@ -37,6 +37,10 @@ class Places:
             return bool(meter.holding.closed_seconds(needed, now))
         return needed > self._allowed_alone(meter, now)
 
+    def has_spare(self, meter: SlotMeter, now: float) -> bool:
+        """Half of this sidecar's share is free, and stays so with one more."""
+        return 2 * (meter.slots.in_use + 1) <= meter.alone(self._fleet.live(now))
+
     async def enter(self, meter: SlotMeter, call_id: str, *, may_wait: bool) -> Refusal | bool:
         """False: in shadow, and no place was taken. Awaits only to ask the store, or in the queue."""
         rule = meter.rule

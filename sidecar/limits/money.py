@@ -5,7 +5,7 @@ sidecar's own from its end until the ledger has it and has said so; the ledger's
 caller brings the time in monotonic seconds.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
@@ -19,7 +19,8 @@ from sidecar.routing.plan import Spend
 from sidecar.routing.snapshot import UseCase
 
 ZERO = Decimal(0)
-Payer = Literal["use_case", "caller"]
+Payer = Literal["use_case", "caller", "shadow"]
+"""`shadow` pays for what a use case mirrors, by the day."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +124,9 @@ class MoneyBook:
         report = self._report
         if report is None:
             return None if self._has_controller else ZERO
+        if key.payer == "shadow":
+            spent = report.use_cases.get(key.name) if key.period == report.day else None
+            return ZERO if spent is None else spent.shadow_per_day
         if key.period == report.day:
             spent = report.use_cases.get(key.name) if key.payer == "use_case" else None
             return ZERO if spent is None else spent.per_day
@@ -146,19 +150,20 @@ class MoneyBook:
     def add(self, day: str, use_case: str, caller: str, usd: Decimal) -> None:
         """A call ended. `day` is that of its arrival."""
         self._turn_to(day)
-        for key in self._keys(day, use_case, caller):
-            purse = self.purse(key)
-            purse.unshipped += usd
-            purse.total += usd
+        self._add(self._keys(day, use_case, caller), usd)
+
+    def add_shadow(self, day: str, use_case: str, usd: Decimal) -> None:
+        """A shadow of a use case was asked."""
+        self._turn_to(day)
+        self._add(self._shadow_keys(day, use_case), usd)
 
     def acknowledged(self, day: str, use_case: str, caller: str, usd: Decimal) -> None:
         """The ledger has it; the next report will say so."""
-        for key in self._keys(day, use_case, caller):
-            purse = self._purses.get(key)
-            if purse is not None:
-                moved = min(usd, purse.unshipped)
-                purse.unshipped -= moved
-                purse.shipped += moved
+        self._move(self._keys(day, use_case, caller), usd)
+
+    def acknowledged_shadow(self, day: str, use_case: str, usd: Decimal) -> None:
+        """As `acknowledged`."""
+        self._move(self._shadow_keys(day, use_case), usd)
 
     def report(self, document: FleetSpend, now: float) -> bool:
         """False: older than what is known, or not readable; it changes nothing.
@@ -178,6 +183,24 @@ class MoneyBook:
         for purse in self._purses.values():
             purse.shipped = ZERO
         return True
+
+    def _add(self, keys: Iterable[PurseKey], usd: Decimal) -> None:
+        for key in keys:
+            purse = self.purse(key)
+            purse.unshipped += usd
+            purse.total += usd
+
+    def _move(self, keys: Iterable[PurseKey], usd: Decimal) -> None:
+        for key in keys:
+            purse = self._purses.get(key)
+            if purse is not None:
+                moved = min(usd, purse.unshipped)
+                purse.unshipped -= moved
+                purse.shipped += moved
+
+    def _shadow_keys(self, day: str, use_case: str) -> Iterator[PurseKey]:
+        if day == self._day:
+            yield PurseKey("shadow", use_case, day)
 
     def _keys(self, day: str, use_case: str, caller: str) -> Iterator[PurseKey]:
         """Of periods that are not over."""

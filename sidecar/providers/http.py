@@ -121,8 +121,13 @@ class HttpUpstream:
         trust_env: bool = False,
         clock: Clock = SYSTEM_CLOCK,
         resolver: AbstractResolver | None = None,
+        connections: int = 0,
     ) -> None:
-        """`resolver`: None is the system's."""
+        """
+        Args:
+            resolver: None is the system's.
+            connections: at once, at most; 0: as many as are needed.
+        """
         self._credentials = credentials
         self._clock = clock
         self._ring = KeyRing()
@@ -130,7 +135,7 @@ class HttpUpstream:
         self._time_outs: dict[float, aiohttp.ClientTimeout] = {}
         self._session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(
-                limit=0, keepalive_timeout=KEEPALIVE_SECONDS, ttl_dns_cache=DNS_SECONDS, resolver=resolver
+                limit=connections, keepalive_timeout=KEEPALIVE_SECONDS, ttl_dns_cache=DNS_SECONDS, resolver=resolver
             ),
             cookie_jar=aiohttp.DummyCookieJar(),
             auto_decompress=False,

@@ -14,6 +14,10 @@ from sidecar.canonical.response import ChatResponse, Choice
 from sidecar.quality.json_shape import fits
 
 NOT_JSON = object()
+LOOP_CHARACTERS = 400
+LOOP_TIMES = 8
+LONGEST_PASSAGE = 400
+"""An answer that ends in one passage of at most so many characters, so often, over so many characters, is a loop."""
 
 
 def judge(checks: Iterable[QualityCheck], request: ChatRequest, response: ChatResponse) -> Mapping[QualityCheck, bool]:
@@ -32,6 +36,12 @@ def _complete(_request: ChatRequest, response: ChatResponse) -> bool:
 def _not_refused(_request: ChatRequest, response: ChatResponse) -> bool:
     """Neither the model nor its provider's filter declined, as far as the wire says so."""
     return not any(_is_refused(choice) for choice in response.choices)
+
+
+def _not_repeating(_request: ChatRequest, response: ChatResponse) -> bool | None:
+    """It does not end in the same passage over and over, as a model that lost its way writes until it is cut off."""
+    texts = [_text(choice) for choice in response.choices]
+    return None if not any(texts) else not any(map(_ends_in_a_loop, texts))
 
 
 def _json_valid(request: ChatRequest, response: ChatResponse) -> bool | None:
@@ -60,6 +70,7 @@ def _tool_calls_valid(request: ChatRequest, response: ChatResponse) -> bool | No
 CHECKS: Mapping[QualityCheck, Callable[[ChatRequest, ChatResponse], bool | None]] = {
     "complete": _complete,
     "not_refused": _not_refused,
+    "not_repeating": _not_repeating,
     "json_valid": _json_valid,
     "tool_calls_valid": _tool_calls_valid,
 }
@@ -76,12 +87,29 @@ def _says_something(choice: Choice) -> bool:
     )
 
 
+def _text(choice: Choice) -> str:
+    return "".join(part.text for part in choice.parts if isinstance(part, Text))
+
+
+def _ends_in_a_loop(text: str) -> bool:
+    end = text[-max(LOOP_CHARACTERS, LONGEST_PASSAGE * LOOP_TIMES) :].rstrip()
+    if len(end) < LOOP_CHARACTERS:
+        return False
+    mark = end[-LOOP_CHARACTERS // LOOP_TIMES :]  # no longer than the shortest loop's passage need be
+    before = end.rfind(mark, 0, len(end) - 1)
+    passage = len(end) - len(mark) - before
+    if before < 0 or passage > LONGEST_PASSAGE:
+        return False
+    loop = end[-max(LOOP_CHARACTERS, passage * LOOP_TIMES) :]
+    return len(loop) >= passage * LOOP_TIMES and loop[passage:] == loop[:-passage]
+
+
 def _tool_calls(choice: Choice) -> list[ToolCall]:
     return [part for part in choice.parts if isinstance(part, ToolCall)]
 
 
 def _is_json_of(choice: Choice, schema: Mapping[str, object] | None) -> bool:
-    value = _parsed("".join(part.text for part in choice.parts if isinstance(part, Text)))
+    value = _parsed(_text(choice))
     return value is not NOT_JSON if schema is None else _fits(value, schema)
 
 

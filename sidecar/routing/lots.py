@@ -7,7 +7,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from decimal import Decimal
 
-from sidecar.routing.snapshot import Arm, Chain
+from sidecar.routing.snapshot import Arm, Chain, Shadow
 
 LOTS = 1 << 64
 
@@ -52,6 +52,11 @@ def draw(use_case: str, chain: Chain, conversation: str, open_arms: Collection[A
             return Drawn(arm, "split", float(left * arm.probability), steering)
         taken += arm.probability
     return Drawn(None, "", float(left * (1 - taken)), steering)
+
+
+def is_mirrored(use_case: str, shadow: Shadow, call_id: str) -> bool:
+    """By the call's id: a larger share takes calls in and leaves none out that were there."""
+    return _lot(f"{use_case}/shadow/{shadow.model}", call_id) < shadow.probability * LOTS
 
 
 def _lot(salt: str, conversation: str) -> int:

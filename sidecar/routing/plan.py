@@ -271,7 +271,7 @@ def _usable(
     usable: list[Target] = []
     skipped = list(barred)
     for target in targets:
-        reason = _skip(target, facts, resting, ceiling, at)
+        reason = why_not(target, facts, resting, ceiling, at)
         if reason is None:
             usable.append(target)
         else:
@@ -279,7 +279,7 @@ def _usable(
     return usable, skipped
 
 
-def _skip(
+def why_not(
     target: Target, facts: Facts, resting: Mapping[str, str], ceiling: Ceiling | None, at: datetime
 ) -> str | None:
     """Why this target cannot take this call now, or None."""

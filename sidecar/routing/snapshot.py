@@ -25,6 +25,7 @@ from schemas.bundle import (
     Timeouts,
     WhenAway,
 )
+from schemas.bundle import Shadow as ShadowDocument
 from schemas.bundle import UseCase as UseCaseDocument
 from schemas.record import Usage
 from sidecar.accounting.pricing import Tariff, cost_of, tariff_of
@@ -145,6 +146,28 @@ class Bar:
     """Of each model's answers over time, by their checks and by each kind of feedback; None: they are not counted."""
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Shadow:
+    """A model that is asked too, once a call is answered; nobody gets its answer."""
+
+    model: str
+    targets: tuple[Target, ...]
+    """Its doors that may have this use case's data, and can do what it requires."""
+    barred: tuple[Skipped, ...]
+    probability: Decimal
+    per_day: Decimal
+    """US dollars, over the fleet."""
+    concurrency: int
+    no_agents: tuple[re.Pattern[str], ...]
+    no_callers: tuple[re.Pattern[str], ...]
+
+    def spares(self, agent: str, caller: str) -> bool:
+        """Whether the calls of these stay out."""
+        return any(pattern.match(agent) for pattern in self.no_agents) or any(
+            pattern.match(caller) for pattern in self.no_callers
+        )
+
+
 @dataclass(frozen=True, slots=True)
 class UseCase:
     name: str
@@ -153,6 +176,7 @@ class UseCase:
     rules: tuple[Rule, ...]
     ceiling: Ceiling | None
     bar: Bar | None
+    shadow: Shadow | None
     sticky: bool
     after_refusal: Step
     """What follows when a provider refuses the content."""
@@ -272,6 +296,7 @@ def _use_case(name: str, document: UseCaseDocument, targets: Mapping[str, tuple[
             on_store_error=ceiling.on_store_error,
         ),
         bar=bar,
+        shadow=None if document.shadow is None else _shadow(document.shadow, chain((document.shadow.model,))),
         sticky=document.sticky,
         after_refusal=Step.NEXT_TARGET if document.on_refusal == "fallback" else Step.STOP,
         requires=document.requires,
@@ -285,6 +310,19 @@ def _use_case(name: str, document: UseCaseDocument, targets: Mapping[str, tuple[
         metadata_watched=frozenset(key for rule in document.rules for key in rule.when.metadata),
         limited_targets=_limited((main, *(rule.chain for rule in rules), *ways_out)),
         follows_conversations=document.sticky or any(made.arms for made in (main, *(rule.chain for rule in rules))),
+    )
+
+
+def _shadow(document: ShadowDocument, doors: Chain) -> Shadow:
+    return Shadow(
+        model=document.model,
+        targets=doors.targets,
+        barred=doors.barred,
+        probability=document.percent / 100,
+        per_day=document.per_day,
+        concurrency=document.concurrency,
+        no_agents=tuple(map(glob, document.no_agents)),
+        no_callers=tuple(map(glob, document.no_callers)),
     )
 
 

@@ -232,9 +232,14 @@ class AgentPort:
             try:
                 reply = await self._reply(request, ask, task)
                 if isinstance(reply, PlainReply):
-                    return web.Response(
+                    whole = web.Response(
                         status=reply.status, headers=reply.headers, body=reply.body, content_type="application/json"
                     )
+                    if reply.after is not None:
+                        await whole.prepare(request)
+                        await whole.write_eof()
+                        reply.after()
+                    return whole
                 self._open[task] = reply
                 response = web.StreamResponse(status=reply.status, headers=reply.headers)
                 array = JsonArray() if _wants_array(request) else None
@@ -255,6 +260,8 @@ class AgentPort:
                         request.transport.abort()  # half a stream, not a second answer inside the first
                     raise
                 await response.write_eof()
+                if reply.after is not None:
+                    reply.after()
                 return response
             finally:
                 del self._open[task]

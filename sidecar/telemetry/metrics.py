@@ -5,6 +5,7 @@ from collections.abc import Callable
 from schemas.record import CallRecord
 from sidecar.accounting.books import OK
 from sidecar.limits.rules import Verdict
+from sidecar.ports import ShadowOutcome
 from sidecar.telemetry.exposition import Counter, Gauge, Histogram, Metric, expose
 
 SECONDS = (0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 20.0, 40.0, 80.0, 160.0)
@@ -13,7 +14,7 @@ Reading = dict[tuple[str, ...], float]
 
 
 class Metrics:
-    """A `CallObserver` and a `LimitObserver`."""
+    """A `CallObserver`, a `LimitObserver` and a `ShadowObserver`."""
 
     def __init__(self) -> None:
         target = ("use_case", "model", "provider")
@@ -30,9 +31,19 @@ class Metrics:
             "pointsman_limit_decisions_total", "What each limit and budget said.", ("rule", "verdict")
         )
         self._quality = Counter("pointsman_quality_checks_total", "Answers checked.", (*target, "check", "result"))
+        self._shadows = Counter(
+            "pointsman_shadow_total",
+            "Calls drawn for a shadow, by what became of it.",
+            ("use_case", "outcome", "reason"),
+        )
+        self._shadow_cost = Counter("pointsman_shadow_cost_usd_total", "US dollars spent on shadows.", target)
+        self._shadow_quality = Counter(
+            "pointsman_shadow_checks_total", "Shadows' answers checked.", (*target, "check", "result")
+        )
         self._all: list[Metric] = [
             self._calls, self._attempts, self._tokens, self._cost, self._wasted, self._unpriced,
             self._seconds, self._first, self._refused, self._limits, self._quality,
+            self._shadows, self._shadow_cost, self._shadow_quality,
         ]  # fmt: skip
 
     def observe(self, record: CallRecord) -> None:
@@ -65,6 +76,15 @@ class Metrics:
 
     def limited(self, rule: str, verdict: Verdict) -> None:
         self._limits.add((rule, verdict))
+
+    def shadowed(self, use_case: str, outcome: ShadowOutcome, reason: str) -> None:
+        self._shadows.add((use_case, outcome, reason))
+
+    def shadow_booked(self, record: CallRecord) -> None:
+        target = (record.use_case, record.model, record.provider)
+        self._shadow_cost.add(target, float((record.cost_usd or 0) + record.wasted_usd))
+        for check, result in record.quality.items():
+            self._shadow_quality.add((*target, check, result))
 
     def refused(self, code: str) -> None:
         self._refused.add((code,))

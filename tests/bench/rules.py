@@ -89,3 +89,15 @@ def write_rules(folder: Path, upstream_port: int) -> None:
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)
+
+
+def add_shadow(folder: Path, line: str) -> None:
+    """Two candidates, one at the bench's upstream and one where nobody listens; and what `line` says of the use case
+    whose calls are not translated."""
+    for name, provider in (("model-s", "bench-openai"), ("model-dead", "bench-dead")):
+        text = FILES["models/model-o.yaml"].replace("model: model-o", f"model: {name}")
+        (folder / f"models/{name}.yaml").write_text(text.replace("provider: bench-openai", f"provider: {provider}"))
+    dead = Template(FILES["providers/bench-openai.yaml"]).substitute(upstream=1)
+    (folder / "providers/bench-dead.yaml").write_text(dead.replace("provider: bench-openai", "provider: bench-dead"))
+    path = folder / "use-cases/same-dialect/use-case.yaml"
+    path.write_text(path.read_text() + line)

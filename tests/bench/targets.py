@@ -55,7 +55,7 @@ class Row:
 def rows(gateway_command: str) -> tuple[Row, ...]:
     """Every row of the bench, in the order of the table. `gateway_command` is a template of SIDECAR_COMMAND's kind; it
     may also use `{upstream}`, the upstream's port."""
-    sidecar = Server("sidecar", lambda place: _sidecar(place, gateway_command), rules.KEYS)
+    sidecar = Server("sidecar", lambda place: sidecar_command(place, gateway_command), rules.KEYS)
     nginx = Server("nginx", _nginx, missing="" if shutil.which("nginx") else "not installed")
     return (
         Row(DIRECT, None, "bench-openai", "openai"),
@@ -77,7 +77,8 @@ def _nginx(place: Place) -> list[str]:
     return ["nginx", "-p", str(place.folder), "-c", str(config), "-e", str(place.folder / "nginx.log")]
 
 
-def _sidecar(place: Place, template: str) -> list[str]:
+def sidecar_command(place: Place, template: str) -> list[str]:
+    """The sidecar's, with its rules written into the place's folder."""
     rules.write_rules(place.folder / "rules", place.upstream_port)
     values = {
         "python": sys.executable,

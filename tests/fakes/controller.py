@@ -6,7 +6,7 @@ import sqlite3
 from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 import psycopg
 from psycopg.rows import dict_row
@@ -122,12 +122,17 @@ class ControllerProcess:
 
     def calls(self) -> list[dict[str, Any]]:
         """Every booked call, as the ledger's table has it."""
+        return self.rows("calls")
+
+    def rows(self, table: Literal["calls", "shadows", "feedback"]) -> list[dict[str, Any]]:
+        """A whole table of the ledger."""
+        statement = f"SELECT * FROM {table}"
         if self._database_url is not None:
             with psycopg.connect(self._database_url, row_factory=dict_row) as postgres:
-                return list(postgres.execute("SELECT * FROM calls"))
+                return list(postgres.execute(statement))
         with closing(sqlite3.connect(f"{(self.state / 'ledger.db').as_uri()}?mode=ro", uri=True)) as ledger:
             ledger.row_factory = sqlite3.Row
-            return [dict(row) for row in ledger.execute("SELECT * FROM calls")]
+            return [dict(row) for row in ledger.execute(statement)]
 
 
 class StartController(Protocol):

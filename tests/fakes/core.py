@@ -2,7 +2,7 @@
 
 import asyncio
 import itertools
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from schemas.bundle import Caller, DialectName
@@ -12,6 +12,7 @@ from sidecar.errors import UpstreamError
 from sidecar.limiter.limits import Limits
 from sidecar.pipeline import Pipeline
 from sidecar.routing.snapshot import Snapshot
+from sidecar.shadows import Shadows
 from sidecar.telemetry.recent import RecentCalls
 from tests.fakes import core_bundles as bundles
 from tests.fakes import core_wire as wire
@@ -33,20 +34,36 @@ def lost(error: UpstreamError) -> Script:
 
 class Core:
     def __init__(
-        self, *scripts: Script, park_at: int | None = None, snapshot: Snapshot | None = None, **rules: Any
+        self,
+        *scripts: Script,
+        park_at: int | None = None,
+        snapshot: Snapshot | None = None,
+        shadow_scripts: Sequence[Script] = (),
+        **rules: Any,
     ) -> None:
         self.clock = HandClock()
         self.upstream = ScriptedUpstream(*(scripts or (Script((wire.chat_answer(),)),)), park_at=park_at)
         self.sink = KeepingSink()
         self.snapshot = snapshot or bundles.snapshot(**rules)
         self.recent = RecentCalls()
+        limits = Limits(clock=self.clock, observer=self.sink)
+        self.shadow_upstream = ScriptedUpstream(*(shadow_scripts or (Script((wire.chat_answer(),)),)))
+        self.shadows = Shadows(
+            sidecar="s-1",
+            clock=self.clock,
+            upstream=self.shadow_upstream,
+            sink=self.sink,
+            limits=limits,
+            observer=self.sink,
+        )
         self.pipeline = Pipeline(
             sidecar="s-1",
             clock=self.clock,
             upstream=self.upstream,
             sink=self.sink,
             observers=(self.sink, self.recent),
-            limits=Limits(clock=self.clock, observer=self.sink),
+            limits=limits,
+            shadows=self.shadows,
         )
         self._ids = itertools.count(1)
 

@@ -14,6 +14,7 @@ from schemas.bundle import (
     Price,
     Provider,
     Served,
+    Shadow,
     UseCase,
     digest_of,
     encode_bundle,
@@ -43,6 +44,10 @@ def model(
 
 def provider(base_url: str = "http://127.0.0.1:9", dialect: DialectName = "openai", **more: Any) -> Provider:
     return Provider(dialect=dialect, base_url=base_url, **more)
+
+
+def shadow(model: str = "beta", percent: int = 100, per_day: str = "10", concurrency: int = 4, **more: Any) -> Shadow:
+    return Shadow(model=model, percent=Decimal(percent), per_day=Decimal(per_day), concurrency=concurrency, **more)
 
 
 def bundle(

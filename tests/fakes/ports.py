@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Literal, TypeVar
 
 from schemas.record import CallRecord, Feedback
-from sidecar.ports import Verdict
+from sidecar.ports import ShadowOutcome, Verdict
 from sidecar.routing.snapshot import Target
 
 Result = TypeVar("Result")
@@ -214,7 +214,7 @@ class ScriptedUpstream:
 
 
 class KeepingSink:
-    """A `RecordSink`, a `CallObserver` and a `LimitObserver`."""
+    """A `RecordSink`, a `CallObserver`, a `LimitObserver` and a `ShadowObserver`."""
 
     def __init__(self) -> None:
         self.begun: list[CallRecord] = []
@@ -223,6 +223,8 @@ class KeepingSink:
         self.observed: list[CallRecord] = []
         self.limits: Counter[tuple[str, str]] = Counter()
         """Decisions of limits, by rule and verdict."""
+        self.shadows: Counter[tuple[str, str]] = Counter()
+        """What became of calls that were drawn for a shadow, by outcome and reason."""
 
     def begin(self, record: CallRecord) -> None:
         self.begun.append(record)
@@ -238,6 +240,12 @@ class KeepingSink:
 
     def limited(self, rule: str, verdict: Verdict) -> None:
         self.limits[rule, verdict] += 1
+
+    def shadowed(self, use_case: str, outcome: ShadowOutcome, reason: str) -> None:
+        self.shadows[outcome, reason] += 1
+
+    def shadow_booked(self, record: CallRecord) -> None:
+        assert record in self.booked
 
     @property
     def only(self) -> CallRecord:

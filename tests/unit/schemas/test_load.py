@@ -216,11 +216,10 @@ def test_everything_that_the_rules_may_say_is_accepted(loaded: Loaded) -> None:
     assert not has_errors(loaded.problems), [str(problem) for problem in loaded.problems]
 
 
-def test_what_is_not_enforced_yet_is_said_for_every_field(loaded: Loaded) -> None:
-    said = {(p.file.rpartition("/")[2], p.path) for p in loaded.problems if p.code == "not-enforced-yet"}
-    assert said == {
-        ("use-case.yaml", "shadow"),
-    }
+def test_a_shadow_needs_a_model_and_a_share_alone(bundle: Bundle) -> None:
+    shadow = bundle.use_cases["customer-support"].shadow
+    assert shadow is not None
+    assert (shadow.model, shadow.percent, shadow.per_day, shadow.concurrency) == ("gpt-5", 1, 10, 4)
 
 
 def test_money_keeps_the_digits_that_were_written(bundle: Bundle) -> None:

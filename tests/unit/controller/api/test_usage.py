@@ -12,7 +12,7 @@ import pytest
 
 from controller.api.answers import MAX_BODY_BYTES
 from controller.app import Running
-from schemas.record import CallFacts, CallRecord, Feedback, UsageBatch, UsageReceipt
+from schemas.record import CallFacts, CallRecord, Feedback, Mirrored, UsageBatch, UsageReceipt
 from schemas.spend import CallerSpend, FleetSpend, UseCaseSpend
 
 MakeRecord = Callable[..., CallRecord]
@@ -36,7 +36,7 @@ async def test_a_batch_is_receipted_and_shows_up_in_the_sums(
                 {
                     "use_case": "support", "model": model, "requests": 1, "errors": 0, "input_tokens": 100,
                     "output_tokens": 20, "cache_read_tokens": 40, "cache_write_tokens": 0, "reasoning_tokens": 0,
-                    "cost_usd": "0.0012", "wasted_usd": "0.0000", "unpriced_requests": 0,
+                    "cost_usd": "0.0012", "wasted_usd": "0.0000", "shadow_usd": "0.0000", "unpriced_requests": 0,
                 }
                 for model in ("m", "other")
             ]
@@ -61,6 +61,24 @@ async def test_feedback_is_taken_with_a_batch_and_shown_by_kind(
     body = msgspec.json.encode(UsageBatch(sidecar="s1", records=(), feedback=(said, wrong)))
     async with client.post("/v1/usage", data=body) as got:
         assert (got.status, (await got.json())["error"]["message"]) == (400, "feedback[1].score must be 0 to 1")
+
+
+async def test_what_a_shadow_answered_is_shown_beside_its_call(
+    client: aiohttp.ClientSession, make_record: MakeRecord
+) -> None:
+    live = Mirrored(call="call-1", model="m", provider="p", seconds=1.0, cost_usd=Decimal("0.002"))
+    async with client.post("/v1/usage", data=batch(make_record(1, model="n", reason="shadow", shadow=live))) as got:
+        assert (got.status, (await got.json())["booked"]) == (200, 1)
+    async with client.get("/v1/shadows", params={"since": "2026-11-02"}) as got:
+        (row,) = (await got.json())["rows"]
+        assert (row["live_model"], row["model"], row["cost_usd"], row["live_cost_usd"]) == (
+            "m",
+            "n",
+            "0.0012",
+            "0.0020",
+        )
+    async with client.get("/v1/shadows", params={"since": "soon"}) as got:
+        assert (got.status, (await got.json())["error"]["code"]) == (400, "bad_query")
 
 
 async def test_a_compressed_batch_is_taken(client: aiohttp.ClientSession, make_record: MakeRecord) -> None:

@@ -7,7 +7,7 @@ def row(**changes: object) -> dict[str, object]:
     return {
         "use_case": "support", "model": "sonnet", "requests": 1200, "errors": 3, "input_tokens": 1_234_567,
         "output_tokens": 890, "cache_read_tokens": 0, "cache_write_tokens": 0, "reasoning_tokens": 0,
-        "cost_usd": "12.3400", "wasted_usd": "0.0000", "unpriced_requests": 0,
+        "cost_usd": "12.3400", "wasted_usd": "0.0000", "shadow_usd": "0.0000", "unpriced_requests": 0,
     } | changes  # fmt: skip
 
 
@@ -41,6 +41,13 @@ def test_unknown_money_never_looks_like_none(cost_usd: str, unpriced: int, shown
     assert ("unpriced" in text) is (unpriced > 0)
 
 
+def test_what_shadows_cost_is_a_column_of_its_own_where_there_are_any() -> None:
+    rows = [row(), row(model="candidate", requests=0, cost_usd="0.0000", shadow_usd="1.5000")]
+    head, *_, last = text_of(rows, by=["model"]).splitlines()
+    assert head.split()[-2:] == ["shadow", "USD"]
+    assert last.split()[-3:] == ["12.3400", "0.0000", "1.5000"]
+
+
 def test_no_calls_are_said_in_words() -> None:
     assert text_of([], by=["model"]) == "No calls are booked for these days."
 
@@ -50,6 +57,6 @@ def test_csv_has_every_figure_and_nothing_that_runs() -> None:
     head, line = text.splitlines()
     assert head == (
         "agent,model,requests,errors,input_tokens,output_tokens,cache_read_tokens,cache_write_tokens,reasoning_tokens,"
-        "cost_usd,wasted_usd,unpriced_requests"
+        "cost_usd,wasted_usd,shadow_usd,unpriced_requests"
     )
-    assert line == "'=1+1,sonnet,1200,3,1234567,890,0,0,0,0.00000025,0.0000,0"
+    assert line == "'=1+1,sonnet,1200,3,1234567,890,0,0,0,0.00000025,0.0000,0.0000,0"

@@ -55,6 +55,7 @@ async def test_a_record_is_booked_once_however_often_it_is_sent(ledger: Ledger, 
         "reasoning_tokens": 0,
         "cost_usd": "0.0036",
         "wasted_usd": "0.0000",
+        "shadow_usd": "0.0000",
         "unpriced_requests": 0,
     }
 

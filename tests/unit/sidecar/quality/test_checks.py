@@ -17,6 +17,8 @@ FORCED = ChatRequest(
     model="m", messages=(), tools=(Tool(name="count", parameters=SCHEMA),), tool_choice=ToolChoice("required")
 )
 
+LONG_PASSAGE = " ".join(map(str, range(90)))[:250]
+
 
 def answer(*parts: Any, finish: Any = "stop") -> ChatResponse:
     made = tuple(Text(text=part) if isinstance(part, str) else part for part in parts)
@@ -40,6 +42,15 @@ CASES: list[tuple[Any, ChatRequest, ChatResponse, bool | None]] = [
     ("not_refused", PLAIN, answer(Refusal(text="no")), False),
     ("not_refused", PLAIN, answer(finish="content_filter"), False),
     ("not_refused", PLAIN, answer(finish="refusal"), False),
+    ("not_repeating", PLAIN, answer("yes"), True),
+    ("not_repeating", PLAIN, calls("count", "{}"), None),
+    ("not_repeating", PLAIN, answer("So it is. " + "I am sorry. " * 40), False),
+    ("not_repeating", PLAIN, answer("And ", "so on " * 100 + "so ", finish="length"), False),
+    ("not_repeating", PLAIN, answer(LONG_PASSAGE * 9), False),
+    ("not_repeating", PLAIN, answer(LONG_PASSAGE * 7), True),
+    ("not_repeating", PLAIN, answer("I am sorry. " * 30), True),
+    ("not_repeating", PLAIN, answer("I am sorry. " * 40 + "That was all."), True),
+    ("not_repeating", PLAIN, answer("".join(f"| {n} | {n * n} |\n" for n in range(500))), True),
     ("json_valid", PLAIN, answer("not JSON"), None),
     ("json_valid", JSON, answer('{"any": 1}'), True),
     ("json_valid", JSON, answer('{"a', '": 1}'), True),

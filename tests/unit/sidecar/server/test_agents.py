@@ -16,11 +16,12 @@ from yarl import URL
 
 from schemas.bundle import Caller
 from sidecar.errors import StreamCut
+from sidecar.shadows import PAUSE_SECONDS
 from tests.fakes import core_bundles as bundles
 from tests.fakes import core_wire as wire
 from tests.fakes.agent_port import Client, Port
-from tests.fakes.core import Core
-from tests.fakes.ports import PARK, Script
+from tests.fakes.core import GOOD, Core
+from tests.fakes.ports import PARK, Script, at_rest
 
 CALL = "/v1/chat/completions"
 GEMINI_CALL = b'{"contents":[{"parts":[{"text":"Hello"}]}]}'
@@ -225,6 +226,22 @@ async def test_a_stream_is_answered_as_events(tmp_path: Path) -> None:
         answer = await client.post(CALL, data=wire.request(stream=True))
         assert answer.content_type == "text/event-stream"
         assert (await answer.read()).endswith(wire.DONE)
+
+
+@pytest.mark.parametrize("stream", [False, True])
+async def test_a_shadow_is_asked_once_the_caller_has_everything(tmp_path: Path, stream: bool) -> None:
+    shadow = bundles.shadow()
+    core = Core(
+        Script(wire.STREAM) if stream else GOOD, chain=["alpha"], shadow=shadow, shadow_scripts=[Script((PARK,))]
+    )
+    async with Port(tmp_path, core, chain=["alpha"], shadow=shadow) as client:
+        answer = await client.post(CALL, data=wire.request(stream=stream))
+        assert (await answer.read()).endswith(wire.DONE if stream else wire.chat_answer())
+        await core.clock.turn(PAUSE_SECONDS)
+        assert core.shadow_upstream.models == ["beta@two"]
+        for task in core.shadows._tasks:
+            task.cancel()
+        await at_rest()
 
 
 async def test_a_bug_inside_a_stream_ends_the_connection_and_is_no_second_answer(tmp_path: Path) -> None:

@@ -81,3 +81,15 @@ def test_decisions_of_limits_are_counted_by_rule_and_verdict() -> None:
     name, rule = "pointsman_limit_decisions_total", "limit.use_case.chat.concurrency"
     assert value(metrics, name, rule=rule, verdict="allowed") == 2
     assert value(metrics, name, rule=rule, verdict="shadow_refused") == 1
+
+
+def test_what_became_of_shadows_is_counted_apart_from_calls() -> None:
+    metrics = Metrics()
+    metrics.shadowed("chat", "sent", "")
+    metrics.shadowed("chat", "skipped", "queue_full")
+    metrics.shadow_booked(record("a.shadow", quality={"complete": "fail"}, wasted_usd=Decimal("0.2")))
+    assert value(metrics, "pointsman_shadow_total", use_case="chat", outcome="skipped", reason="queue_full") == 1
+    assert value(metrics, "pointsman_shadow_total") == 2
+    assert value(metrics, "pointsman_shadow_cost_usd_total", model="alpha") == pytest.approx(0.3)
+    assert value(metrics, "pointsman_shadow_checks_total", check="complete", result="fail") == 1
+    assert value(metrics, "pointsman_calls_total") == 0
