@@ -154,6 +154,7 @@ def build_parts(settings: ServeSettings, watch_times: WatchTimes) -> Parts:
         now=time.time, on_outcome=metrics.note_revision, offer=stages.offer,
         evidence=problems_against_running,
     )  # fmt: skip
+    metrics.tell_reviews(reconciler.overdue_reviews)
     return Parts(
         source=source, publisher=publisher, scoped=ScopedRules(publisher, signer),
         reconciler=reconciler, stages=stages, canaries=CanarySteps(publisher, ledger, now=time.time),

@@ -1,7 +1,7 @@
 """What Prometheus reads at `/metrics`: counters bumped where things happen, gauges read when they are asked for."""
 
 from collections import Counter as Tally
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.core import GaugeMetricFamily, Metric
@@ -40,11 +40,29 @@ class Metrics:
             buckets=(0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5), registry=self._registry,
         )  # fmt: skip
 
+    def tell_reviews(self, are_overdue: Callable[[], Mapping[str, bool]]) -> None:
+        """`are_overdue`: by use case that has a review date."""
+        self._registry.register(_Reviews(are_overdue))
+
     def note_revision(self, outcome: str) -> None:
         self._looks.labels(outcome).inc()
 
     def text(self) -> bytes:
         return generate_latest(self._registry)
+
+
+class _Reviews(Collector):
+    def __init__(self, are_overdue: Callable[[], Mapping[str, bool]]) -> None:
+        self._are_overdue = are_overdue
+
+    def collect(self) -> Iterator[Metric]:
+        overdue = GaugeMetricFamily(
+            "pointsman_review_overdue", "1 where the day by which a use case is to be reviewed is past, else 0.",
+            labels=["use_case"],
+        )  # fmt: skip
+        for use_case, is_overdue in sorted(self._are_overdue().items()):
+            overdue.add_metric([use_case], int(is_overdue))
+        yield overdue
 
 
 class _State(Collector):

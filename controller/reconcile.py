@@ -14,6 +14,7 @@ from controller.errors import ForeignKey, LedgerUnavailable, Refused, SourceUnav
 from controller.publish import Publication, Publisher
 from controller.tree import Source, Tree
 from schemas.bundle import Bundle, BundleRefused
+from schemas.checks.reviews import review_dates
 from schemas.problems import Problem, Severity, has_errors
 from schemas.rules.platform import Rollout
 from schemas.rules.rule_set import RuleSet
@@ -139,6 +140,7 @@ class Reconciler:
             self._publish,
         )  # fmt: skip
         self.report = Report(active_revision=_revision_of(publisher.current))
+        self._reviews_due: Mapping[str, date] = {}
 
     async def run(self) -> None:
         """Never returns by itself; whatever goes wrong with one revision, the next one is looked at."""
@@ -185,6 +187,11 @@ class Reconciler:
                     self._note_unavailable(f"cannot read what the fleet is to run: {error}")
                     return False
             return True
+
+    def overdue_reviews(self) -> dict[str, bool]:
+        """By use case of the newest good revision that has a review date: whether that is past."""
+        today = self._today()
+        return {use_case: due < today for use_case, due in self._reviews_due.items()}
 
     async def _look(self) -> bool:
         seen = self._publisher.channel
@@ -303,6 +310,8 @@ class Reconciler:
     def _note_accepted(self, work: Work) -> None:
         publication = work.publication
         assert publication is not None  # the last step sets it
+        if work.rules is not None:
+            self._reviews_due = review_dates(work.rules)
         self.report = replace(
             self.report, revision=work.revision, active_revision=publication.pointer.revision, problems=work.problems,
             error="", activated_at=self._stamp(),

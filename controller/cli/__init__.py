@@ -31,6 +31,7 @@ COMMANDS: Final = {
     "audit": "controller.cli.audit",
     "eval": "controller.cli.eval",
     "drill": "controller.cli.drill",
+    "review": "controller.cli.review",
     "demo": "controller.cli.demo",
 }
 """Each module has `add_parser(subparsers)`, which adds its commands, and `run(args)`, which gives the exit status."""

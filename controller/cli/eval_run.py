@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 from controller.cli import eval_inspect
 from controller.cli.progress import Progress
 from controller.cli.rules_folder import NoRules, add_folder, day_of, print_problems, read_rules, refused
+from controller.cli.values import count
 from controller.evals.folder import read_eval_files
 from controller.evals.run.journal import JournalUnusable
 from controller.evals.run.run import Outcome, Plan
@@ -72,8 +73,8 @@ def add_parser(subparsers: "_SubParsersAction[argparse.ArgumentParser]") -> None
         "--model", action="append", default=[], metavar="MODEL[@PROVIDER]",
         help="whom to ask; once for each, the incumbent first",
     )  # fmt: skip
-    add("--epochs", type=_count, metavar="K", help="how often each sample is asked [default: as graders.yaml says]")
-    add("--limit", type=_count, metavar="N", help="only N of the samples, always the same ones [default: all]")
+    add("--epochs", type=count, metavar="K", help="how often each sample is asked [default: as graders.yaml says]")
+    add("--limit", type=count, metavar="N", help="only N of the samples, always the same ones [default: all]")
     add(
         "--sidecar", default=os.environ.get("POINTSMAN_SIDECAR") or DEFAULT_SIDECAR, metavar="URL",
         help=f"whom to ask through [POINTSMAN_SIDECAR; default: {DEFAULT_SIDECAR}]",
@@ -82,7 +83,7 @@ def add_parser(subparsers: "_SubParsersAction[argparse.ArgumentParser]") -> None
         "--key", type=Path, default=os.environ.get("POINTSMAN_KEY") or None, metavar="FILE",
         help="file with the key of a caller that is granted pin, where pointsman.yaml names callers [POINTSMAN_KEY]",
     )  # fmt: skip
-    add("--concurrency", type=_count, default=4, metavar="N", help="calls at once [default: 4]")
+    add("--concurrency", type=count, default=4, metavar="N", help="calls at once [default: 4]")
     add(
         "--budget", type=_usd, metavar="USD",
         help="end before a call that could pass it, should it cost as much as the dearest of its model so far "
@@ -222,12 +223,6 @@ def _key(file: Path | None) -> str | None:
 
 def _listed(names: "frozenset[str]") -> str:
     return f"there are {', '.join(sorted(names)[:12])}" if names else "there are none"
-
-
-def _count(text: str) -> int:
-    if not (text.isascii() and text.isdigit() and 1 <= int(text[:9]) <= 1_000_000):
-        raise argparse.ArgumentTypeError(f'"{text}" is not a whole number of 1 or more')
-    return int(text)
 
 
 def _usd(text: str) -> Usd:

@@ -13,13 +13,13 @@ from controller.demo.cast import Cast, cast_from
 from controller.demo.local_models import available
 from controller.demo.narration import Terminal
 from controller.demo.ports import NoPorts, is_free, reserved
-from controller.demo.processes import Children, ProcessFailed
 from controller.demo.ready import ready_text
 from controller.demo.repository import Repository, RepositoryFailed, make_repository
 from controller.demo.settings import DemoSettings
 from controller.demo.stage import SMALL_MODEL, Stage
 from controller.demo.story import Story, StoryFailed
 from controller.errors import CannotStart
+from controller.processes import Children, ProcessFailed
 
 
 @dataclass(frozen=True, slots=True)

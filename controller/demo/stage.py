@@ -8,9 +8,9 @@ from pathlib import Path
 
 from controller.demo.cast import Cast, Vendor
 from controller.demo.narration import Style, Terminal, shell_line
-from controller.demo.processes import Child, Children, environment_of_children
 from controller.demo.repository import BRANCH
 from controller.demo.settings import DemoSettings
+from controller.processes import Child, Children, environment_of_children
 
 START_SECONDS = 30.0
 MODEL_START_SECONDS = 120.0  # a cold disk and one busy core; a warm start takes a second or two

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 from datetime import datetime
+from decimal import Decimal
 
 import msgspec
 
@@ -27,6 +28,10 @@ class RecordedCall(msgspec.Struct, frozen=True, gc=False):
     cache_read_tokens: int | None = None
     cache_write_tokens: int | None = None
     reasoning_tokens: int | None = None
+    cost_usd: Decimal | None = None
+    """Of the answer; None: unknown."""
+    wasted_usd: Decimal | None = None
+    """Of attempts whose answer the caller did not get."""
     attempts: tuple[AttemptRecord, ...] = ()
     facts: CallFacts | None = None
 

@@ -8,6 +8,12 @@ from schemas.problems import Problem
 from schemas.rules.rule_set import RuleSet
 
 
+def review_dates(rules: RuleSet) -> dict[str, date]:
+    """By use case, the day by which it is to be reviewed; without those that have none."""
+    contents = {name: use_case.content for name, use_case in rules.use_cases.items()}
+    return {name: content.review.by for name, content in contents.items() if content.review is not None}
+
+
 def reviews_are_not_overdue(rules: RuleSet, today: date) -> Iterator[Problem]:
     for use_case in rules.use_cases.values():
         content = use_case.content

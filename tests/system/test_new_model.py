@@ -113,6 +113,12 @@ def test_a_better_model_takes_over_and_one_that_fails_callers_is_taken_back(
 
     repo.commit({USE_CASE_FILE: SERIOUS})
     becomes("")
+    review = pointsman(
+        "review", repo.path, "--controller", controller.url, "--admin-token", controller.state / "admin.token"
+    ).stdout
+    assert "| fragile | old | rolled back | " in review
+    assert f" | {why} |" in review
+    assert "- keep: the samples spoke for fragile, and callers had it taken back" in review
     try_on_a_share("good")
     with Load([lambda: sidecar.url], workers=6, ways=[Kind("openai", False, "support")]) as load:
         becomes("promoted")

@@ -70,12 +70,12 @@ class Sidecar:
         await self._http.close()
 
     async def ask(self, target: str, body: bytes) -> Answered | ComeAgain | BrokenOff:
-        """One call, once.
+        """One call, once. Without a target (empty), the rules decide who answers.
 
         Raises:
             Stop: it was refused for a reason that holds for every sample.
         """
-        headers = {"x-pointsman-target": target, "content-type": "application/json"}
+        headers = {"content-type": "application/json"} | ({"x-pointsman-target": target} if target else {})
         try:
             async with self._http.post(f"{self._url}/v1/chat/completions", data=body, headers=headers) as response:
                 given = _json(await response.read())
@@ -90,7 +90,7 @@ class Sidecar:
             if response.status == 429 or code in COME_AGAIN:
                 return ComeAgain(error_text, _seconds(response.headers.get("retry-after")))
             if code in OURS:
-                raise Stop(f"{target}: {error_text}")
+                raise Stop(f"{target}: {error_text}" if target else error_text)
         return await self._booked(call_id, ending, given, error_text, response.headers)
 
     async def calls(self) -> tuple[CallRecord, ...]:

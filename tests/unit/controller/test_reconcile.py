@@ -15,7 +15,8 @@ from controller.git import LocalRepository
 from controller.kept.database import SharedState
 from controller.kept.folder import StateFolder
 from controller.ledger.database import sqlite_at
-from controller.ledger.store import Ledger
+from controller.ledger.store import Health, Ledger
+from controller.metrics import Metrics
 from controller.publish import Publisher
 from controller.reconcile import DOUBT_SECONDS, Load, Reconciler, RuleTests
 from controller.ruletests import rule_test_problems
@@ -23,6 +24,7 @@ from controller.sign import Signer
 from schemas.bundle import Bundle
 from schemas.load import load
 from schemas.problems import Problem
+from schemas.status import Fleet
 from tests.fakes.rules_repo import BROKEN, MODEL, RULES, USE_CASE, RulesRepo, write_files
 from tests.unit.controller.evals.results import FEW, two_models
 
@@ -71,6 +73,22 @@ async def test_a_good_commit_runs(repo: RulesRepo, publisher: Publisher, make_re
     assert (reconciler.report.revision, reconciler.report.active_revision) == (commit, commit)
     assert reconciler.report.activated_at == "2026-11-05T12:00:00.000Z"
     assert heard == ["accepted"]
+
+
+async def test_it_knows_whose_review_is_overdue(
+    repo: RulesRepo, publisher: Publisher, make_reconciler: MakeReconciler
+) -> None:
+    def due(name: str, by: str) -> dict[str, str]:
+        text = USE_CASE.replace("use_case: support", f"use_case: {name}")
+        return {f"use-cases/{name}/use-case.yaml": f"{text}review: {{last: 2026-01-01, by: {by}}}\n"}
+
+    repo.commit(RULES | due("late", "2026-11-04") | due("today", "2026-11-05"))
+    reconciler = make_reconciler()
+    assert await reconciler.look()
+    metrics = Metrics(publisher, lambda: Fleet(sidecars=()), lambda: Health("", True, "", 0))
+    metrics.tell_reviews(reconciler.overdue_reviews)
+    lines = [line for line in metrics.text().decode().splitlines() if line.startswith("pointsman_review_overdue{")]
+    assert lines == ['pointsman_review_overdue{use_case="late"} 1.0', 'pointsman_review_overdue{use_case="today"} 0.0']
 
 
 async def test_a_broken_commit_changes_nothing_and_is_named_with_its_place(

@@ -10,7 +10,7 @@ import pytest
 from controller.demo.calls import Ask, anthropic_ask, curl_line, openai_ask
 from controller.demo.narration import Style, Terminal, fold, shell_line, split_table
 from controller.demo.ports import NoPorts, is_free, reserved
-from controller.demo.processes import environment_of_children
+from controller.processes import environment_of_children
 
 TABLE = """\
 use case          model             requests  errors   input  cost USD

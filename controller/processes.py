@@ -1,4 +1,4 @@
-"""The programs that the demo starts, each a process of its own that ends with it, however it ends."""
+"""The programs that a command starts, each a process of its own that ends with it, however it ends."""
 
 import ctypes
 import http.client
@@ -20,7 +20,7 @@ STOP_SECONDS = 8.0
 LOG_LINES = 5
 OWN_VARIABLES = "POINTSMAN_"
 LOOPBACK = "127.0.0.1,localhost"
-CODE = str(Path(__file__).parents[2])
+CODE = str(Path(__file__).parents[1])
 _LIBC = ctypes.CDLL(None, use_errno=True) if sys.platform == "linux" else None
 
 
@@ -124,7 +124,7 @@ def answers(url: str) -> bool:
 
 
 def environment_of_children(environ: Mapping[str, str] = os.environ) -> dict[str, str]:
-    """Ours, but for settings that would bend the story; with our own code, and loopback kept away from any proxy."""
+    """Ours, but for settings meant for other programs; with our own code, and loopback kept away from any proxy."""
     kept = {name: value for name, value in environ.items() if not name.startswith(OWN_VARIABLES)}
     for name in ("NO_PROXY", "no_proxy"):
         kept[name] = ",".join(filter(None, (kept.get(name), LOOPBACK)))
