@@ -70,8 +70,8 @@ SERVE_OPTIONS: Final = (
         "~/.local/state/pointsman/controller",
     ),
     Option(
-        "--database-url", "postgresql://… for a ledger that several controllers share; best given by its variable, as "
-        "it holds a password", "SQLite in --state",
+        "--database-url", "postgresql://… for what several controllers share: what runs, the fleet, the ledger; best "
+        "given by its variable, as it holds a password", "SQLite in --state",
     ),
     Option(
         "--keep-calls", "how long single calls are kept, in days such as 90d, or forever; the sums that `usage` shows "
@@ -81,7 +81,10 @@ SERVE_OPTIONS: Final = (
     Option("--tls-key", "PEM file with its key", "in --tls-cert"),
     Option("--client-ca", "PEM file of the authority whose client certificates --access may name", "none count"),
     Option("--poll", "how often a git URL is fetched: 15s, 500ms, 2m", "15s"),
-    Option("--signing-key", "file with the Ed25519 seed in base64", "<state>/signing.key, made on first start"),
+    Option(
+        "--signing-key", "file with the Ed25519 seed in base64; the one that it replaces on a further line",
+        "<state>/signing.key, made on first start",
+    ),
     Option("--tokens", "folder with sidecar.token and admin.token", "<state>, made on first start"),
     Option(
         "--access", "file that says which use cases further tokens, Kubernetes service accounts and client "
