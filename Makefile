@@ -16,7 +16,7 @@ INSPECT := $(VENV)-inspect
 CYCLES ?= 2000
 MINUTES ?= 10
 
-.PHONY: help demo test evals evals-inspect nightly soak bench bench-shadow bench-fleet lint schemas clean
+.PHONY: help demo test evals evals-inspect image nightly soak bench bench-shadow bench-fleet lint schemas clean
 help: ## these lines
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/'
 
@@ -37,6 +37,10 @@ evals-inspect: ## an eval by Inspect AI through a sidecar gives our own run's ve
 	@$(INSPECT)/bin/pip --disable-pip-version-check --quiet install --constraint $(INSPECT)/constraints.txt \
 		--editable '.[test,evals-inspect]'
 	@$(INSPECT)/bin/python -m pytest tests/system/test_eval_inspect.py
+
+image: $(VENV)/.ready ## both images: by docker, or else the Dockerfile's steps in clean roots (debootstrap, as root, 4 minutes)
+	@if docker info >/dev/null 2>&1; then docker build --target sidecar . && docker build --target controller .; \
+	else $(BIN)/python -m tests.image; fi
 
 nightly: $(VENV)/.ready ## 2,000 kills of sidecars under load, half on SQLite and half on PostgreSQL (CYCLES=n for fewer); 500 canaries of each kind
 	@POINTSMAN_CRASH_CYCLES=$(CYCLES) $(BIN)/python -m pytest -s tests/system/test_crashes.py tests/system/test_controller_books.py
