@@ -16,7 +16,7 @@ INSPECT := $(VENV)-inspect
 CYCLES ?= 2000
 MINUTES ?= 10
 
-.PHONY: help demo test evals evals-inspect image nightly soak bench bench-shadow bench-fleet lint schemas clean
+.PHONY: help demo test evals evals-inspect image alerts nightly soak bench bench-shadow bench-telemetry bench-fleet lint schemas clean
 help: ## these lines
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/'
 
@@ -42,6 +42,11 @@ image: $(VENV)/.ready ## both images: by docker, or else the Dockerfile's steps 
 	@if docker info >/dev/null 2>&1; then docker build --target sidecar . && docker build --target controller .; \
 	else $(BIN)/python -m tests.image; fi
 
+alerts: $(VENV)/.ready ## the alert rules, their tests and every metric, by Prometheus's own promtool (from Debian's package, 19 MB)
+	@command -v promtool >/dev/null || test -x $(VENV)/promtool/usr/bin/promtool || { mkdir -p $(VENV)/promtool && cd $(VENV)/promtool \
+		&& apt-get download -qq prometheus && dpkg-deb --fsys-tarfile prometheus_*.deb | tar -xf - ./usr/bin/promtool && rm prometheus_*.deb; }
+	@PATH="$(CURDIR)/$(VENV)/promtool/usr/bin:$$PATH" $(BIN)/python -m pytest tests/system/test_metrics.py tests/unit/examples/test_alerts.py
+
 nightly: $(VENV)/.ready ## 2,000 kills of sidecars under load, half on SQLite and half on PostgreSQL (CYCLES=n for fewer); 500 canaries of each kind
 	@POINTSMAN_CRASH_CYCLES=$(CYCLES) $(BIN)/python -m pytest -s tests/system/test_crashes.py tests/system/test_controller_books.py
 	@POINTSMAN_CANARY_LADDERS=500 $(BIN)/python -m pytest tests/unit/controller/evals/test_canary.py
@@ -55,6 +60,9 @@ bench: $(VENV)/.ready ## what the sidecar adds, beside a bare aiohttp proxy and 
 
 bench-shadow: $(VENV)/.ready ## the same calls with and without a shadow at 20 %, and with one that is dead
 	@$(BIN)/python -m tests.bench.shadows
+
+bench-telemetry: $(VENV)/.ready ## the same calls told as nothing, as JSON log lines, and as OpenTelemetry spans
+	@$(BIN)/python -m tests.bench.telemetry
 
 bench-fleet: $(VENV)/.ready ## 2,000 and 10,000 sidecars at one controller, 1,000 reloads under load, a large rules repository
 	@$(BIN)/python -m tests.bench.fleet

@@ -3,13 +3,15 @@
 from collections import Counter as Tally
 from collections.abc import Callable, Iterator, Mapping
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics, generate_latest
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from controller.ledger.store import Health
 from controller.publish import Publisher
 from schemas.status import Fleet
+
+disable_created_metrics()  # type: ignore[no-untyped-call]  # gauges of when each counter began: nobody asks
 
 
 class Metrics:
@@ -83,11 +85,11 @@ class _State(Collector):
             sidecars.add_metric([state], states[state])
         yield sidecars
         canaries = GaugeMetricFamily(
-            "pointsman_canary_percent", "Share of a use case's traffic that its canary has, by where it stands.",
+            "pointsman_canary_ratio", "Share of a use case's traffic that its canary has, 0 to 1, by where it stands.",
             labels=["use_case", "model", "state"],
         )  # fmt: skip
         for canary in self._publisher.channel.canaries:
-            canaries.add_metric([canary.use_case, canary.model, canary.state], float(canary.percent))
+            canaries.add_metric([canary.use_case, canary.model, canary.state], float(canary.percent / 100))
         yield canaries
         ledger = self._ledger()
         yield GaugeMetricFamily(

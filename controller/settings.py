@@ -38,6 +38,8 @@ class ServeSettings:
     """PEM: whose client certificates count."""
     access: Path | None = None
     """Which use cases further tokens, service accounts and certificates may see."""
+    log_format: str = "text"
+    """`text` or `json`."""
     allow_hosts: tuple[str, ...] = ()
     database_url: str | None = None
     """None: SQLite in the state folder. Holds a password: never shown."""
@@ -108,6 +110,7 @@ SERVE_OPTIONS: Final = (
     Option("--inject-listen", "address of that webhook, apart from the API", DEFAULT_INJECT_LISTEN),
     Option("--inject-cert", "PEM file with its certificate, renewed as it changes", "required with --inject"),
     Option("--inject-key", "PEM file with its key", "in --inject-cert"),
+    Option("--log-format", "text; or json: one object a line", "text"),
     Option("--allow-host", "a further name accepted in Host and Origin; may be repeated", "none", is_list=True),
 )  # fmt: skip
 
@@ -165,8 +168,15 @@ def serve_settings(args: argparse.Namespace, environment: Mapping[str, str] = os
         inject_port=inject_port,
         inject_cert=_path(given["--inject-cert"]),
         inject_key=_path(given["--inject-key"]),
+        log_format=_log_format(given["--log-format"] or "text"),
         allow_hosts=tuple(name for name in (given["--allow-host"] or "").split(",") if name),
     )
+
+
+def _log_format(text: str) -> str:
+    if text not in ("text", "json"):
+        raise CannotStart(f"--log-format is text or json, not {text!r}")
+    return text
 
 
 def default_state(environment: Mapping[str, str]) -> Path:

@@ -124,6 +124,8 @@ class Provider(Node, frozen=True, kw_only=True):
     regions: tuple[str, ...] = ()
     zero_retention: bool = False
     limits: Limits | None = None
+    trace_context: bool = False
+    """It is sent W3C trace context and continues the trace."""
 
     @property
     def keys(self) -> tuple[Secret, ...]:

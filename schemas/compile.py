@@ -47,6 +47,7 @@ def _provider(content: provider.Provider) -> compiled.Provider:
         fields={**content.fields.rename, **dict.fromkeys(content.fields.drop)},
         regions=content.data.regions,
         zero_retention=content.data.zero_retention,
+        trace_context=content.trace_context,
         limits=_limits(content.limits),
     )
 

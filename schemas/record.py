@@ -56,6 +56,8 @@ class AttemptRecord(msgspec.Struct, frozen=True, omit_defaults=True):
     """What this attempt cost; None when its usage or its price is unknown."""
     estimated: bool = False
     """`usage` is the sidecar's own estimate."""
+    began_seconds: float = 0.0
+    """From the call's arrival to the start of this attempt."""
 
 
 class SkippedTarget(msgspec.Struct, frozen=True):
@@ -148,6 +150,10 @@ class CallRecord(msgspec.Struct, frozen=True, omit_defaults=True):
     shadow: Mirrored | None = None
     """This is no caller's call: a shadow was asked again what a call had been answered. It counts for no use case's
     requests and no ceiling; `cost_usd` and `quality` are those of the shadow's answer, which nobody got."""
+    operation: str = ""
+    """`embeddings`, or `passthrough` for what is handed on as it came; empty: chat."""
+    trace: str = ""
+    """The caller's W3C `traceparent`, where it sent a valid one."""
 
 
 FeedbackKind = Literal["user", "judge", "business"]

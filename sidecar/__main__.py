@@ -6,12 +6,16 @@ import os
 import sys
 from collections.abc import Sequence
 
-from sidecar.settings import read_settings
+from sidecar.settings import JSON, read_settings
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     settings = read_settings(argv, os.environ)
     logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(levelname)s %(message)s")
+    if settings.log_format == JSON:
+        from sidecar.telemetry.json_lines import JsonLines
+
+        logging.getLogger().handlers[0].setFormatter(JsonLines())
     logging.getLogger("watchfiles").setLevel(logging.WARNING)
     # Imported after the arguments are known to be right: `--help` and a wrong flag answer at once.
     import uvloop

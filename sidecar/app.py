@@ -6,8 +6,11 @@ import logging
 import os
 import signal
 import socket
+from collections.abc import Iterator
 from datetime import UTC, datetime
+from decimal import Decimal
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from aiohttp import web
 
@@ -21,8 +24,11 @@ from sidecar.durable import write_durably
 from sidecar.fleet_watch import FleetWatch
 from sidecar.limiter.limits import Limits
 from sidecar.pipeline import Pipeline
+from sidecar.ports import CallObserver
 from sidecar.providers.credentials import Credentials
 from sidecar.providers.http import HttpUpstream
+from sidecar.routing.plan import Spend
+from sidecar.routing.snapshot import Ceiling, Target
 from sidecar.rules.cache import LastGood
 from sidecar.rules.probation import Probation
 from sidecar.rules.reporter import Reporter
@@ -33,16 +39,21 @@ from sidecar.server.admin import admin_app
 from sidecar.server.agents import AgentPort
 from sidecar.server.passthrough import PassThrough
 from sidecar.server.unreadable import UnreadableRequests
-from sidecar.settings import VOCABULARY, Address, Settings, is_url
+from sidecar.settings import JSON, VOCABULARY, Address, Settings, is_url
 from sidecar.shadows import MAX_RUNNING, Shadows
 from sidecar.spool.shipper import Shipper, records_of
-from sidecar.spool.spool import Spool
+from sidecar.spool.spool import MAX_SPOOL_BYTES, Spool
 from sidecar.stores.redis import RedisStore
+from sidecar.telemetry.json_lines import CallLog
 from sidecar.telemetry.loop_lag import LoopLag
 from sidecar.telemetry.metrics import Metrics
 from sidecar.telemetry.recent import RecentCalls
+from sidecar.trace_context import as_it_came
 from sidecar.uplink import Uplink, UplinkFailed
 from sidecar.vocabulary import load_vocabulary
+
+if TYPE_CHECKING:
+    from sidecar.telemetry.otlp import OtlpCalls, TargetOf
 
 FIRST_RULES_SECONDS = 2.0
 """How long a start waits for fresh rules before it answers with those from disk."""
@@ -101,12 +112,13 @@ class Sidecar:
             observer=self._metrics,
         )
         recent = RecentCalls()
+        self._otlp = _otlp(self.id, self._target) if settings.otel else None
         self._pipeline = Pipeline(
             sidecar=self.id,
             clock=self._clock,
             upstream=self._upstream,
             sink=self._spool,
-            observers=(self._metrics, recent),
+            observers=(self._metrics, recent, *self._told(settings)),
             default_use_case=settings.use_case,
             default_agent=settings.agent,
             limits=self._limits,
@@ -123,6 +135,7 @@ class Sidecar:
             recent=recent,
             allowed_hosts=allowed_hosts(settings.listen.host, settings.allow_hosts),
             max_body_bytes=settings.max_body_bytes,
+            context_for=as_it_came if self._otlp is None else self._otlp.context_for,
         )
         self._draining = False
         self._add_gauges()
@@ -130,6 +143,8 @@ class Sidecar:
     async def run(self, stop: asyncio.Event) -> None:
         """Serve until `stop` is set, then drain."""
         self._store.load_last_good()
+        if self._otlp is not None:
+            self._otlp.start()
         await self._recall_what_is_not_booked()
         tasks = [asyncio.create_task(self._spool.keep_synced()), asyncio.create_task(self._follow_rules())]
         tasks.append(asyncio.create_task(self._note_alive()))
@@ -170,6 +185,8 @@ class Sidecar:
             await self._shadows.close()
             await self._limits.close()
             await self._ship_the_rest()
+            if self._otlp is not None:
+                await asyncio.to_thread(self._otlp.close)
             await admin.cleanup()
             await self._upstream.close()
             await self._shadow_upstream.close()
@@ -198,6 +215,25 @@ class Sidecar:
             started_at=self._started_at,
             quality_fallen=tuple(f"{name}: {model}" for name, model in self._pipeline.books.quality.all_fallen()),
         )
+
+    def _told(self, settings: Settings) -> tuple[CallObserver, ...]:
+        """Who else hears of finished calls."""
+        log_of_calls = (CallLog(),) if settings.log_format == JSON else ()
+        return log_of_calls if self._otlp is None else (*log_of_calls, self._otlp)
+
+    def _target(self, model: str, provider: str) -> Target | None:
+        targets = () if self._store.current is None else self._store.current.targets.get(model, ())
+        return next((target for target in targets if target.provider == provider), None)
+
+    def _ceilings_spent(self) -> dict[tuple[str, ...], float]:
+        use_cases = {} if self._store.current is None else self._store.current.use_cases
+        day = datetime.fromtimestamp(self._clock.now(), UTC).date().isoformat()
+        return {
+            (name, window): float(spent / limit)
+            for name, use_case in use_cases.items()
+            if use_case.ceiling is not None
+            for window, limit, spent in _windows(use_case.ceiling, self._limits.spend(name, day))
+        }
 
     def _not_ready(self) -> str:
         if self._draining:
@@ -277,6 +313,13 @@ class Sidecar:
 
     def _add_gauges(self) -> None:
         gauge, store, spool = self._metrics.gauge, self._store, self._spool
+        if (otlp := self._otlp) is not None:
+            self._metrics.counter(
+                "pointsman_otlp_dropped_total",
+                "Not sent by OTLP: calls without room in the queue, spans that it did not take.",
+                ("what",),
+                lambda: {("calls",): float(otlp.dropped_calls), ("spans",): float(otlp.dropped_spans)},
+            )
         gauge("pointsman_calls_open", "Calls being answered.", (), lambda: {(): float(self._agents.calls_open)})
         gauge(
             "pointsman_event_loop_lag_max_seconds", "How late the loop was at worst in the last minute.", (),
@@ -284,13 +327,20 @@ class Sidecar:
         )  # fmt: skip
         gauge("pointsman_tasks", "Tasks of the event loop.", (), lambda: {(): float(len(asyncio.all_tasks()))})
         gauge("pointsman_spool_pending_records", "Not yet acknowledged.", (), lambda: {(): float(spool.pending)})
-        gauge("pointsman_spool_dropped_records", "Lost to a full disk.", (), lambda: {(): float(spool.dropped_records)})
-        gauge(
-            "pointsman_spool_refused_records",
-            "Set aside, never booked.",
-            (),
+        gauge("pointsman_spool_bytes", "Of records on disk.", (), lambda: {(): float(spool.bytes_on_disk())})
+        gauge("pointsman_spool_max_bytes", "The oldest go beyond it.", (), lambda: {(): float(MAX_SPOOL_BYTES)})
+        self._metrics.counter(
+            "pointsman_spool_dropped_records_total", "Lost to a full disk.", (),
+            lambda: {(): float(spool.dropped_records)},
+        )  # fmt: skip
+        self._metrics.counter(
+            "pointsman_spool_refused_records_total", "Set aside, never booked.", (),
             lambda: {(): float(spool.refused_records)},
-        )
+        )  # fmt: skip
+        gauge(
+            "pointsman_ceiling_spent_ratio", "What the fleet has spent of a cost ceiling; 1: all of it.",
+            ("use_case", "window"), self._ceilings_spent,
+        )  # fmt: skip
         gauge(
             "pointsman_rules_last_reload_successful", "1 when the newest rules run.", (),
             lambda: {(): float(not store.error)},
@@ -311,6 +361,23 @@ class Sidecar:
             "pointsman_provider_keys_resting", "Keys of providers that rest after 401, 403 or 429.", ("provider",),
             lambda: {(provider,): float(count) for provider, count in self._upstream.keys_resting().items()},
         )  # fmt: skip
+
+
+def _windows(ceiling: Ceiling, spend: Spend) -> Iterator[tuple[str, Decimal, Decimal]]:
+    """Name, lowest amount and what is spent of each window that has an amount."""
+    for window, amounts, spent in (
+        ("day", (ceiling.per_day, ceiling.hard.per_day), spend.per_day),
+        ("month", (ceiling.per_month, ceiling.hard.per_month), spend.per_month),
+    ):
+        known = [amount for amount in amounts if amount]
+        if known:
+            yield window, min(known), spent
+
+
+def _otlp(sidecar: str, target_of: "TargetOf") -> "OtlpCalls":
+    from sidecar.telemetry.otlp import OtlpCalls
+
+    return OtlpCalls(sidecar, target_of)
 
 
 def identity(state: Path) -> str:

@@ -174,6 +174,7 @@ class Bookkeeper:
                 usage=outcome.usage,
                 cost_usd=cost_at(call, target, outcome.usage),
                 estimated=outcome.estimated,
+                began_seconds=max(0.0, attempt.began - call.inbound.started),
             )
         )
         if outcome.word in UNHEALTHY:

@@ -12,6 +12,7 @@ from sidecar.operations import CHAT, Operation
 from sidecar.routing.facts import Facts
 from sidecar.routing.plan import Plan, Planned
 from sidecar.routing.snapshot import Skipped, Snapshot, Target
+from sidecar.trace_context import ContextFor, as_it_came
 
 KEY_HEADERS = ("authorization", "x-api-key", "x-goog-api-key", "api-key")
 """Handed on to a provider that takes the caller's own key, and to no other."""
@@ -39,6 +40,7 @@ class Inbound:
     """Monotonic seconds."""
     in_path: InPath = BODY_ALONE
     operation: Operation[Any, Any] = CHAT
+    context_for: ContextFor = as_it_came
 
     def dialect_at(self, target: Target) -> TargetDialect[Any, Any]:
         """What the target is asked in: the caller's own dialect where it speaks it."""
@@ -51,6 +53,8 @@ class Inbound:
             for name in self.dialect.forwarded_headers:
                 if (value := self.headers.get(name)) is not None:
                     headers[name] = value
+        if target.endpoint.trace_context:
+            headers |= self.context_for(self.id, self.headers, attempt)
         if target.endpoint.caller_key:
             headers |= {name: value for name in KEY_HEADERS if (value := self.headers.get(name)) is not None}
         return headers

@@ -32,6 +32,8 @@ class Operation(Generic[Q, A]):
     complete: Callable[[A, Envelope, Started], A]
     """A translated answer with what its provider's dialect does not say: from the request, or id, name and time of the
     call."""
+    name: str = ""
+    """In records; empty: chat."""
 
 
 def _every_target(use_case: UseCase) -> UseCase:
@@ -51,7 +53,10 @@ CHAT: Operation[ChatRequest, ChatResponse] = Operation(dialects=TARGETS, scope=_
 
 
 EMBEDDINGS: Operation[EmbeddingsRequest, EmbeddingsResponse] = Operation(
-    dialects=embeddings.EMBEDDINGS_DIALECTS, scope=embedding_targets, complete=embeddings.complete
+    dialects=embeddings.EMBEDDINGS_DIALECTS,
+    scope=embedding_targets,
+    complete=embeddings.complete,
+    name="embeddings",
 )
 
 
@@ -62,6 +67,6 @@ def _openai_targets(use_case: UseCase) -> UseCase:
 PASSING_DIALECTS: Mapping[DialectName, ChatDialect] = {"openai": OPENAI_PASSING}
 
 PASSING: Operation[ChatRequest, ChatResponse] = Operation(
-    dialects=PASSING_DIALECTS, scope=_openai_targets, complete=_whole
+    dialects=PASSING_DIALECTS, scope=_openai_targets, complete=_whole, name="passthrough"
 )
 """What is handed to a provider as it came; nothing is translated, so nothing is completed."""

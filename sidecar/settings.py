@@ -14,6 +14,7 @@ from sidecar.uplink_tls import TlsFiles
 
 DEFAULT_LISTEN, DEFAULT_ADMIN = "127.0.0.1:4100", "127.0.0.1:4101"
 DEFAULT_MAX_BODY = 32 << 20
+TEXT, JSON = "text", "json"
 ESTIMATE, VOCABULARY = "estimate", "vocabulary"
 """The two ways to tell how many tokens a request is before its provider has."""
 
@@ -46,6 +47,10 @@ class Settings:
     """ESTIMATE or VOCABULARY."""
     redis_url: str | None
     """Of the Redis or Valkey by which a fleet shares its limits. May hold a password."""
+    otel: bool
+    """Calls are sent as OpenTelemetry spans and metrics."""
+    log_format: str
+    """TEXT or JSON."""
 
 
 def read_settings(argv: Sequence[str] | None, environ: Mapping[str, str]) -> Settings:
@@ -72,6 +77,8 @@ def read_settings(argv: Sequence[str] | None, environ: Mapping[str, str]) -> Set
             drain_seconds=float(args.drain),
             token_counts=_token_counts(args.token_counts),
             redis_url=_redis_url(args.redis_url),
+            otel=_otel(args.otel),
+            log_format=_one_of("--log-format", args.log_format, (TEXT, JSON)),
         )
     except ValueError as error:
         parser.error(str(error))
@@ -152,6 +159,12 @@ def _parser(environ: Mapping[str, str]) -> argparse.ArgumentParser:
     flag("max-body", str(DEFAULT_MAX_BODY), "largest request body in bytes")
     flag("drain", "25", "seconds that open calls get to finish after SIGTERM")
     flag(
+        "otel", "off",
+        "on: calls are sent as OpenTelemetry spans and metrics, as the standard OTEL_* variables say (needs the extra "
+        "`otel`)",
+    )  # fmt: skip
+    flag("log-format", TEXT, "text; or json: one object a line, with one line for each call")
+    flag(
         "token-counts", ESTIMATE,
         "how long a request is taken to be before its provider has counted it: estimate, by its characters; or "
         "vocabulary, by OpenAI's tokens (needs the extra `tokens` and 63 MB)",
@@ -190,6 +203,19 @@ def _token_counts(wanted: str) -> str:
         raise ValueError(
             "--token-counts vocabulary needs what the extra `tokens` brings: pip install 'pointsman[tokens]'"
         )
+    return wanted
+
+
+def _otel(wanted: str) -> bool:
+    is_on = _one_of("--otel", wanted, ("off", "on")) == "on"
+    if is_on and (find_spec("opentelemetry") is None or find_spec("opentelemetry.exporter.otlp.proto.http") is None):
+        raise ValueError("--otel on needs what the extra `otel` brings: pip install 'pointsman[otel]'")
+    return is_on
+
+
+def _one_of(flag: str, wanted: str, words: tuple[str, str]) -> str:
+    if wanted not in words:
+        raise ValueError(f'{flag} is {" or ".join(words)}, not "{wanted}"')
     return wanted
 
 

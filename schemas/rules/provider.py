@@ -177,3 +177,6 @@ class Provider(Rules):
     """What the provider promises about data."""
     limits: Limits | None = None
     """What this account may send."""
+    trace_context: bool = False
+    """True for a server of your own that continues W3C traces, such as vLLM or a LiteLLM proxy: it is sent
+    `traceparent`, `tracestate` and `baggage`. No other provider sees them."""

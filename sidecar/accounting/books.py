@@ -11,6 +11,7 @@ from sidecar.call import KEY_HEADERS, Attempt, Call, Outcome
 from sidecar.errors import FirstTokenTimeout, GatewayError, MalformedAnswer, StreamCut, StreamFailed, StreamSlow
 from sidecar.routing.plan import ASSUMED_OUTPUT_TOKENS
 from sidecar.routing.snapshot import Target
+from sidecar.trace_context import traceparent_of
 
 UNKNOWN_OUTCOME = "unknown_outcome"
 CLIENT_CLOSED = "client_closed"
@@ -130,6 +131,8 @@ def _record(
         ),
         seconds=seconds,
         first_token_seconds=outcome.first_token_seconds,
+        operation=inbound.operation.name,
+        trace=traceparent_of(inbound.headers),
     )
 
 

@@ -49,6 +49,7 @@ from sidecar.server.guard import caller_of, refuse_foreigners, refuse_unreadable
 from sidecar.server.passthrough import ID, PASSED, Passed, PassThrough, is_json, read_form
 from sidecar.telemetry.metrics import Metrics
 from sidecar.telemetry.recent import RecentCalls
+from sidecar.trace_context import ContextFor, as_it_came
 
 OPENAI, ANTHROPIC, GEMINI = DIALECTS["openai"], DIALECTS["anthropic"], DIALECTS["gemini"]
 
@@ -130,7 +131,9 @@ class AgentPort:
         recent: RecentCalls,
         allowed_hosts: frozenset[str],
         max_body_bytes: int,
+        context_for: ContextFor = as_it_came,
     ) -> None:
+        self._context_for = context_for
         self._pipeline = pipeline
         self._counter = counter
         self._passthrough = passthrough
@@ -315,6 +318,7 @@ class AgentPort:
             started=started,
             in_path=in_path,
             operation=served.operation,
+            context_for=self._context_for,
         )
 
     async def _whole_body(self, request: web.Request) -> bytes:

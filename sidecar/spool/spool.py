@@ -76,6 +76,9 @@ class Spool:
     def damaged_lines(self) -> int:
         return len(self._damaged)
 
+    def bytes_on_disk(self) -> int:
+        return sum(self._path(number).stat().st_size for number in self._segments())
+
     def begin(self, record: CallRecord) -> None:
         self._open[record.id] = min(self._segment, self._open.get(record.id, self._segment))
         self._append(BEGUN, record)

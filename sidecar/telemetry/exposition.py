@@ -48,16 +48,24 @@ class Counter:
 class Gauge:
     """Read when it is scraped."""
 
+    kind = "gauge"
+
     def __init__(
         self, name: str, help_text: str, labels: tuple[str, ...], read: Callable[[], dict[tuple[str, ...], float]]
     ) -> None:
         self._name, self._help, self._label_names, self._read = name, help_text, labels, read
 
     def lines(self) -> Iterator[str]:
-        yield f"# HELP {self._name} {self._help}\n# TYPE {self._name} gauge\n"
+        yield f"# HELP {self._name} {self._help}\n# TYPE {self._name} {self.kind}\n"
         for values, amount in self._read().items():
             inside = _labels(self._label_names, values)
             yield f"{self._name}{'{' + inside + '}' if inside else ''} {_number(amount)}\n"
+
+
+class CounterRead(Gauge):
+    """Counted elsewhere, and read when it is scraped."""
+
+    kind = "counter"
 
 
 class Histogram:

@@ -6,7 +6,7 @@ from schemas.record import CallRecord
 from sidecar.accounting.books import OK
 from sidecar.limits.rules import Verdict
 from sidecar.ports import ShadowOutcome
-from sidecar.telemetry.exposition import Counter, Gauge, Histogram, Metric, expose
+from sidecar.telemetry.exposition import Counter, CounterRead, Gauge, Histogram, Metric, expose
 
 SECONDS = (0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 20.0, 40.0, 80.0, 160.0)
 
@@ -92,6 +92,10 @@ class Metrics:
     def gauge(self, name: str, help_text: str, labels: tuple[str, ...], read: Callable[[], Reading]) -> None:
         """Adds a value that is read at each scrape."""
         self._all.append(Gauge(name, help_text, labels, read))
+
+    def counter(self, name: str, help_text: str, labels: tuple[str, ...], read: Callable[[], Reading]) -> None:
+        """As `gauge`, of what only grows."""
+        self._all.append(CounterRead(name, help_text, labels, read))
 
     def expose(self) -> bytes:
         return expose(self._all)

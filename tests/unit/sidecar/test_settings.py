@@ -17,6 +17,7 @@ def test_defaults() -> None:
     assert (settings.use_case, settings.agent, settings.controller_token) == (None, "", None)
     assert (settings.max_body_bytes, settings.drain_seconds) == (32 << 20, 25.0)
     assert settings.token_counts == "estimate"
+    assert (settings.otel, settings.log_format) == (False, "text")
 
 
 def test_a_flag_goes_before_its_variable() -> None:
@@ -41,6 +42,8 @@ def test_what_it_serves_is_said_once_for_each_use_case() -> None:
         (["--rules", "r", "--listen", "127.0.0.1:70000"], "is not an address"),
         (["--rules", "r", "--max-body", "big"], "big"),
         (["--rules", "r", "--token-counts", "exact"], '--token-counts is estimate or vocabulary, not "exact"'),
+        (["--rules", "r", "--otel", "yes"], '--otel is off or on, not "yes"'),
+        (["--rules", "r", "--log-format", "xml"], '--log-format is text or json, not "xml"'),
         (["--rules", "r", "--controller-token", "/does/not/exist"], "cannot be read"),
         (["--rules", "https://controller.example"], "needs --public-key"),
         (["--rules", "r", "--controller-key", __file__], "--controller-key needs --controller-cert"),

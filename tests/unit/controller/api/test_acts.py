@@ -182,7 +182,7 @@ async def test_a_canary_is_seen_stopped_and_begun_again_and_told_to_sidecars_tha
     assert (await told(knows="steering"))["steering"]["support"] == {
         "model": "newer", "canary_percent": "0", "reason": "canary newer stopped (step 2): because",
     }  # fmt: skip
-    assert 'pointsman_canary_percent{model="newer",state="stopped",use_case="support"} 0.0' in (
+    assert 'pointsman_canary_ratio{model="newer",state="stopped",use_case="support"} 0.0' in (
         controller.parts.metrics.text().decode()
     )
     assert (await refused(admin, "canary/stop", {"reason": "r", "use_case": "support"}))[0] == 409
