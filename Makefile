@@ -16,7 +16,7 @@ INSPECT := $(VENV)-inspect
 CYCLES ?= 2000
 MINUTES ?= 10
 
-.PHONY: help demo test evals evals-inspect alerts nightly soak bench bench-shadow bench-telemetry bench-fleet lint schemas clean
+.PHONY: help demo test evals evals-inspect image alerts nightly soak bench bench-shadow bench-telemetry bench-fleet lint schemas clean
 help: ## these lines
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/'
 
@@ -37,6 +37,10 @@ evals-inspect: ## an eval by Inspect AI through a sidecar gives our own run's ve
 	@$(INSPECT)/bin/pip --disable-pip-version-check --quiet install --constraint $(INSPECT)/constraints.txt \
 		--editable '.[test,evals-inspect]'
 	@$(INSPECT)/bin/python -m pytest tests/system/test_eval_inspect.py
+
+image: $(VENV)/.ready ## both images: by docker, or else the Dockerfile's steps in clean roots (debootstrap, as root, 4 minutes)
+	@if docker info >/dev/null 2>&1; then docker build --target sidecar . && docker build --target controller .; \
+	else $(BIN)/python -m tests.image; fi
 
 alerts: $(VENV)/.ready ## the alert rules, their tests and every metric, by Prometheus's own promtool (from Debian's package, 19 MB)
 	@command -v promtool >/dev/null || test -x $(VENV)/promtool/usr/bin/promtool || { mkdir -p $(VENV)/promtool && cd $(VENV)/promtool \

@@ -24,6 +24,7 @@ from controller.evals.proofs import problems_against_running
 from controller.fleet import Roster
 from controller.folder import Folder
 from controller.git import LocalRepository, RemoteRepository, is_repository, is_url
+from controller.inject.server import Injection, start_webhook
 from controller.kept.database import SharedState
 from controller.kept.folder import StateFolder
 from controller.ledger.database import database_at
@@ -94,10 +95,16 @@ async def running(settings: ServeSettings, *, watch_times: WatchTimes = DEFAULT_
             build_api(parts), handler_cancellation=True, access_log=None, shutdown_timeout=SHUTDOWN_SECONDS
         )
         await runner.setup()
+        webhook: web.AppRunner | None = None
         try:
             with suppress(LedgerUnavailable):  # `follow` does it when the database is back
                 await parts.publisher.sign_anew()
             url = await _listen(runner, settings, tls)
+            inject_tls: ssl.SSLContext | None = None
+            if settings.inject is not None and settings.inject_cert is not None:
+                inject_tls = server_context(settings.inject_cert, settings.inject_key, None)
+                at = Injection(settings.inject, settings.inject_host, settings.inject_port)
+                webhook = await start_webhook(at, inject_tls)
             following = [asyncio.create_task(parts.reconciler.run(), name="reconcile")]
             staging = asyncio.create_task(parts.stages.run(), name="stages")
             keeping = asyncio.create_task(
@@ -110,6 +117,9 @@ async def running(settings: ServeSettings, *, watch_times: WatchTimes = DEFAULT_
                 following.append(asyncio.create_task(follows, name="follow"))
                 tasks.add(asyncio.create_task(share_roster(parts.roster, parts.ledger, time.time), name="roster"))
             tasks |= {*following}
+            if inject_tls is not None and settings.inject_cert is not None:
+                renewal = renew_certificate(inject_tls, settings.inject_cert, settings.inject_key)
+                tasks.add(asyncio.create_task(renewal, name="inject-tls"))
             if tls is not None and settings.tls_cert is not None:
                 tasks.add(asyncio.create_task(renew_certificate(tls, settings.tls_cert, settings.tls_key), name="tls"))
             try:
@@ -120,6 +130,8 @@ async def running(settings: ServeSettings, *, watch_times: WatchTimes = DEFAULT_
                 await asyncio.wait(tasks)
         finally:
             parts.publisher.close()
+            if webhook is not None:
+                await webhook.cleanup()
             await runner.cleanup()
             await asyncio.to_thread(parts.ledger.close)
 

@@ -1,5 +1,6 @@
 """The frame of an HTML report: loads nothing, runs no script, reads in light and dark, on a phone, on paper. Pure."""
 
+import re
 from collections.abc import Sequence
 from html import escape
 from typing import Final
@@ -19,12 +20,14 @@ h1 { font-size: 1.5rem; margin: 0 0 1rem; } h2 { font-size: 1.1rem; margin: 2.25
 .verdict.superior, .verdict.non_inferior { border-color: var(--good); } .verdict.inferior { border-color: var(--bad); }
 .verdict strong { font-size: 1.2rem; } .verdict p { margin: .4rem 0 0; }
 .wide { overflow-x: auto; } table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nums; }
-th, td { padding: .3rem .75rem .3rem 0; border-bottom: 1px solid var(--line); text-align: right;
-  overflow-wrap: normal; }
-th:first-child, td:first-child { text-align: left; } th { color: var(--quiet); font-weight: 600; }
+th, td { padding: .3rem .75rem .3rem 0; border-bottom: 1px solid var(--line); text-align: left;
+  vertical-align: top; overflow-wrap: normal; }
+.figure { text-align: right; white-space: nowrap; } th { color: var(--quiet); font-weight: 600; }
 figure { margin: 1.5rem 0; } figcaption { color: var(--quiet); margin-bottom: .35rem; }
 pre { overflow-x: auto; background: var(--soft); padding: .75rem 1rem; font-size: .85rem; overflow-wrap: normal; }
 """
+FIGURE: Final = re.compile(r"[-+−±<>≈×$]*\d|[–-]?$|unknown$|none$")
+"""How a cell begins that is read from the right; what is not known stands with them."""
 
 
 def page(title: str, body: Sequence[str], style: str = "") -> str:
@@ -43,6 +46,14 @@ def sentences(lines: Sequence[str]) -> str:
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    cells = "".join(f'<th scope="col">{escape(name)}</th>' for name in head)
-    lines = "".join("<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in row) + "</tr>" for row in rows)
+    """Columns of figures stand at the right."""
+    marks = [
+        ' class="figure"' if all(FIGURE.match(cell) for cell in column) else "" for column in zip(*rows, strict=True)
+    ]
+    marks = marks or [""] * len(head)
+    cells = "".join(f'<th scope="col"{mark}>{escape(name)}</th>' for name, mark in zip(head, marks, strict=True))
+    lines = "".join(
+        "<tr>" + "".join(f"<td{mark}>{escape(cell)}</td>" for cell, mark in zip(row, marks, strict=True)) + "</tr>"
+        for row in rows
+    )
     return f'<div class="wide"><table><thead><tr>{cells}</tr></thead><tbody>{lines}</tbody></table></div>'

@@ -12,6 +12,7 @@ from controller.errors import CannotStart
 
 DEFAULT_LISTEN: Final = "127.0.0.1:4200"
 DEFAULT_CONTROLLER: Final = f"http://{DEFAULT_LISTEN}"
+DEFAULT_INJECT_LISTEN: Final = "0.0.0.0:4443"
 DEFAULT_KEEP_CALLS_DAYS: Final = 400
 """A year to compare with, and the month in which one does."""
 
@@ -48,6 +49,12 @@ class ServeSettings:
     """git's allowed signers file; with it, a commit that none of them signed does not run."""
     keep_calls_days: int | None = DEFAULT_KEEP_CALLS_DAYS
     """None: for ever."""
+    inject: Path | None = None
+    """What pods that ask for a sidecar are given; None: no webhook."""
+    inject_host: str = "0.0.0.0"
+    inject_port: int = 4443
+    inject_cert: Path | None = None
+    inject_key: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,8 +79,8 @@ SERVE_OPTIONS: Final = (
         "~/.local/state/pointsman/controller",
     ),
     Option(
-        "--database-url", "postgresql://… for a ledger that several controllers share; best given by its variable, as "
-        "it holds a password", "SQLite in --state",
+        "--database-url", "postgresql://… for what several controllers share: what runs, the fleet, the ledger; best "
+        "given by its variable, as it holds a password", "SQLite in --state",
     ),
     Option(
         "--keep-calls", "how long single calls are kept, in days such as 90d, or forever; the sums that `usage` shows "
@@ -83,7 +90,10 @@ SERVE_OPTIONS: Final = (
     Option("--tls-key", "PEM file with its key", "in --tls-cert"),
     Option("--client-ca", "PEM file of the authority whose client certificates --access may name", "none count"),
     Option("--poll", "how often a git URL is fetched: 15s, 500ms, 2m", "15s"),
-    Option("--signing-key", "file with the Ed25519 seed in base64", "<state>/signing.key, made on first start"),
+    Option(
+        "--signing-key", "file with the Ed25519 seed in base64; the one that it replaces on a further line",
+        "<state>/signing.key, made on first start",
+    ),
     Option("--tokens", "folder with sidecar.token and admin.token", "<state>, made on first start"),
     Option(
         "--access", "file that says which use cases further tokens, Kubernetes service accounts and client "
@@ -96,6 +106,10 @@ SERVE_OPTIONS: Final = (
         "--require-signed", "file of allowed signers (ssh-keygen(1)): only commits that one of them signed by SSH run",
         "any commit",
     ),
+    Option("--inject", "file with the sidecar that Kubernetes' admission gives to pods that ask for one", "no webhook"),
+    Option("--inject-listen", "address of that webhook, apart from the API", DEFAULT_INJECT_LISTEN),
+    Option("--inject-cert", "PEM file with its certificate, renewed as it changes", "required with --inject"),
+    Option("--inject-key", "PEM file with its key", "in --inject-cert"),
     Option("--log-format", "text; or json: one object a line", "text"),
     Option("--allow-host", "a further name accepted in Host and Origin; may be repeated", "none", is_list=True),
 )  # fmt: skip
@@ -127,7 +141,10 @@ def serve_settings(args: argparse.Namespace, environment: Mapping[str, str] = os
         raise CannotStart(f"--ref must name a branch, a tag or a commit, not {ref!r}")
     if not given["--tls-cert"] and (given["--tls-key"] or given["--client-ca"]):
         raise CannotStart("--tls-key and --client-ca need --tls-cert")
-    host, port = parse_listen(given["--listen"] or DEFAULT_LISTEN)
+    if bool(given["--inject"]) != bool(given["--inject-cert"]):
+        raise CannotStart("--inject and --inject-cert go together: Kubernetes calls a webhook by https alone")
+    host, port = parse_listen("--listen", given["--listen"] or DEFAULT_LISTEN)
+    inject_host, inject_port = parse_listen("--inject-listen", given["--inject-listen"] or DEFAULT_INJECT_LISTEN)
     return ServeSettings(
         repo=repo,
         state=Path(given["--state"]).expanduser() if given["--state"] else default_state(environment),
@@ -146,6 +163,11 @@ def serve_settings(args: argparse.Namespace, environment: Mapping[str, str] = os
         allowed_signers=_path(given["--require-signed"]),
         database_url=given["--database-url"],
         keep_calls_days=parse_days("--keep-calls", given["--keep-calls"] or f"{DEFAULT_KEEP_CALLS_DAYS}d"),
+        inject=_path(given["--inject"]),
+        inject_host=inject_host,
+        inject_port=inject_port,
+        inject_cert=_path(given["--inject-cert"]),
+        inject_key=_path(given["--inject-key"]),
         log_format=_log_format(given["--log-format"] or "text"),
         allow_hosts=tuple(name for name in (given["--allow-host"] or "").split(",") if name),
     )
@@ -163,11 +185,11 @@ def default_state(environment: Mapping[str, str]) -> Path:
     return (Path(base) if base else Path.home() / ".local" / "state") / "pointsman" / "controller"
 
 
-def parse_listen(text: str) -> tuple[str, int]:
+def parse_listen(flag: str, text: str) -> tuple[str, int]:
     """`127.0.0.1:4200`, `[::1]:4200`, `localhost:0`. Raises `CannotStart`."""
     host, _, port = text.rpartition(":")
     if not host or not port.isascii() or not port.isdigit() or int(port) > 65_535:
-        raise CannotStart(f"--listen must be host:port, not {text!r}")
+        raise CannotStart(f"{flag} must be host:port, not {text!r}")
     return host.removeprefix("[").removesuffix("]"), int(port)
 
 

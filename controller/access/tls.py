@@ -28,7 +28,8 @@ def server_context(certificate: Path, key: Path | None, client_ca: Path | None) 
             context.load_verify_locations(client_ca)
             context.verify_mode = ssl.CERT_OPTIONAL
     except OSError as error:  # ssl.SSLError is one
-        raise CannotStart(f"--tls-cert, --tls-key or --client-ca cannot be used: {error}") from error
+        files = ", ".join(str(path) for path in (certificate, key, client_ca) if path is not None)
+        raise CannotStart(f"certificate, key or authority in {files} cannot be used: {error}") from error
     return context
 
 

@@ -216,6 +216,8 @@ def _is_dearer(candidate: Side, incumbent: Side, times: float) -> bool:
         return False
     well, broken = (usual * (1 + part * (times - 1)) for part in (BELOW, ABOVE))
     spread = max(variance, _moments_of_cost(candidate)[1], (SPREAD_OF_COST * usual) ** 2)
+    if not spread:  # a cost so small that its square is nothing
+        return False
     total = 0.0
     for _, minute in _in_order(candidate):
         beyond = minute.usd_bounded - minute.priced * (well + broken) / 2

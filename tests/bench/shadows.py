@@ -12,10 +12,11 @@ from tests.bench.variants import compare
 
 SHADOWS = {
     "no shadow": "",
+    "no shadow, again": "",
     "shadow 20 %": "shadow: {model: model-s, percent: 20, per_day: 1000000000}\n",
     "dead shadow 20 %": "shadow: {model: model-dead, percent: 20, per_day: 1000000000}\n",
 }
-"""Row → what its rules say more."""
+"""Row → what its rules say more. What two equal rows differ by is what the machine adds."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from controller.errors import CannotStart
-from controller.sign import load_signer, save_public_key
+from controller.sign import Signer, load_signer, save_public_key
 
 
 def test_a_made_key_is_private_and_stays_the_same(tmp_path: Path) -> None:
@@ -31,6 +31,15 @@ def test_what_is_no_key_is_refused_without_showing_it(tmp_path: Path, content: s
         load_signer(path, make=True)
     assert str(path) in str(refused.value)
     assert not content or content not in str(refused.value)
+
+
+def test_of_several_keys_the_first_signs_and_those_before_it_are_known(tmp_path: Path) -> None:
+    seeds = [bytes([number] * 32) for number in (1, 2, 3)]
+    path = tmp_path / "signing.key"
+    path.write_bytes(b"\n".join(base64.b64encode(seed) for seed in seeds))
+    signer = load_signer(path, make=False)
+    assert signer.key_id == Signer(seeds[0]).key_id
+    assert signer.known_key_ids == {Signer(seed).key_id for seed in seeds}
 
 
 def test_a_named_key_that_is_missing_is_never_made(tmp_path: Path) -> None:

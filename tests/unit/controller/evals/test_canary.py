@@ -132,6 +132,13 @@ def test_it_never_climbs_without_data(
         assert not isinstance(verdict(terms(margin=0.5), Decimal(percent), found), Climb)
 
 
+def test_costs_too_small_to_be_squared_are_no_reason() -> None:
+    minutes = {"a": Minute(tried=500, priced=500, usd=1e-200, usd_bounded=1e-200, usd_bounded_squared=0.0)}
+    side = Side(500, Sums(500, 500, 500, 500, 500, 500), minutes)
+    found = verdict(terms(margin=0.5), Decimal(50), figures(side, side))
+    assert "spend" not in getattr(found, "reason", "")
+
+
 class Stream:
     """One stream of calls, its lots drawn by a salt; the candidate differs as `of_candidate` says."""
 
