@@ -5,7 +5,6 @@ receives them the queue fills, and what does not fit is dropped and counted.
 """
 
 import logging
-import os
 import threading
 import time
 from collections import deque
@@ -50,6 +49,7 @@ from sidecar.telemetry.genai import (
     operation_of,
     target_attributes,
 )
+from sidecar.telemetry.otel_settings import OtelSettings
 from sidecar.trace_context import (
     SAMPLED,
     TRACEPARENT,
@@ -65,8 +65,6 @@ SCOPE = "pointsman"
 BATCH = 64
 """Calls per request to the collector: small, so that no stretch of work keeps the event loop's thread waiting."""
 CLOSE_SECONDS = 2.0
-DEFAULT_QUEUE = 2048
-DEFAULT_DELAY_MILLISECONDS = 5000
 
 TargetOf = Callable[[str, str], Target | None]
 """From a model and a provider to the target in the rules of now."""
@@ -75,15 +73,14 @@ log = logging.getLogger("pointsman")
 
 
 class OtlpCalls:
-    """A `CallObserver`. Where to and how much is read from the standard `OTEL_*` variables."""
+    """A `CallObserver`. Where to, and what is sampled, the SDK reads from the standard `OTEL_*` variables."""
 
-    def __init__(self, sidecar: str, target_of: TargetOf, environ: Mapping[str, str] = os.environ) -> None:
-        """Raises ValueError: an `OTEL_*` variable holds what cannot be meant."""
+    def __init__(self, sidecar: str, target_of: TargetOf, settings: OtelSettings) -> None:
         self.dropped_calls = 0
         self.dropped_spans = 0
         self._target_of = target_of
-        self._capacity = _whole(environ, "OTEL_BSP_MAX_QUEUE_SIZE", DEFAULT_QUEUE)
-        self._delay = _whole(environ, "OTEL_BSP_SCHEDULE_DELAY", DEFAULT_DELAY_MILLISECONDS) / 1000
+        self._capacity = settings.queue
+        self._delay = settings.delay_seconds
         self._queue: deque[CallRecord] = deque()
         self._wake = threading.Event()
         self._closing = False
@@ -94,9 +91,9 @@ class OtlpCalls:
         self._tracers = TracerProvider(resource=resource, id_generator=self._ids, shutdown_on_exit=False)
         self._tracers.add_span_processor(self._ended)
         self._tracer = self._tracers.get_tracer(SCOPE, VERSION)
-        self._exporter: SpanExporter | None = OTLPSpanExporter() if _is_sent(environ, "TRACES") else None
+        self._exporter: SpanExporter | None = OTLPSpanExporter() if settings.spans else None
         readers: list[MetricReader] = []
-        if _is_sent(environ, "METRICS"):
+        if settings.metrics:
             readers.append(PeriodicExportingMetricReader(OTLPMetricExporter()))
         self._meters = MeterProvider(readers, resource=resource, shutdown_on_exit=False)
         self._instruments = _Instruments(self._meters)
@@ -282,25 +279,6 @@ def _resource(sidecar: str) -> Resource:
 
 def _named(found: Resource) -> dict[str, str]:
     return {name: str(value) for name, value in found.attributes.items()}
-
-
-def _is_sent(environ: Mapping[str, str], signal: str) -> bool:
-    """Raises ValueError: by another protocol than the one that is spoken here."""
-    general = environ.get("OTEL_EXPORTER_OTLP_PROTOCOL") or "http/protobuf"
-    protocol = environ.get(f"OTEL_EXPORTER_OTLP_{signal}_PROTOCOL") or general
-    exporter = environ.get(f"OTEL_{signal}_EXPORTER") or "otlp"
-    if exporter not in ("otlp", "none"):
-        raise ValueError(f'OTEL_{signal}_EXPORTER is otlp or none here, not "{exporter}"')
-    if exporter == "otlp" and protocol != "http/protobuf":
-        raise ValueError(f'OTLP is spoken as http/protobuf here, not "{protocol}"; a collector takes both')
-    return exporter == "otlp"
-
-
-def _whole(environ: Mapping[str, str], name: str, default: int) -> int:
-    text = environ.get(name) or str(default)
-    if not text.isdecimal() or int(text) == 0:
-        raise ValueError(f'{name} is a whole number above 0, not "{text}"')
-    return int(text)
 
 
 def _nanoseconds(seconds: float) -> int:
