@@ -47,6 +47,7 @@ from sidecar.stores.redis import RedisStore
 from sidecar.telemetry.json_lines import CallLog
 from sidecar.telemetry.loop_lag import LoopLag
 from sidecar.telemetry.metrics import Metrics
+from sidecar.telemetry.otel_settings import OtelSettings
 from sidecar.telemetry.recent import RecentCalls
 from sidecar.trace_context import as_it_came
 from sidecar.uplink import Uplink, UplinkFailed
@@ -112,7 +113,7 @@ class Sidecar:
             observer=self._metrics,
         )
         recent = RecentCalls()
-        self._otlp = _otlp(self.id, self._target) if settings.otel else None
+        self._otlp = None if settings.otel is None else _otlp(self.id, self._target, settings.otel)
         self._pipeline = Pipeline(
             sidecar=self.id,
             clock=self._clock,
@@ -374,10 +375,10 @@ def _windows(ceiling: Ceiling, spend: Spend) -> Iterator[tuple[str, Decimal, Dec
             yield window, min(known), spent
 
 
-def _otlp(sidecar: str, target_of: "TargetOf") -> "OtlpCalls":
+def _otlp(sidecar: str, target_of: "TargetOf", settings: OtelSettings) -> "OtlpCalls":
     from sidecar.telemetry.otlp import OtlpCalls
 
-    return OtlpCalls(sidecar, target_of)
+    return OtlpCalls(sidecar, target_of, settings)
 
 
 def identity(state: Path) -> str:

@@ -10,6 +10,7 @@ from ipaddress import ip_address
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from sidecar.telemetry.otel_settings import OtelSettings, read_otel
 from sidecar.uplink_tls import TlsFiles
 
 DEFAULT_LISTEN, DEFAULT_ADMIN = "127.0.0.1:4100", "127.0.0.1:4101"
@@ -47,8 +48,8 @@ class Settings:
     """ESTIMATE or VOCABULARY."""
     redis_url: str | None
     """Of the Redis or Valkey by which a fleet shares its limits. May hold a password."""
-    otel: bool
-    """Calls are sent as OpenTelemetry spans and metrics."""
+    otel: OtelSettings | None
+    """How calls are sent as OpenTelemetry spans and metrics; None: they are not."""
     log_format: str
     """TEXT or JSON."""
 
@@ -77,7 +78,7 @@ def read_settings(argv: Sequence[str] | None, environ: Mapping[str, str]) -> Set
             drain_seconds=float(args.drain),
             token_counts=_token_counts(args.token_counts),
             redis_url=_redis_url(args.redis_url),
-            otel=_otel(args.otel),
+            otel=_otel(args.otel, environ),
             log_format=_one_of("--log-format", args.log_format, (TEXT, JSON)),
         )
     except ValueError as error:
@@ -206,11 +207,12 @@ def _token_counts(wanted: str) -> str:
     return wanted
 
 
-def _otel(wanted: str) -> bool:
-    is_on = _one_of("--otel", wanted, ("off", "on")) == "on"
-    if is_on and (find_spec("opentelemetry") is None or find_spec("opentelemetry.exporter.otlp.proto.http") is None):
+def _otel(wanted: str, environ: Mapping[str, str]) -> OtelSettings | None:
+    if _one_of("--otel", wanted, ("off", "on")) == "off":
+        return None
+    if find_spec("opentelemetry") is None or find_spec("opentelemetry.sdk") is None:
         raise ValueError("--otel on needs what the extra `otel` brings: pip install 'pointsman[otel]'")
-    return is_on
+    return read_otel(environ)
 
 
 def _one_of(flag: str, wanted: str, words: tuple[str, str]) -> str:

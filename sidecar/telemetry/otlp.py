@@ -5,7 +5,7 @@ receives them the queue fills, and what does not fit is dropped and counted.
 """
 
 import logging
-import os
+import sys
 import threading
 import time
 from collections import deque
@@ -50,6 +50,7 @@ from sidecar.telemetry.genai import (
     operation_of,
     target_attributes,
 )
+from sidecar.telemetry.otel_settings import OtelSettings
 from sidecar.trace_context import (
     SAMPLED,
     TRACEPARENT,
@@ -64,9 +65,10 @@ from sidecar.trace_context import (
 SCOPE = "pointsman"
 BATCH = 64
 """Calls per request to the collector: small, so that no stretch of work keeps the event loop's thread waiting."""
+TURN_SECONDS = 0.0005
+"""After which the event loop's thread gets its turn from one that encodes a batch; Python's own default is ten times
+that."""
 CLOSE_SECONDS = 2.0
-DEFAULT_QUEUE = 2048
-DEFAULT_DELAY_MILLISECONDS = 5000
 
 TargetOf = Callable[[str, str], Target | None]
 """From a model and a provider to the target in the rules of now."""
@@ -75,15 +77,14 @@ log = logging.getLogger("pointsman")
 
 
 class OtlpCalls:
-    """A `CallObserver`. Where to and how much is read from the standard `OTEL_*` variables."""
+    """A `CallObserver`. Where to, and what is sampled, the SDK reads from the standard `OTEL_*` variables."""
 
-    def __init__(self, sidecar: str, target_of: TargetOf, environ: Mapping[str, str] = os.environ) -> None:
-        """Raises ValueError: an `OTEL_*` variable holds what cannot be meant."""
+    def __init__(self, sidecar: str, target_of: TargetOf, settings: OtelSettings) -> None:
         self.dropped_calls = 0
         self.dropped_spans = 0
         self._target_of = target_of
-        self._capacity = _whole(environ, "OTEL_BSP_MAX_QUEUE_SIZE", DEFAULT_QUEUE)
-        self._delay = _whole(environ, "OTEL_BSP_SCHEDULE_DELAY", DEFAULT_DELAY_MILLISECONDS) / 1000
+        self._capacity = settings.queue
+        self._delay = settings.delay_seconds
         self._queue: deque[CallRecord] = deque()
         self._wake = threading.Event()
         self._closing = False
@@ -94,9 +95,9 @@ class OtlpCalls:
         self._tracers = TracerProvider(resource=resource, id_generator=self._ids, shutdown_on_exit=False)
         self._tracers.add_span_processor(self._ended)
         self._tracer = self._tracers.get_tracer(SCOPE, VERSION)
-        self._exporter: SpanExporter | None = OTLPSpanExporter() if _is_sent(environ, "TRACES") else None
+        self._exporter: SpanExporter | None = OTLPSpanExporter() if settings.spans else None
         readers: list[MetricReader] = []
-        if _is_sent(environ, "METRICS"):
+        if settings.metrics:
             readers.append(PeriodicExportingMetricReader(OTLPMetricExporter()))
         self._meters = MeterProvider(readers, resource=resource, shutdown_on_exit=False)
         self._instruments = _Instruments(self._meters)
@@ -105,6 +106,7 @@ class OtlpCalls:
     def start(self) -> None:
         # It tells of every try; we tell of a collector that goes away and comes back.
         logging.getLogger("opentelemetry.exporter").setLevel(logging.CRITICAL)
+        sys.setswitchinterval(TURN_SECONDS)
         self._thread.start()
 
     def observe(self, record: CallRecord) -> None:
@@ -128,12 +130,11 @@ class OtlpCalls:
         """Sends what is left, for `CLOSE_SECONDS` at most. Blocks."""
         self._closing = True
         self._wake.set()
+        self._thread.join(CLOSE_SECONDS / 2)
         # In a thread of its own: it waits longer than it is told to while nobody answers.
         last = threading.Thread(target=self._meters.shutdown, daemon=True)
         last.start()
-        end = time.monotonic() + CLOSE_SECONDS
-        for thread in (self._thread, last):
-            thread.join(max(0.0, end - time.monotonic()))
+        last.join(CLOSE_SECONDS / 2)
         if self._exporter is not None:
             self._exporter.shutdown()
 
@@ -283,25 +284,6 @@ def _resource(sidecar: str) -> Resource:
 
 def _named(found: Resource) -> dict[str, str]:
     return {name: str(value) for name, value in found.attributes.items()}
-
-
-def _is_sent(environ: Mapping[str, str], signal: str) -> bool:
-    """Raises ValueError: by another protocol than the one that is spoken here."""
-    general = environ.get("OTEL_EXPORTER_OTLP_PROTOCOL") or "http/protobuf"
-    protocol = environ.get(f"OTEL_EXPORTER_OTLP_{signal}_PROTOCOL") or general
-    exporter = environ.get(f"OTEL_{signal}_EXPORTER") or "otlp"
-    if exporter not in ("otlp", "none"):
-        raise ValueError(f'OTEL_{signal}_EXPORTER is otlp or none here, not "{exporter}"')
-    if exporter == "otlp" and protocol != "http/protobuf":
-        raise ValueError(f'OTLP is spoken as http/protobuf here, not "{protocol}"; a collector takes both')
-    return exporter == "otlp"
-
-
-def _whole(environ: Mapping[str, str], name: str, default: int) -> int:
-    text = environ.get(name) or str(default)
-    if not text.isdecimal() or int(text) == 0:
-        raise ValueError(f'{name} is a whole number above 0, not "{text}"')
-    return int(text)
 
 
 def _nanoseconds(seconds: float) -> int:

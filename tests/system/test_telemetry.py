@@ -87,6 +87,7 @@ async def a_few_calls(start_sidecar: StartSidecar) -> Seen:
         await ask(sidecar, "local", traceparent=UNSAMPLED)
         await ask(sidecar, "local", stream=True)
         await ask(sidecar, "local", "FAIL")
+        await ask_in_other_dialects(sidecar)
         broken = f"{sidecar.url}/v1/chat/completions?key={PLANTED}", b"{%b" % PLANTED.encode()
         await asyncio.to_thread(wire.post, *broken)
         metrics = await asyncio.to_thread(sidecar.metrics)
@@ -113,6 +114,21 @@ async def ask(sidecar: SidecarProcess, use_case: str, text: str = "", *, stream:
     }
     more = {"authorization": f"Bearer {CALLER_KEY}", "x-pointsman-agent": "tester", "cookie": PLANTED, "x-own": PLANTED}
     await asyncio.to_thread(wire.post, f"{sidecar.url}/v1/chat/completions", body, {**more, **headers})
+
+
+async def ask_in_other_dialects(sidecar: SidecarProcess) -> None:
+    said = f"{PLANTED} user"
+    messages = {"model": "chat", "max_tokens": 9, "system": said, "messages": [{"role": "user", "content": said}]}
+    messages |= {"metadata": {"user_id": PLANTED}}
+    headers = {"x-pointsman-agent": "tester"}
+    answer = await asyncio.to_thread(
+        wire.post, f"{sidecar.url}/v1/messages", messages, {**headers, "x-api-key": CALLER_KEY}
+    )
+    assert answer.status == 200
+    contents = {"contents": [{"role": "user", "parts": [{"text": said}]}]}
+    path = f"/v1beta/models/chat:generateContent?key={CALLER_KEY}"
+    answer = await asyncio.to_thread(wire.post, f"{sidecar.url}{path}", contents, headers)
+    assert answer.status == 200
 
 
 def speak(received: Received) -> Answer:
@@ -167,8 +183,9 @@ def test_attributes_are_the_conventions_own_or_carry_our_name(seen: Seen) -> Non
     for span in seen.spans:
         for name in attributes_of(span.attributes):
             assert name in CONVENTIONS or name.startswith("pointsman."), name
-        (_, alpha) = span.name.split(" ")
-        assert alpha in {"chat", "local", "alpha-1", "beta-1"}
+        operation, model = span.name.split(" ")
+        assert operation in {"chat", "generate_content"}
+        assert model in {"chat", "local", "alpha-1", "beta-1"}
     call = next(call for call in seen.calls() if len(seen.attempts(call)) == 1)
     (attempt,) = seen.attempts(call)
     found = attributes_of(attempt.attributes)

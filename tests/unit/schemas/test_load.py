@@ -63,6 +63,7 @@ provider: other
 dialect: openai
 base_url: http://127.0.0.1:8000/v1
 data: {regions: [eu], zero_retention: true}
+trace_context: true
 """,
     "providers/several.yaml": """
 provider: several
@@ -318,6 +319,7 @@ def test_providers_keep_references_to_secrets_only(bundle: Bundle) -> None:
     assert bedrock.api_key is not None
     assert (bedrock.api_key.file, bedrock.headers) == ("/var/run/secrets/bedrock", {"x-team": "platform"})
     assert (other.api_key, other.regions, other.zero_retention) == (None, ("eu",), True)
+    assert (other.trace_context, anthropic.trace_context) == (True, False)
     azure = bundle.providers["azure-key"]
     assert (azure.api_keys, azure.key_header) == ((Secret(env="ONE_KEY"), Secret(env="TWO_KEY")), "api-key")
     assert (azure.layout, azure.api_version) == ("azure-deployments", "2024-10-21")

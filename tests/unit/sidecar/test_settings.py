@@ -17,7 +17,7 @@ def test_defaults() -> None:
     assert (settings.use_case, settings.agent, settings.controller_token) == (None, "", None)
     assert (settings.max_body_bytes, settings.drain_seconds) == (32 << 20, 25.0)
     assert settings.token_counts == "estimate"
-    assert (settings.otel, settings.log_format) == (False, "text")
+    assert (settings.otel, settings.log_format) == (None, "text")
 
 
 def test_a_flag_goes_before_its_variable() -> None:
@@ -125,3 +125,12 @@ def test_a_token_file_that_is_not_there_is_wrong_usage(capsys: pytest.CaptureFix
     with pytest.raises(SystemExit):
         read_settings(["--rules", "r", "--controller-token", "/nowhere/token"], {})
     assert "/nowhere/token cannot be read" in capsys.readouterr().err
+
+
+def test_a_standard_variable_that_cannot_be_meant_is_wrong_usage(capsys: pytest.CaptureFixture[str]) -> None:
+    environ = {"OTEL_EXPORTER_OTLP_PROTOCOL": "grpc"}
+    assert read_settings(["--rules", "r"], environ).otel is None
+    with pytest.raises(SystemExit) as ended:
+        read_settings(["--rules", "r", "--otel", "on"], environ)
+    assert ended.value.code == 2
+    assert 'http/protobuf here, not "grpc"' in capsys.readouterr().err

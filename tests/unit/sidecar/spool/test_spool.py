@@ -75,6 +75,12 @@ def test_only_finals_are_shipped_in_order_and_once(spool: Spool) -> None:
     assert ship_all(spool) == []
 
 
+def test_it_says_how_much_of_the_disk_it_has(spool: Spool, folder: Path) -> None:
+    before = spool.bytes_on_disk()
+    spool.book(record("a"))
+    assert spool.bytes_on_disk() == sum(path.stat().st_size for path in folder.glob("*.log")) > before
+
+
 def test_what_is_said_of_calls_is_shipped_like_them(spool: Spool, folder: Path, tmp_path: Path) -> None:
     spool.begin(begun("a"))
     spool.book(record("a"))

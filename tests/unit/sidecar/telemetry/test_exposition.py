@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from prometheus_client.parser import text_string_to_metric_families
 
-from sidecar.telemetry.exposition import Counter, Gauge, Histogram, Metric, expose
+from sidecar.telemetry.exposition import Counter, CounterRead, Gauge, Histogram, Metric, expose
 
 BOUNDS = (0.1, 1.0, 10.0)
 labels = st.text(alphabet=st.characters(codec="utf-8", exclude_characters="\x00"), max_size=8)
@@ -63,3 +63,11 @@ def test_a_gauge_says_any_number(value: float) -> None:
 
 def test_a_gauge_that_is_no_number_does_not_break_the_page() -> None:
     assert math.isnan(samples(Gauge("x", "X.", (), lambda: {(): math.nan}))["x", ()])
+
+
+def test_a_counter_that_is_kept_elsewhere_is_read_when_it_is_asked_for() -> None:
+    lost = {("calls",): 0.0}
+    counter = CounterRead("x_total", "Things.", ("what",), lambda: lost)
+    lost[("calls",)] = 3.0
+    assert b"# TYPE x_total counter" in expose([counter])
+    assert samples(counter) == {("x_total", (("what", "calls"),)): 3.0}

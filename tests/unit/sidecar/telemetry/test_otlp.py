@@ -2,18 +2,17 @@
 
 import pytest
 
+from sidecar.telemetry.otel_settings import OtelSettings
 from sidecar.telemetry.otlp import OtlpCalls
 from tests.fakes.records import record
 
-QUIET = {"OTEL_TRACES_EXPORTER": "none", "OTEL_METRICS_EXPORTER": "none"}
 
-
-def calls(**environ: str) -> OtlpCalls:
-    return OtlpCalls("s-1", lambda _model, _provider: None, {**QUIET, **environ})
+def calls(*, spans: bool = False, queue: int = 9) -> OtlpCalls:
+    return OtlpCalls("s-1", lambda _model, _provider: None, OtelSettings(spans=spans, metrics=False, queue=queue))
 
 
 def test_calls_that_find_the_queue_full_are_counted() -> None:
-    otlp = calls(OTEL_BSP_MAX_QUEUE_SIZE="2")
+    otlp = calls(queue=2)
     for number in range(5):
         otlp.observe(record(f"pm-{number}"))
     assert otlp.dropped_calls == 3
@@ -25,26 +24,11 @@ def test_calls_that_find_the_queue_full_are_counted() -> None:
 def test_spans_that_no_collector_takes_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "http://127.0.0.1:9/v1/traces")
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_TIMEOUT", "1")
-    otlp = calls(OTEL_TRACES_EXPORTER="otlp")
+    otlp = calls(spans=True)
     otlp.observe(record("pm-1"))
     otlp.start()
     otlp.close()
     assert (otlp.dropped_calls, otlp.dropped_spans) == (0, 2)
-
-
-@pytest.mark.parametrize(
-    ("name", "value", "words"),
-    [
-        ("OTEL_TRACES_EXPORTER", "zipkin", 'is otlp or none here, not "zipkin"'),
-        ("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc", 'is spoken as http/protobuf here, not "grpc"'),
-        ("OTEL_EXPORTER_OTLP_METRICS_PROTOCOL", "http/json", 'not "http/json"'),
-        ("OTEL_BSP_MAX_QUEUE_SIZE", "many", 'above 0, not "many"'),
-        ("OTEL_BSP_SCHEDULE_DELAY", "0", 'above 0, not "0"'),
-    ],
-)
-def test_a_variable_that_cannot_be_meant_is_refused_at_the_start(name: str, value: str, words: str) -> None:
-    with pytest.raises(ValueError, match=words):
-        OtlpCalls("s-1", lambda _model, _provider: None, {name: value})
 
 
 def test_a_provider_is_told_the_samplers_word(monkeypatch: pytest.MonkeyPatch) -> None:
