@@ -7,7 +7,6 @@ receives them the queue fills, and what does not fit is dropped and counted.
 import logging
 import sys
 import threading
-import time
 from collections import deque
 from collections.abc import Callable, Mapping
 
@@ -152,7 +151,6 @@ class OtlpCalls:
                 self._tell(record)
             except Exception:
                 log.exception("otlp.crashed id=%s", record.id)
-            time.sleep(0)  # the event loop's thread goes first
         spans = self._ended.take()
         if self._exporter is None or not spans:
             return
