@@ -11,6 +11,7 @@ from controller.errors import CannotStart
 
 COMMANDS: Final = {
     "init": "controller.cli.init",
+    "migrate": "controller.cli.migrate",
     "check": "controller.cli.check",
     "test": "controller.cli.test",
     "plan": "controller.cli.plan",
