@@ -6,7 +6,7 @@ from typing import Final, TypeAlias
 
 from aiohttp import web
 
-from controller.api import acts, bundles, fleet, health, hooks, problems, status, usage
+from controller.api import acts, bundles, dashboard, fleet, health, hooks, problems, status, usage
 from controller.api.answers import MAX_BODY_BYTES
 from controller.api.guards import Access, answer_errors, guard, refuse_foreign_hosts
 from controller.parts import PARTS, Parts
@@ -45,6 +45,10 @@ ROUTES: Final = (
     Route("POST", "/v1/canary/resume", acts.resume_canary, Access.ADMIN),
     Route("GET", "/v1/problems", problems.show, Access.READER),
     Route("POST", "/hooks/git", hooks.note_push),
+    Route("GET", "/", dashboard.overview, Access.READER),
+    Route("GET", "/fleet", dashboard.fleet, Access.READER),
+    Route("GET", "/rollout", dashboard.rollout, Access.READER),
+    Route("GET", "/static/dashboard.css", dashboard.style),
     Route("GET", "/healthz", health.alive),
     Route("GET", "/readyz", health.ready),
     Route("GET", "/metrics", health.metrics),

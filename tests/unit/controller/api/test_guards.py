@@ -32,7 +32,10 @@ def test_watching_status_and_ingest_are_guarded() -> None:
 
 
 def test_what_tells_of_every_team_is_for_readers() -> None:
-    assert set(READ) == {"/v1/status", "/v1/fleet", "/v1/usage", "/v1/feedback", "/v1/shadows", "/v1/problems"}
+    assert set(READ) == {
+        "/v1/status", "/v1/fleet", "/v1/usage", "/v1/feedback", "/v1/shadows", "/v1/problems",
+        "/", "/fleet", "/rollout",
+    }  # fmt: skip
 
 
 @pytest.mark.parametrize("path", READ)
