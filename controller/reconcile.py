@@ -18,7 +18,7 @@ from schemas.problems import Problem, Severity, has_errors
 from schemas.rules.platform import Rollout
 from schemas.rules.rule_set import RuleSet
 
-DOUBT_SECONDS: Final = 10.0
+DOUBT_SECONDS: Final = 60.0
 """Servers of one forge agree on a branch within moments; a rewritten history is followed that much later."""
 
 

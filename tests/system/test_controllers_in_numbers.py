@@ -34,6 +34,7 @@ class Numbers:
     def commit(self, model: str) -> str:
         """Until it is on trial, as every controller says."""
         revision = self.daemon.repo.commit({USE_CASE_FILE: use_case(model)})
+        self.daemon.push()
         eventually(lambda: {self.trial_at(one) for one in self.controllers} == {revision}, CATCH_UP_SECONDS)
         return revision
 

@@ -329,7 +329,7 @@ async def test_of_controllers_on_copies_of_one_repository_the_one_that_lags_undo
     assert not await behind.look()
     assert behind.reconciler.report.error == (
         f"{old[:12]} does not follow {new[:12]}, which another controller has read: it counts if it is still there "
-        "after 10 s"
+        f"after {DOUBT_SECONDS:g} s"
     )
     assert behind.runs() == new
     # Where it stays so, it may be a history that was rewritten: it is followed, and the one who knows better says so.
