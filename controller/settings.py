@@ -5,13 +5,16 @@ import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeAlias
 
 from controller.errors import CannotStart
 
 DEFAULT_LISTEN: Final = "127.0.0.1:4200"
 DEFAULT_CONTROLLER: Final = f"http://{DEFAULT_LISTEN}"
+IPNetwork: TypeAlias = IPv4Network | IPv6Network
+LOOPBACK: Final = (IPv4Network("127.0.0.0/8"), IPv6Network("::1"))
 DEFAULT_KEEP_CALLS_DAYS: Final = 400
 """A year to compare with, and the month in which one does."""
 
@@ -44,6 +47,10 @@ class ServeSettings:
     """A file; its content signs push events. None: none are taken."""
     allowed_signers: Path | None = None
     """git's allowed signers file; with it, a commit that none of them signed does not run."""
+    identity_header: str | None = None
+    """What an authenticating proxy names a person in; None: no header is believed."""
+    identity_proxies: tuple[IPNetwork, ...] = LOOPBACK
+    """Whence that header is believed."""
     keep_calls_days: int | None = DEFAULT_KEEP_CALLS_DAYS
     """None: for ever."""
 
@@ -94,6 +101,14 @@ SERVE_OPTIONS: Final = (
         "--require-signed", "file of allowed signers (ssh-keygen(1)): only commits that one of them signed by SSH run",
         "any commit",
     ),
+    Option(
+        "--identity-header", "header in which an authenticating proxy names the person who looks at the pages; it may "
+        "read and act", "none is believed",
+    ),
+    Option(
+        "--identity-proxy", "address or network of that proxy, such as 10.1.0.0/16; may be repeated", "loopback",
+        is_list=True,
+    ),
     Option("--allow-host", "a further name accepted in Host and Origin; may be repeated", "none", is_list=True),
 )  # fmt: skip
 
@@ -124,6 +139,8 @@ def serve_settings(args: argparse.Namespace, environment: Mapping[str, str] = os
         raise CannotStart(f"--ref must name a branch, a tag or a commit, not {ref!r}")
     if not given["--tls-cert"] and (given["--tls-key"] or given["--client-ca"]):
         raise CannotStart("--tls-key and --client-ca need --tls-cert")
+    if given["--identity-proxy"] and not given["--identity-header"]:
+        raise CannotStart("--identity-proxy needs --identity-header")
     host, port = parse_listen(given["--listen"] or DEFAULT_LISTEN)
     return ServeSettings(
         repo=repo,
@@ -143,6 +160,8 @@ def serve_settings(args: argparse.Namespace, environment: Mapping[str, str] = os
         allowed_signers=_path(given["--require-signed"]),
         database_url=given["--database-url"],
         keep_calls_days=parse_days("--keep-calls", given["--keep-calls"] or f"{DEFAULT_KEEP_CALLS_DAYS}d"),
+        identity_header=given["--identity-header"],
+        identity_proxies=_networks(given["--identity-proxy"]) or LOOPBACK,
         allow_hosts=tuple(name for name in (given["--allow-host"] or "").split(",") if name),
     )
 
@@ -185,6 +204,13 @@ def _given(option: Option, args: argparse.Namespace, environment: Mapping[str, s
     if isinstance(value, list):
         return ",".join(value)
     return value if value is not None else environment.get(option.variable) or None
+
+
+def _networks(text: str | None) -> tuple[IPNetwork, ...]:
+    try:
+        return tuple(ip_network(one.strip()) for one in (text or "").split(",") if one.strip())
+    except ValueError as error:
+        raise CannotStart(f"--identity-proxy must be an address or a network such as 10.1.0.0/16: {error}") from error
 
 
 def _path(text: str | None) -> Path | None:

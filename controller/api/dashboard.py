@@ -1,33 +1,33 @@
 """The dashboard's doors: each page as HTML, with `?format=json` as its values, with `?table=NAME` one table as CSV."""
 
 import asyncio
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from importlib import resources
-from typing import Final
+from typing import Final, TypeVar
 
+import msgspec
 from aiohttp import web
+from sqlalchemy import Connection
 
-from controller.api.answers import answer
-from controller.dashboard.export import as_csv
+from controller.api.acts import DEEDS, do
+from controller.api.guards import VIEWER
+from controller.api.pages import HEADERS, form_of, shown
+from controller.dashboard.calls import Wanted, call_page, calls_page
 from controller.dashboard.fleet import fleet_page
-from controller.dashboard.html import as_html
 from controller.dashboard.overview import KEYS, overview_page
 from controller.dashboard.rollout import rollout_page
 from controller.dashboard.view import Page
 from controller.errors import ApiError, LedgerUnavailable
-from controller.ledger.query import Days, Question, Row, ask
+from controller.ledger import calls as ledger_calls
+from controller.ledger.query import BadQuestion, Days, Question, Row, ask, parse_days
 from controller.parts import PARTS, Parts
 from schemas.spend import FleetSpend
 
+T = TypeVar("T")
+
 DAYS: Final = 7
 """Of traffic on the overview, today included."""
-HEADERS: Final = {
-    "Content-Security-Policy": "default-src 'none'; style-src 'self'; frame-ancestors 'none'; base-uri 'none'; "
-    "form-action 'none'",
-    "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "no-referrer",
-    "Cache-Control": "no-store",
-}
 CSS: Final = resources.files("controller.dashboard").joinpath("static/dashboard.css").read_text()
 
 
@@ -37,21 +37,73 @@ async def overview(request: web.Request) -> web.Response:
     spend, sums = await asyncio.to_thread(_books, parts)
     bundle, _ = await asyncio.to_thread(parts.publisher.running_and_earlier)
     page = overview_page("" if pointer is None else pointer.revision, bundle, spend, sums, days=DAYS)
-    return _shown(request, page)
+    return shown(request, page, request[VIEWER])
 
 
 async def fleet(request: web.Request) -> web.Response:
     parts = request.app[PARTS]
-    return _shown(request, fleet_page(parts.roster.fleet(parts.publisher.pointer)))
+    return shown(request, fleet_page(parts.roster.fleet(parts.publisher.pointer)), request[VIEWER])
 
 
 async def rollout(request: web.Request) -> web.Response:
-    parts = request.app[PARTS]
-    return _shown(request, rollout_page(parts.publisher.channel, parts.stages.waits_for, parts.canaries.waits_for))
+    return shown(request, _rollout(request.app[PARTS]), request[VIEWER])
+
+
+async def act(request: web.Request) -> web.Response:
+    """`POST /rollout`: what its forms ask for."""
+    parts, viewer = request.app[PARTS], request[VIEWER]
+    form = await form_of(request, viewer)
+    name = form.pop("act", "")
+    try:
+        for deed in DEEDS:
+            if deed.name == name:
+                await do(parts, deed, msgspec.convert(form, deed.kind, strict=False),
+                         by=f"{viewer.name} at {request.remote}")  # fmt: skip
+                return web.Response(status=303, headers={"Location": "/rollout"})
+        raise ApiError(400, "malformed", f"act must be one of {', '.join(deed.name for deed in DEEDS)}")
+    except msgspec.ValidationError as error:
+        return shown(request, _rollout(parts, str(error)), viewer, status=400)
+    except ApiError as error:
+        return shown(request, _rollout(parts, error.message), viewer, status=error.status)
+
+
+async def calls(request: web.Request) -> web.Response:
+    """`GET /calls?since=…&until=…&use_case=…&model=…&outcome=…`: newest first."""
+    given = request.query
+    try:
+        days = parse_days(since=given.get("since"), until=given.get("until"))
+        before = ledger_calls.parse_cursor(given.get("after"))
+    except BadQuestion as error:
+        raise ApiError(400, "bad_query", str(error)) from error
+    keys = {key: given[key] for key in ledger_calls.FILTERS if given.get(key)}
+    page = await _read(request, lambda connection: ledger_calls.newest(connection, days, keys, before))
+    wanted = Wanted(given.get("since", ""), given.get("until", ""), keys)
+    return shown(request, calls_page(wanted, page), request[VIEWER])
+
+
+async def call(request: web.Request) -> web.Response:
+    """`GET /calls/{id}`: how one call was decided."""
+    name = request.match_info["id"]
+    found = await _read(request, lambda connection: ledger_calls.one(connection, name))
+    if found == {}:
+        raise ApiError(404, "unknown_call", "the ledger holds no such call: it is not booked yet, or no longer kept")
+    return shown(request, call_page(name, found), request[VIEWER])
 
 
 async def style(request: web.Request) -> web.Response:
     return web.Response(text=CSS, content_type="text/css", headers=HEADERS)
+
+
+def _rollout(parts: Parts, warning: str = "") -> Page:
+    return rollout_page(parts.publisher.channel, parts.stages.waits_for, parts.canaries.waits_for, warning=warning)
+
+
+async def _read(request: web.Request, look: Callable[[Connection], T]) -> T | None:
+    """None while the ledger cannot be read."""
+    try:
+        return await asyncio.to_thread(request.app[PARTS].ledger.read, look)
+    except LedgerUnavailable:
+        return None
 
 
 def _books(parts: Parts) -> tuple[FleetSpend | None, list[Row] | None]:
@@ -62,18 +114,3 @@ def _books(parts: Parts) -> tuple[FleetSpend | None, list[Row] | None]:
         return parts.ledger.spend(), parts.ledger.read(lambda connection: ask(connection, question))
     except LedgerUnavailable:
         return None, None
-
-
-def _shown(request: web.Request, page: Page) -> web.Response:
-    wanted, form = request.query.get("table"), request.query.get("format", "html")
-    if wanted is not None:
-        for table in page.tables:
-            if table.name == wanted:
-                return web.Response(text=as_csv(table), content_type="text/csv", headers=HEADERS)
-        names = ", ".join(table.name for table in page.tables)
-        raise ApiError(400, "bad_query", f"table must be one of {names}, not {wanted[:40]!r}")
-    if form == "json":
-        return answer(page)
-    if form != "html":
-        raise ApiError(400, "bad_query", f"format must be html or json, not {form[:40]!r}")
-    return web.Response(text=as_html(page), content_type="text/html", headers=HEADERS)

@@ -42,7 +42,7 @@ async def test_the_overview_shows_what_was_spent_and_who_answered(
                     reason="primary" if n < 4 else "fallback")
         for n in range(1, 5)
     ]  # fmt: skip
-    body = msgspec.json.encode(UsageBatch(sidecar="s1", records=records))
+    body = msgspec.json.encode(UsageBatch(sidecar="s1", records=tuple(records)))
     async with client.post("/v1/usage", data=body) as got:
         assert got.status == 200
     assert loaded[:12] in await text(client, "/")
@@ -70,3 +70,29 @@ async def test_a_wrong_question_names_what_would_be_right(client: aiohttp.Client
     async with client.get(f"/fleet?{question}") as got:
         assert got.status == 400
         assert "must be" in (await got.json())["error"]["message"]
+
+
+async def test_calls_are_filtered_paged_and_told_with_their_trail(
+    controller: Running, client: aiohttp.ClientSession, loaded: str, make_record: Callable[..., CallRecord]
+) -> None:
+    today = controller.parts.ledger.spend().day
+    records = [make_record(n, at=f"{today}T00:00:01.{n:03}Z", agent="<b>") for n in range(1, 103)]
+    async with client.post(
+        "/v1/usage", data=msgspec.json.encode(UsageBatch(sidecar="s1", records=tuple(records)))
+    ) as got:
+        assert got.status == 200
+    client.headers["Authorization"] = f"Bearer {controller.parts.tokens.admin}"
+    page = await text(client, "/calls?use_case=support")
+    assert page.index(records[-1].id) < page.index(records[-2].id)
+    assert "<b>" not in page
+    following = page.partition('<p><a href="/calls?use_case=support&amp;after=')[2].partition('"')[0]
+    rows = list(csv.reader(io.StringIO(await text(client, f"/calls?use_case=support&after={following}&table=calls"))))
+    assert [row[0] for row in rows[1:]] == [records[1].id, records[0].id]
+    assert "Take a filter away" in await text(client, "/calls?use_case=another")
+    trail = await text(client, f"/calls/{records[0].id}")
+    for attempt in records[0].attempts:
+        assert attempt.provider in trail
+    async with client.get("/calls/nothing") as got:
+        assert got.status == 404
+    async with client.get("/calls?since=soon") as got:
+        assert got.status == 400
