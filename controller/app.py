@@ -16,6 +16,7 @@ from aiohttp import web
 
 from controller import logs
 from controller.access.door import Door
+from controller.access.people import People
 from controller.access.tls import renew_certificate, server_context
 from controller.api.routes import build_api
 from controller.canaries.steps import CanarySteps
@@ -172,6 +173,7 @@ def build_parts(settings: ServeSettings, watch_times: WatchTimes) -> Parts:
         reconciler=reconciler, stages=stages, canaries=CanarySteps(publisher, ledger, now=time.time),
         roster=roster, ledger=ledger,
         tokens=tokens, door=door, metrics=metrics,
+        people=People(tokens, header=settings.identity_header, proxies=settings.identity_proxies),
         allowed_hosts=allowed_hosts(settings.listen_host, settings.allow_hosts), now=time.time, watch_times=watch_times,
         hook_secret=hook_secret,
     )  # fmt: skip

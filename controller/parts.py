@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from aiohttp import web
 
 from controller.access.door import Door
+from controller.access.people import People
 from controller.canaries.steps import CanarySteps
 from controller.fleet import Roster
 from controller.ledger.store import Ledger
@@ -40,6 +41,7 @@ class Parts:
     ledger: Ledger
     tokens: Tokens
     door: Door
+    people: People
     metrics: Metrics
     allowed_hosts: frozenset[str]
     now: Callable[[], float]

@@ -5,14 +5,17 @@ import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeAlias
 
 from controller.errors import CannotStart
 
 DEFAULT_LISTEN: Final = "127.0.0.1:4200"
 DEFAULT_CONTROLLER: Final = f"http://{DEFAULT_LISTEN}"
 DEFAULT_INJECT_LISTEN: Final = "0.0.0.0:4443"
+IPNetwork: TypeAlias = IPv4Network | IPv6Network
+LOOPBACK: Final = (IPv4Network("127.0.0.0/8"), IPv6Network("::1"))
 DEFAULT_KEEP_CALLS_DAYS: Final = 400
 """A year to compare with, and the month in which one does."""
 
@@ -47,6 +50,10 @@ class ServeSettings:
     """A file; its content signs push events. None: none are taken."""
     allowed_signers: Path | None = None
     """git's allowed signers file; with it, a commit that none of them signed does not run."""
+    identity_header: str | None = None
+    """What an authenticating proxy names a person in; None: no header is believed."""
+    identity_proxies: tuple[IPNetwork, ...] = LOOPBACK
+    """Whence that header is believed."""
     keep_calls_days: int | None = DEFAULT_KEEP_CALLS_DAYS
     """None: for ever."""
     inject: Path | None = None
@@ -111,6 +118,14 @@ SERVE_OPTIONS: Final = (
     Option("--inject-cert", "PEM file with its certificate, renewed as it changes", "required with --inject"),
     Option("--inject-key", "PEM file with its key", "in --inject-cert"),
     Option("--log-format", "text; or json: one object a line", "text"),
+    Option(
+        "--identity-header", "header in which an authenticating proxy names the person who looks at the pages; it may "
+        "read and act", "none is believed",
+    ),
+    Option(
+        "--identity-proxy", "address or network of that proxy, such as 10.1.0.0/16; may be repeated", "loopback",
+        is_list=True,
+    ),
     Option("--allow-host", "a further name accepted in Host and Origin; may be repeated", "none", is_list=True),
 )  # fmt: skip
 
@@ -141,6 +156,8 @@ def serve_settings(args: argparse.Namespace, environment: Mapping[str, str] = os
         raise CannotStart(f"--ref must name a branch, a tag or a commit, not {ref!r}")
     if not given["--tls-cert"] and (given["--tls-key"] or given["--client-ca"]):
         raise CannotStart("--tls-key and --client-ca need --tls-cert")
+    if given["--identity-proxy"] and not given["--identity-header"]:
+        raise CannotStart("--identity-proxy needs --identity-header")
     if bool(given["--inject"]) != bool(given["--inject-cert"]):
         raise CannotStart("--inject and --inject-cert go together: Kubernetes calls a webhook by https alone")
     host, port = parse_listen("--listen", given["--listen"] or DEFAULT_LISTEN)
@@ -169,6 +186,8 @@ def serve_settings(args: argparse.Namespace, environment: Mapping[str, str] = os
         inject_cert=_path(given["--inject-cert"]),
         inject_key=_path(given["--inject-key"]),
         log_format=_log_format(given["--log-format"] or "text"),
+        identity_header=given["--identity-header"],
+        identity_proxies=_networks(given["--identity-proxy"]) or LOOPBACK,
         allow_hosts=tuple(name for name in (given["--allow-host"] or "").split(",") if name),
     )
 
@@ -217,6 +236,13 @@ def _given(option: Option, args: argparse.Namespace, environment: Mapping[str, s
     if isinstance(value, list):
         return ",".join(value)
     return value if value is not None else environment.get(option.variable) or None
+
+
+def _networks(text: str | None) -> tuple[IPNetwork, ...]:
+    try:
+        return tuple(ip_network(one.strip()) for one in (text or "").split(",") if one.strip())
+    except ValueError as error:
+        raise CannotStart(f"--identity-proxy must be an address or a network such as 10.1.0.0/16: {error}") from error
 
 
 def _path(text: str | None) -> Path | None:

@@ -33,6 +33,11 @@ class Tokens:
         """Acts: pin, rollback."""
         return self._admin.value()[0]
 
+    @property
+    def valid(self) -> tuple[str, ...]:
+        """All that count just now: those that let act first."""
+        return (*self._admin.value(), *self._sidecar.value())
+
     def is_sidecar(self, token: str) -> bool:
         return _is_one_of(token, self._sidecar.value())
 

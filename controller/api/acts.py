@@ -1,6 +1,8 @@
 """What people do to a running fleet: pin, roll back, promote, suspend. At once, and kept over restarts."""
 
-from typing import Final, TypeVar
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any, Final
 
 import msgspec
 from aiohttp import web
@@ -11,7 +13,7 @@ from controller.api.rollout_view import view_now
 from controller.canaries import moves as canaries
 from controller.channel import Channel, NotPossible, find, lift_pin, promote, roll_back, set_pin
 from controller.errors import ApiError, ForeignKey, LedgerUnavailable
-from controller.parts import PARTS
+from controller.parts import PARTS, Parts
 from controller.publish import Change
 
 MAX_REASON_CHARACTERS: Final = 500
@@ -30,103 +32,90 @@ class PinAct(Act, forbid_unknown_fields=True):
     ttl_seconds: float | None = None
 
 
-Kind = TypeVar("Kind", bound=Act)
-
-
-async def pin(request: web.Request) -> web.Response:
-    """`POST /v1/pin`: everybody runs this bundle, whatever the repository says."""
-    act = await _act(request, PinAct)
-    if not act.bundle:
-        raise ApiError(400, "malformed", "bundle must name a digest or a revision")
-    if act.ttl_seconds is not None and not 0 < act.ttl_seconds < float("inf"):
-        raise ApiError(400, "malformed", "ttl_seconds must be more than 0")
-    now = request.app[PARTS].now()
-
-    def change(channel: Channel) -> Channel:
-        return set_pin(channel, find(channel, act.bundle), act.reason, now=now, ttl_seconds=act.ttl_seconds)
-
-    return await _done(request, "pin", act.reason, change)
-
-
-async def unpin(request: web.Request) -> web.Response:
-    """`POST /v1/unpin`: back to the stable bundle; the newest revision follows as any other would."""
-    act = await _act(request, Act)
-    response = await _done(request, "unpin", act.reason, lift_pin)
-    request.app[PARTS].reconciler.look_again()
-    return response
-
-
-async def rollback(request: web.Request) -> web.Response:
-    """`POST /v1/rollback`: ends a trial, or goes back to what ran before; the bundle does not return by itself."""
-    act = await _act(request, Act)
-    now = request.app[PARTS].now()
-    return await _done(request, "rollback", act.reason, lambda channel: roll_back(channel, act.reason, now=now))
-
-
-async def promote_trial(request: web.Request) -> web.Response:
-    """`POST /v1/promote`: the bundle on trial goes to all, on a person's word."""
-    act = await _act(request, Act)
-    return await _done(request, "promote", act.reason, lambda channel: promote(channel, f"promoted: {act.reason}"))
-
-
-async def suspend(request: web.Request) -> web.Response:
-    """`POST /v1/suspend`: no new revision is taken up and no trial goes on; what runs is served."""
-    act = await _act(request, Act)
-    return await _done(
-        request, "suspend", act.reason, lambda channel: msgspec.structs.replace(channel, suspended=act.reason)
-    )
-
-
-async def resume(request: web.Request) -> web.Response:
-    """`POST /v1/resume`."""
-    act = await _act(request, Act)
-    response = await _done(
-        request, "resume", act.reason, lambda channel: msgspec.structs.replace(channel, suspended=None)
-    )
-    request.app[PARTS].reconciler.look_again()
-    return response
-
-
 class CanaryAct(Act, forbid_unknown_fields=True):
     use_case: str = ""
 
 
-async def stop_canary(request: web.Request) -> web.Response:
-    """`POST /v1/canary/stop`: the primary has all traffic again."""
-    act = await _act(request, CanaryAct)
-    now = request.app[PARTS].now()
-    return await _done(
-        request, "canary_stop", act.reason, lambda channel: canaries.stop(channel, act.use_case, act.reason, now=now)
-    )
+@dataclass(frozen=True, slots=True)
+class Deed:
+    """One of the things that people do, by whichever door they come."""
+
+    name: str
+    """In the log, after `act.`."""
+    kind: type[Act]
+    change: Callable[[Any, float], Change]
+    """Of the act and the time, seconds since the epoch. Raises `ApiError`: the act says too little."""
+    looks_again: bool = False
+    """The newest revision follows as any other would."""
 
 
-async def resume_canary(request: web.Request) -> web.Response:
-    """`POST /v1/canary/resume`: one that has ended or was halted begins again, where its rules begin."""
-    act = await _act(request, CanaryAct)
-    now = request.app[PARTS].now()
-    return await _done(
-        request,
-        "canary_resume",
-        act.reason,
-        lambda channel: canaries.resume(channel, act.use_case, act.reason, now=now),
-    )
+def _pin(act: PinAct, now: float) -> Change:
+    if not act.bundle:
+        raise ApiError(400, "malformed", "bundle must name a digest or a revision")
+    if act.ttl_seconds is not None and not 0 < act.ttl_seconds < float("inf"):
+        raise ApiError(400, "malformed", "ttl_seconds must be more than 0")
+
+    def change(channel: Channel) -> Channel:
+        return set_pin(channel, find(channel, act.bundle), act.reason, now=now, ttl_seconds=act.ttl_seconds)
+
+    return change
 
 
-async def _act(request: web.Request, kind: type[Kind]) -> Kind:
-    act = parse_as(await request.read() or b"{}", kind)
+def _suspended(reason: str | None) -> Change:
+    return lambda channel: msgspec.structs.replace(channel, suspended=reason)
+
+
+PIN: Final = Deed("pin", PinAct, _pin)
+"""Everybody runs this bundle, whatever the repository says."""
+UNPIN: Final = Deed("unpin", Act, lambda act, now: lift_pin, looks_again=True)
+"""Back to the stable bundle."""
+ROLL_BACK: Final = Deed("rollback", Act, lambda act, now: lambda channel: roll_back(channel, act.reason, now=now))
+"""Ends a trial, or goes back to what ran before; the bundle does not return by itself."""
+PROMOTE: Final = Deed("promote", Act, lambda act, now: lambda channel: promote(channel, f"promoted: {act.reason}"))
+"""The bundle on trial goes to all, on a person's word."""
+SUSPEND: Final = Deed("suspend", Act, lambda act, now: _suspended(act.reason))
+"""No new revision is taken up and no trial goes on; what runs is served."""
+RESUME: Final = Deed("resume", Act, lambda act, now: _suspended(None), looks_again=True)
+STOP_CANARY: Final = Deed(
+    "canary_stop",
+    CanaryAct,
+    lambda act, now: lambda channel: canaries.stop(channel, act.use_case, act.reason, now=now),
+)
+"""The primary has all traffic again."""
+RESUME_CANARY: Final = Deed(
+    "canary_resume",
+    CanaryAct,
+    lambda act, now: lambda channel: canaries.resume(channel, act.use_case, act.reason, now=now),
+)
+"""One that has ended or was halted begins again, where its rules begin."""
+DEEDS: Final = (PIN, UNPIN, ROLL_BACK, PROMOTE, SUSPEND, RESUME, STOP_CANARY, RESUME_CANARY)
+
+
+def handler(deed: Deed) -> Callable[[web.Request], Awaitable[web.Response]]:
+    """Takes the act as JSON; answers with the channel as it is then."""
+
+    async def handle(request: web.Request) -> web.Response:
+        act = parse_as(await request.read() or b"{}", deed.kind)
+        await do(request.app[PARTS], deed, act, by=request.remote or "")
+        return answer(view_now(request.app[PARTS]))
+
+    return handle
+
+
+async def do(parts: Parts, deed: Deed, act: Act, *, by: str) -> None:
+    """One line in the log for whoever asks later.
+
+    Args:
+        by: who does it, as the log names them.
+
+    Raises:
+        ApiError: no reason, not possible as things are, or nothing can be kept just now; nothing has changed then.
+    """
     if not act.reason.strip() or len(act.reason) > MAX_REASON_CHARACTERS:
         raise ApiError(400, "malformed", f"reason must say why, in at most {MAX_REASON_CHARACTERS} characters")
-    return act
-
-
-async def _done(request: web.Request, name: str, reason: str, change: Change) -> web.Response:
-    """The channel as it is then; one line in the log for whoever asks later."""
-    parts = request.app[PARTS]
     try:
-        publication = await parts.publisher.change(change)
-    except NotPossible as error:
-        raise ApiError(409, "not_possible", str(error)) from error
-    except ForeignKey as error:
+        publication = await parts.publisher.change(deed.change(act, parts.now()))
+    except (NotPossible, ForeignKey) as error:
         raise ApiError(409, "not_possible", str(error)) from error
     except LedgerUnavailable as error:
         message = "the database does not answer: nothing has changed, and what runs is served on"
@@ -134,6 +123,7 @@ async def _done(request: web.Request, name: str, reason: str, change: Change) ->
     except OSError as error:
         raise ApiError(503, "state_unwritable", f"the state folder cannot be written: {error.strerror}") from error
     pointer = publication.pointer
-    logs.event(f"act.{name}", reason=reason, seq=pointer.seq, revision=pointer.revision, digest=pointer.digest,
-               by=request.remote)  # fmt: skip
-    return answer(view_now(parts))
+    logs.event(f"act.{deed.name}", reason=act.reason, seq=pointer.seq, revision=pointer.revision,
+               digest=pointer.digest, by=by)  # fmt: skip
+    if deed.looks_again:
+        parts.reconciler.look_again()

@@ -4,11 +4,13 @@ from collections.abc import Awaitable, Callable, Mapping
 from enum import Enum, auto
 from http import HTTPStatus
 from typing import Any, Final
+from urllib.parse import quote
 
 from aiohttp import hdrs, web
 from aiohttp.http_exceptions import HttpProcessingError
 
 from controller import logs
+from controller.access.people import COOKIE, Viewer
 from controller.api.answers import MAX_BODY_BYTES, error_answer
 from controller.errors import ApiError
 from controller.parts import PARTS
@@ -18,6 +20,9 @@ from schemas.scope import OutOfScope, Scope, narrowed
 SCOPE: Final = web.RequestKey("scope", tuple)
 """What the sidecar that asks sees; on every path for sidecars."""
 
+VIEWER: Final = web.RequestKey("viewer", Viewer)
+"""On every page but the one to sign in."""
+
 
 class Access(Enum):
     OPEN = auto()
@@ -26,6 +31,10 @@ class Access(Enum):
     """Open on loopback as long as no tokens are configured; else who sees everything, and the admin."""
     SIDECAR = auto()
     ADMIN = auto()
+    PAGE = auto()
+    """Whom `READER` lets in, and people who are signed in; others are asked to sign in."""
+    PERSON = auto()
+    """Who may act: the admin, and whom an authenticating proxy names."""
 
 
 _CODES: Final = {404: "unknown_path", 405: "wrong_method", 413: "body_too_large"}
@@ -43,11 +52,42 @@ def guard(handler: Handler, access: Access) -> Handler:
             request[SCOPE] = await scope_of_sidecar(request)
         elif access is Access.READER:
             await request.app[PARTS].door.reader(*_shown(request))
+        elif access in (Access.PAGE, Access.PERSON):
+            viewer = await viewer_of(request)
+            if viewer is None or (access is Access.PERSON and not viewer.may_act):
+                return ask_to_sign_in(request)
+            request[VIEWER] = viewer
         elif not request.app[PARTS].door.is_admin(request.headers.get(hdrs.AUTHORIZATION)):
             raise ApiError(401, "unauthenticated", "send the controller's admin.token as Authorization: Bearer")
         return await handler(request)
 
     return guarded
+
+
+async def viewer_of(request: web.Request) -> Viewer | None:
+    """Who looks at a page. None: nobody who may."""
+    parts = request.app[PARTS]
+    authorization, certificate = _shown(request)
+    if parts.door.is_admin(authorization):
+        return Viewer("admin.token", "bearer", may_act=True)
+    named = parts.people.named_by_proxy(request.headers, request.remote)
+    if named is not None:
+        return named
+    session = parts.people.in_session(request.cookies.get(COOKIE), parts.now())
+    if session is not None:
+        return session
+    try:
+        await parts.door.reader(authorization, certificate)
+    except ApiError:
+        return None
+    return Viewer("", "reader", may_act=False)
+
+
+def ask_to_sign_in(request: web.Request) -> web.Response:
+    """A page is asked for again afterwards; a form is not: it would be sent unseen."""
+    if request.method != hdrs.METH_GET:
+        raise ApiError(401, "unauthenticated", "sign in at /login with the controller's admin.token")
+    return web.Response(status=303, headers={hdrs.LOCATION: f"/login?next={quote(request.path_qs, safe='')}"})
 
 
 async def scope_of_sidecar(request: web.Request) -> Scope:

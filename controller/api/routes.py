@@ -6,7 +6,7 @@ from typing import Final, TypeAlias
 
 from aiohttp import web
 
-from controller.api import acts, bundles, fleet, health, hooks, problems, status, usage
+from controller.api import acts, bundles, dashboard, fleet, health, hooks, problems, signing_in, status, usage
 from controller.api.answers import MAX_BODY_BYTES
 from controller.api.guards import Access, answer_errors, guard, refuse_foreign_hosts
 from controller.parts import PARTS, Parts
@@ -35,16 +35,26 @@ ROUTES: Final = (
     Route("GET", "/v1/shadows", usage.show_shadows, Access.READER),
     Route("GET", "/v1/calls", usage.show_calls, Access.ADMIN),
     Route("GET", "/v1/spend", usage.show_spend, Access.SIDECAR),
-    Route("POST", "/v1/pin", acts.pin, Access.ADMIN),
-    Route("POST", "/v1/unpin", acts.unpin, Access.ADMIN),
-    Route("POST", "/v1/rollback", acts.rollback, Access.ADMIN),
-    Route("POST", "/v1/promote", acts.promote_trial, Access.ADMIN),
-    Route("POST", "/v1/suspend", acts.suspend, Access.ADMIN),
-    Route("POST", "/v1/resume", acts.resume, Access.ADMIN),
-    Route("POST", "/v1/canary/stop", acts.stop_canary, Access.ADMIN),
-    Route("POST", "/v1/canary/resume", acts.resume_canary, Access.ADMIN),
+    Route("POST", "/v1/pin", acts.handler(acts.PIN), Access.ADMIN),
+    Route("POST", "/v1/unpin", acts.handler(acts.UNPIN), Access.ADMIN),
+    Route("POST", "/v1/rollback", acts.handler(acts.ROLL_BACK), Access.ADMIN),
+    Route("POST", "/v1/promote", acts.handler(acts.PROMOTE), Access.ADMIN),
+    Route("POST", "/v1/suspend", acts.handler(acts.SUSPEND), Access.ADMIN),
+    Route("POST", "/v1/resume", acts.handler(acts.RESUME), Access.ADMIN),
+    Route("POST", "/v1/canary/stop", acts.handler(acts.STOP_CANARY), Access.ADMIN),
+    Route("POST", "/v1/canary/resume", acts.handler(acts.RESUME_CANARY), Access.ADMIN),
     Route("GET", "/v1/problems", problems.show, Access.READER),
     Route("POST", "/hooks/git", hooks.note_push),
+    Route("GET", "/", dashboard.overview, Access.PAGE),
+    Route("GET", "/fleet", dashboard.fleet, Access.PAGE),
+    Route("GET", "/rollout", dashboard.rollout, Access.PAGE),
+    Route("POST", "/rollout", dashboard.act, Access.PERSON),
+    Route("GET", "/calls", dashboard.calls, Access.PERSON),
+    Route("GET", "/calls/{id}", dashboard.call, Access.PERSON),
+    Route("GET", "/login", signing_in.show),
+    Route("POST", "/login", signing_in.sign_in),
+    Route("POST", "/logout", signing_in.sign_out, Access.PAGE),
+    Route("GET", "/static/dashboard.css", dashboard.style),
     Route("GET", "/healthz", health.alive),
     Route("GET", "/readyz", health.ready),
     Route("GET", "/metrics", health.metrics),

@@ -16,6 +16,9 @@ from controller.ledger.tables import AMOUNTS, calls
 
 PAGE_CALLS: Final = 1000
 MAX_PAGE_CALLS: Final = 5000
+SHOWN_CALLS: Final = 100
+"""On one page for people."""
+FILTERS: Final = ("use_case", "model", "provider", "outcome", "reason", "agent", "sidecar")
 
 
 class Position(NamedTuple):
@@ -73,6 +76,30 @@ def page(connection: Connection, days: Days, after: Position | None, limit: int)
     shown_rows = [_call(row) for row in rows[:limit]]
     last = rows[limit - 1] if more else None
     return Page(shown_rows, None if last is None else Position(last["day"], last["at"], last["id"]))
+
+
+def newest(connection: Connection, days: Days, keys: Mapping[str, str], before: Position | None) -> Page:
+    """The calls before `before`, the newest first.
+
+    Args:
+        keys: of `FILTERS`, what they must be.
+    """
+    order = (calls.c.day, calls.c.at, calls.c.id)
+    statement = _within(select(calls), days).order_by(*(column.desc() for column in order)).limit(SHOWN_CALLS + 1)
+    for name, value in keys.items():
+        statement = statement.where(calls.c[name] == value)
+    if before is not None:
+        statement = statement.where(tuple_(*order) < tuple_(*before))
+    rows = connection.execute(statement).mappings().all()
+    last = rows[SHOWN_CALLS - 1] if len(rows) > SHOWN_CALLS else None
+    following = None if last is None else Position(last["day"], last["at"], last["id"])
+    return Page([_call(row) for row in rows[:SHOWN_CALLS]], following)
+
+
+def one(connection: Connection, call: str) -> Mapping[str, Any]:
+    """Empty: it is not booked."""
+    row = connection.execute(select(calls).where(calls.c.id == call)).mappings().one_or_none()
+    return {} if row is None else _call(row)
 
 
 def _within(statement: Select[Any], days: Days) -> Select[Any]:

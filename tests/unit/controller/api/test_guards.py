@@ -11,6 +11,11 @@ from controller.tokens import load_tokens
 from tests.fakes.rules_repo import RulesRepo
 
 GUARDED = [(route.method, route.path) for route in ROUTES if route.access in (Access.SIDECAR, Access.ADMIN)]
+PAGES = [
+    route.path.replace("{id}", "x")
+    for route in ROUTES
+    if route.access in (Access.PAGE, Access.PERSON) and route.method == "GET"
+]
 READ = [route.path for route in ROUTES if route.access is Access.READER]
 
 
@@ -32,7 +37,9 @@ def test_watching_status_and_ingest_are_guarded() -> None:
 
 
 def test_what_tells_of_every_team_is_for_readers() -> None:
-    assert set(READ) == {"/v1/status", "/v1/fleet", "/v1/usage", "/v1/feedback", "/v1/shadows", "/v1/problems"}
+    assert set(READ) == {
+        "/v1/status", "/v1/fleet", "/v1/usage", "/v1/feedback", "/v1/shadows", "/v1/problems",
+    }  # fmt: skip
 
 
 @pytest.mark.parametrize("path", READ)
@@ -58,6 +65,13 @@ async def test_elsewhere_reading_takes_a_token_that_sees_everything(
                 async with aiohttp.ClientSession(url, headers=headers) as session, session.get(path) as got:
                     assert (path, token, got.status) == (path, token, status)
         async with aiohttp.ClientSession(url) as session:
+            for path in PAGES:
+                async with session.get(path, allow_redirects=False) as got:
+                    assert (path, got.status, got.headers.get("Location", "").partition("?")[0]) == (
+                        path,
+                        303,
+                        "/login",
+                    )
             for path, status in {"/healthz": 200, "/readyz": 503, "/metrics": 200}.items():
                 async with session.get(path) as got:
                     assert got.status == status

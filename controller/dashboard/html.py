@@ -1,0 +1,116 @@
+"""A page as HTML that needs no script: every text is escaped here, and nowhere else. Pure."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from html import escape
+from urllib.parse import parse_qsl, urlencode
+
+from controller.dashboard.view import MENU, Field, Form, Page, Table
+
+
+@dataclass(frozen=True, slots=True)
+class Reader:
+    """For whom the page is written."""
+
+    name: str
+    """Empty: nobody who has signed in."""
+    form_key: str
+    may_act: bool = False
+    query: str = ""
+    """Of the page's address: its CSV answers the same question."""
+
+
+def as_html(page: Page, reader: Reader) -> str:
+    return "\n".join(_lines(page, reader)) + "\n"
+
+
+def _lines(page: Page, reader: Reader) -> Iterator[str]:
+    yield '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
+    yield '<meta name="viewport" content="width=device-width, initial-scale=1">'
+    yield f"<title>{escape(page.title)} · Pointsman</title>"
+    yield '<link rel="stylesheet" href="/static/dashboard.css"></head>\n<body>'
+    yield '<a class="skip" href="#main">Skip to content</a>'
+    yield '<header><strong>Pointsman</strong><nav aria-label="Pages">'
+    for path, name in MENU:
+        here = ' aria-current="page"' if path == page.path else ""
+        yield f'<a href="{path}"{here}>{name}</a>'
+    yield "</nav>"
+    yield from _person(reader)
+    yield f'</header>\n<main id="main"><h1>{escape(page.title)}</h1>'
+    for warning in page.warnings:
+        yield f'<p class="warning">{escape(warning)}</p>'
+    if page.facts:
+        rows = "".join(f"<div><dt>{escape(name)}</dt><dd>{escape(value)}</dd></div>" for name, value in page.facts)
+        yield f"<dl>{rows}</dl>"
+    for form in page.forms:
+        if form.method == "get":
+            yield from _form(form, reader)
+    for table in page.tables:
+        yield from _table(page, table, reader)
+    for form in page.forms:
+        if form.method == "post" and (reader.may_act or not form.needs_person):
+            yield from _form(form, reader)
+    if not reader.may_act and any(form.needs_person for form in page.forms):
+        yield f'<p class="empty"><a href="/login?{escape(urlencode({"next": page.path}))}">Sign in</a> to act.</p>'
+    yield "</main>\n</body></html>"
+
+
+def _person(reader: Reader) -> Iterator[str]:
+    if not reader.name:
+        yield '<a class="person" href="/login">Sign in</a>'
+        return
+    yield f'<form class="person" method="post" action="/logout"><span>{escape(reader.name)}</span>'
+    yield f"{_key(reader)}<button>Sign out</button></form>"
+
+
+def _table(page: Page, table: Table, reader: Reader) -> Iterator[str]:
+    name = escape(table.name)
+    yield f'<section aria-labelledby="{name}"><h2 id="{name}">{escape(table.title)}</h2>'
+    if not table.rows:
+        yield f'<p class="empty">{escape(table.empty)}</p></section>'
+        return
+    yield f'<div class="wide" tabindex="0" role="region" aria-labelledby="{name}"><table><thead><tr>'
+    yield "".join(f'<th scope="col">{escape(word)}</th>' for word in table.head) + "</tr></thead><tbody>"
+    for number, row in enumerate(table.rows):
+        cells = [escape(cell) for cell in row]
+        if table.links and table.links[number]:
+            cells[0] = f'<a href="{escape(table.links[number])}">{cells[0]}</a>'
+        yield "<tr>" + "".join(f"<td>{cell}</td>" for cell in cells) + "</tr>"
+    yield "</tbody></table></div>"
+    query = urlencode([*parse_qsl(reader.query), ("table", table.name)])
+    yield f'<p><a href="{escape(page.path)}?{escape(query)}">{escape(table.title)} as CSV</a></p>'
+    if table.following:
+        yield f'<p><a href="{escape(table.following)}">More</a></p>'
+    yield "</section>"
+
+
+def _form(form: Form, reader: Reader) -> Iterator[str]:
+    yield f'<form class="act" method="{form.method}" action="{escape(form.path)}"><fieldset>'
+    yield f"<legend>{escape(form.title)}</legend>"
+    if form.help:
+        yield f"<p>{escape(form.help)}</p>"
+    for field in form.fields:
+        yield _field(field)
+    key = _key(reader) if form.needs_person else ""
+    yield f"{key}<button>{escape(form.button)}</button></fieldset></form>"
+
+
+def _field(field: Field) -> str:
+    name, value = escape(field.name), escape(field.value)
+    if field.kind == "hidden":
+        return f'<input type="hidden" name="{name}" value="{value}">'
+    required = " required" if field.is_required else ""
+    if field.choices:
+        options = "".join(
+            f'<option value="{escape(given)}"{" selected" if given == field.value else ""}>{escape(words)}</option>'
+            for given, words in field.choices
+        )
+        return f'<label>{escape(field.label)} <select name="{name}"{required}>{options}</select></label>'
+    own = ' autocomplete="current-password"' if field.kind == "password" else ""
+    return (
+        f'<label>{escape(field.label)} <input type="{field.kind}" name="{name}" value="{value}"{required}{own}></label>'
+    )
+
+
+def _key(reader: Reader) -> str:
+    return f'<input type="hidden" name="form_key" value="{escape(reader.form_key)}">'
