@@ -24,7 +24,7 @@ from tests.fakes.sidecar import SidecarProcess, StartSidecar
 from tests.fakes.simulator import SimulatorProcess, StartSimulator
 from tests.system.rules import USE_CASE_FILE, Door, files, use_case
 
-MINUTES = float(os.environ.get("POINTSMAN_SOAK_MINUTES", "0.15"))
+MINUTES = float(os.environ.get("POINTSMAN_SOAK_MINUTES", "0.1"))
 SEED = int(os.environ.get("POINTSMAN_SOAK_SEED", "7"))
 WORKERS = 8
 COMMIT_SECONDS = 3.0
