@@ -28,7 +28,9 @@ T = TypeVar("T")
 
 DAYS: Final = 7
 """Of traffic on the overview, today included."""
-CSS: Final = resources.files("controller.dashboard").joinpath("static/dashboard.css").read_text()
+_STATIC: Final = resources.files("controller.dashboard").joinpath("static")
+CSS: Final = _STATIC.joinpath("dashboard.css").read_text()
+ICON: Final = _STATIC.joinpath("icon.svg").read_text()
 
 
 async def overview(request: web.Request) -> web.Response:
@@ -92,6 +94,10 @@ async def call(request: web.Request) -> web.Response:
 
 async def style(request: web.Request) -> web.Response:
     return web.Response(text=CSS, content_type="text/css", headers=HEADERS)
+
+
+async def icon(request: web.Request) -> web.Response:
+    return web.Response(text=ICON, content_type="image/svg+xml", headers=HEADERS)
 
 
 def _rollout(parts: Parts, warning: str = "") -> Page:

@@ -28,6 +28,7 @@ def _lines(page: Page, reader: Reader) -> Iterator[str]:
     yield '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
     yield '<meta name="viewport" content="width=device-width, initial-scale=1">'
     yield f"<title>{escape(page.title)} · Pointsman</title>"
+    yield '<link rel="icon" href="/static/icon.svg" type="image/svg+xml">'
     yield '<link rel="stylesheet" href="/static/dashboard.css"></head>\n<body>'
     yield '<a class="skip" href="#main">Skip to content</a>'
     yield '<header><strong>Pointsman</strong><nav aria-label="Pages">'
@@ -65,7 +66,7 @@ def _person(reader: Reader) -> Iterator[str]:
 
 def _table(page: Page, table: Table, reader: Reader) -> Iterator[str]:
     name = escape(table.name)
-    yield f'<section aria-labelledby="{name}"><h2 id="{name}">{escape(table.title)}</h2>'
+    yield f'<section><h2 id="{name}">{escape(table.title)}</h2>'
     if not table.rows:
         yield f'<p class="empty">{escape(table.empty)}</p></section>'
         return
