@@ -1,6 +1,7 @@
 """From an origin to an open connection: names looked up, addresses tried side by side, TLS verified."""
 
 import asyncio
+import os
 import socket
 import ssl
 from collections.abc import Callable
@@ -42,7 +43,7 @@ class Opener:
         except ssl.SSLError as error:
             raise NotReached(error.reason or type(error).__name__) from error
         except OSError as error:
-            raise NotReached(error.strerror or type(error).__name__) from error
+            raise NotReached(_plainly(error)) from error
         except ValueError as error:  # a name that cannot be looked up
             raise NotReached(type(error).__name__) from error
 
@@ -104,6 +105,13 @@ class Opener:
         context = ssl.create_default_context()
         context.set_alpn_protocols(("http/1.1",))
         return context
+
+
+def _plainly(error: OSError) -> str:
+    """A failed look-up's number is not the system's."""
+    if error.errno is not None and error.errno > 0:
+        return os.strerror(error.errno)
+    return error.strerror or type(error).__name__
 
 
 def _is_address(host: str) -> bool:

@@ -121,10 +121,11 @@ class Pool:
         """Closes what lay unused for too long; again as long as anything lies there."""
         self._sweep = None
         horizon = self._clock.monotonic() - self._idle_seconds
-        for idle in self._idle.values():
-            for connection in [connection for connection in idle if connection.idle_since <= horizon]:
-                connection.drop()
-        if any(self._idle.values()):
+        idle = [connection for connections in self._idle.values() for connection in connections]
+        stale = [connection for connection in idle if connection.idle_since <= horizon]
+        for connection in stale:
+            connection.drop()
+        if len(stale) < len(idle):
             self._sweep = self._clock.call_later(self._idle_seconds, self._sweep_idle)
 
 

@@ -28,14 +28,15 @@ class OwnAnswer:
         answer = self._answer
         try:
             body = await answer.chunk()
-            if answer.ended and not answer.has_more:
+            size = len(body)
+            if size <= MAX_ANSWER_BYTES and answer.ended and not answer.has_more:
                 return body
-            pieces, size = [body], len(body)
+            pieces = [body]
             while body:
-                pieces.append(body := await answer.chunk())
-                size += len(body)
                 if size > MAX_ANSWER_BYTES:
                     raise ConnectionLost(f"the answer is larger than {MAX_ANSWER_BYTES} bytes")
+                pieces.append(body := await answer.chunk())
+                size += len(body)
         except Lost as error:
             raise ConnectionLost(f"the connection broke inside the answer: {error}") from error
         return b"".join(pieces)
