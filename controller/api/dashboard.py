@@ -22,13 +22,14 @@ from controller.errors import ApiError, LedgerUnavailable
 from controller.ledger import calls as ledger_calls
 from controller.ledger.query import BadQuestion, Days, Question, Row, ask, parse_days
 from controller.parts import PARTS, Parts
+from controller.plots.style import STYLE
 from schemas.spend import FleetSpend
 
 T = TypeVar("T")
 
 DAYS: Final = 7
 """Of traffic on the overview, today included."""
-CSS: Final = resources.files("controller.dashboard").joinpath("static/dashboard.css").read_text()
+CSS: Final = resources.files("controller.dashboard").joinpath("static/dashboard.css").read_text() + STYLE
 
 
 async def overview(request: web.Request) -> web.Response:

@@ -15,4 +15,11 @@ svg line.open { stroke: var(--open); stroke-width: 2.5; } svg polyline.hull { fi
 svg .good { fill: var(--good); } svg .bad { fill: var(--bad); } svg .open { fill: var(--open); }
 svg .hull { fill: var(--blue); } svg .beaten { fill: var(--both); } svg .both { fill: var(--both); }
 svg .neither { fill: var(--neither); }
+svg .hatch { fill: none; stroke: var(--paper); stroke-width: 1.5; }
+svg .line { fill: none; stroke-width: 2; } svg .line.l1 { stroke-dasharray: 6 4; }
+svg .l0 { stroke: var(--blue); } svg .l1 { stroke: var(--open); }
+svg circle.l0 { fill: var(--blue); } svg rect.l1 { fill: var(--open); }
+svg .band { fill: var(--blue); opacity: .15; } svg .edge { fill: none; stroke: var(--blue); stroke-dasharray: 2 3; }
+svg .s0 { fill: var(--blue); } svg .s1 { fill: var(--good); } svg .s2 { fill: var(--open); }
+svg .s3 { fill: var(--bad); } svg .s4 { fill: var(--both); } svg .s5 { fill: var(--quiet); }
 """
