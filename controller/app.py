@@ -25,6 +25,7 @@ from controller.evals.proofs import problems_against_running
 from controller.fleet import Roster
 from controller.folder import Folder
 from controller.git import LocalRepository, RemoteRepository, is_repository, is_url
+from controller.history import History
 from controller.inject.server import Injection, start_webhook
 from controller.kept.database import SharedState
 from controller.kept.folder import StateFolder
@@ -169,7 +170,7 @@ def build_parts(settings: ServeSettings, watch_times: WatchTimes) -> Parts:
     )  # fmt: skip
     metrics.tell_reviews(reconciler.overdue_reviews)
     return Parts(
-        source=source, publisher=publisher, scoped=ScopedRules(publisher, signer),
+        source=source, history=History(source), publisher=publisher, scoped=ScopedRules(publisher, signer),
         reconciler=reconciler, stages=stages, canaries=CanarySteps(publisher, ledger, now=time.time),
         roster=roster, ledger=ledger,
         tokens=tokens, door=door, metrics=metrics,

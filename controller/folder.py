@@ -3,7 +3,7 @@
 import asyncio
 import os
 import stat
-from collections.abc import AsyncGenerator, Callable, Iterator
+from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
 from contextlib import aclosing
 from dataclasses import replace
 from pathlib import Path
@@ -12,7 +12,7 @@ from typing import Final
 from watchfiles import awatch
 
 from controller.errors import SourceUnavailable
-from controller.tree import Entry, Tree, select, tree_of
+from controller.tree import Commit, Entry, Tree, select, tree_of
 from schemas.load import folder_revision
 
 SETTLE_SECONDS: Final = 0.05
@@ -67,6 +67,12 @@ class Folder:
 
     async def follows(self, revision: str, before: str) -> bool:
         return True  # a folder has no history
+
+    async def history(self, revision: str, paths: Sequence[str], most: int) -> Sequence[Commit]:
+        return ()
+
+    async def look_back(self, revision: str) -> Tree:
+        return await self.read(revision)
 
 
 async def _changes(folder: Path) -> AsyncGenerator[None, None]:

@@ -11,14 +11,15 @@ import re
 import shutil
 import signal
 import tempfile
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
 from dataclasses import replace
+from itertools import takewhile
 from pathlib import Path
 from typing import IO, Final
 from urllib.parse import unquote, urlsplit
 
 from controller.errors import Refused, SourceUnavailable
-from controller.tree import Entry, Tree, about, select, too_large, tree_of
+from controller.tree import Commit, Entry, Tree, about, select, too_large, tree_of
 
 FETCH_TIMEOUT_SECONDS: Final = 60.0
 READ_TIMEOUT_SECONDS: Final = 20.0
@@ -37,6 +38,8 @@ _PIECE_BYTES: Final = 1 << 16
 
 _USERINFO: Final = re.compile(r"(?<=://)[^/@\s]+@")
 _COMMIT: Final = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
+
+_LOGGED: Final = "%H%x00%P%x00%aI%x00%an%x00%s"
 
 _ENVIRONMENT: Final[Mapping[str, str]] = {
     "GIT_TERMINAL_PROMPT": "0",
@@ -120,6 +123,12 @@ class LocalRepository:
 
     async def follows(self, revision: str, before: str) -> bool:
         return await self._git.is_ancestor(before, revision)
+
+    async def history(self, revision: str, paths: Sequence[str], most: int) -> Sequence[Commit]:
+        return await self._git.history(revision, self._folder, paths, most)
+
+    async def look_back(self, revision: str) -> Tree:
+        return await self._git.read_tree(revision, self._folder)
 
     async def common_commit(self, ref: str) -> str:
         """The last commit that `ref` and ours share: where a change of ours began.
@@ -242,6 +251,12 @@ class RemoteRepository:
     async def follows(self, revision: str, before: str) -> bool:
         return await self._git.is_ancestor(before, revision)
 
+    async def history(self, revision: str, paths: Sequence[str], most: int) -> Sequence[Commit]:
+        return await self._git.history(revision, self._folder, paths, most)
+
+    async def look_back(self, revision: str) -> Tree:
+        return await self._git.read_tree(revision, self._folder)
+
     async def _prepare(self) -> None:
         if not (self._mirror / "HEAD").exists():
             await self._drop_mirror()
@@ -296,6 +311,14 @@ class Git:
         blobs = await self._read_blobs([entry.handle for entry in chosen])
         tree = tree_of(commit, {entry.path: blobs[entry.handle] for entry in chosen}, problems)
         return replace(tree, is_urgent=await self._is_urgent(commit))
+
+    async def history(self, commit: str, folder: str, paths: Sequence[str], most: int) -> list[Commit]:
+        """The newest commits that touched one of these paths inside a folder; of a merge, what it brought."""
+        inside = "" if folder.strip("/") in ("", ".") else f"{folder.strip('/')}/"
+        log = ["log", "--first-parent", "-m", "-z", f"-{most}", "--name-only", "--no-renames", f"--format={_LOGGED}",
+               "--end-of-options", commit, "--", *(f"{inside}{path}" for path in paths)]  # fmt: skip
+        out = (await self.run(log, most=MAX_LIST_BYTES)).decode("utf-8", "replace")
+        return list(_logged(out.split("\0"), inside))
 
     async def _verify(self, commit: str, signers: Path) -> None:
         """As git itself verifies an SSH signature; other kinds would look into this user's own key rings."""
@@ -419,6 +442,20 @@ def _environment(config: Mapping[str, str]) -> dict[str, str]:
         numbered |= {f"GIT_CONFIG_KEY_{number}": key, f"GIT_CONFIG_VALUE_{number}": value}
     ssh = os.environ.get("GIT_SSH_COMMAND", "ssh -o BatchMode=yes -o ConnectTimeout=10")
     return {**kept, **_ENVIRONMENT, "GIT_SSH_COMMAND": ssh, **numbered}
+
+
+def _logged(words: Sequence[str], inside: str) -> Iterator[Commit]:
+    """`<each of _LOGGED>\\0\\n<file>\\0<file>\\0`, commit after commit (git-log(1), `-z` and `--name-only`): no
+    rule file's path is a commit's id.
+    """
+    start = 0
+    while len(words) - start > _LOGGED.count("%x00"):
+        revision, parents, at, author, title = words[start : start + 5]
+        rest = words[start + 5 :]
+        files = list(takewhile(lambda word: not _COMMIT.fullmatch(word), rest))
+        start += 5 + len(files)
+        touched = (file.removeprefix("\n").removeprefix(inside) for file in files)
+        yield Commit(revision, parents.partition(" ")[0], at, author, title, tuple(filter(None, touched)))
 
 
 def _entries(listed: bytes) -> list[Entry]:

@@ -9,6 +9,7 @@ from controller.access.door import Door
 from controller.access.people import People
 from controller.canaries.steps import CanarySteps
 from controller.fleet import Roster
+from controller.history import History
 from controller.ledger.store import Ledger
 from controller.metrics import Metrics
 from controller.publish import Publisher
@@ -32,6 +33,7 @@ class WatchTimes:
 @dataclass(frozen=True, slots=True)
 class Parts:
     source: Source
+    history: History
     publisher: Publisher
     scoped: ScopedRules
     reconciler: Reconciler

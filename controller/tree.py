@@ -1,6 +1,6 @@
 """The rule files of one revision, as text, and the bounds they are read within. Where they come from is a `Source`."""
 
-from collections.abc import AsyncGenerator, Iterable, Iterator, Mapping
+from collections.abc import AsyncGenerator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -37,6 +37,21 @@ class Entry:
     """How its source finds it again: a git object id."""
 
 
+@dataclass(frozen=True, slots=True)
+class Commit:
+    """One step of a source's history."""
+
+    revision: str
+    before: str
+    """The revision that it changed; empty: it is the first one."""
+    at: str
+    """RFC 3339, as its author's clock said."""
+    author: str
+    title: str
+    files: Sequence[str]
+    """Those that were asked for and that it touched, inside the rules folder."""
+
+
 class Source(Protocol):
     """Where rules come from. Every method raises `SourceUnavailable` when it cannot say."""
 
@@ -59,6 +74,13 @@ class Source(Protocol):
 
     async def follows(self, revision: str, before: str) -> bool:
         """Whether the history of a revision that was read holds an earlier one."""
+
+    async def history(self, revision: str, paths: Sequence[str], most: int) -> Sequence[Commit]:
+        """The commits up to a revision that touched one of these files or folders, the newest first; empty where the
+        source has none."""
+
+    async def look_back(self, revision: str) -> Tree:
+        """The rule files of any revision, for people to look at: whoever signed it, nothing runs by what it says."""
 
 
 def select(entries: Iterable[Entry]) -> tuple[list[Entry], list[Problem]]:

@@ -22,6 +22,7 @@ from controller.errors import ApiError, LedgerUnavailable
 from controller.ledger import calls as ledger_calls
 from controller.ledger.query import BadQuestion, Days, Question, Row, ask, parse_days
 from controller.parts import PARTS, Parts
+from controller.plots.style import STYLE
 from schemas.spend import FleetSpend
 
 T = TypeVar("T")
@@ -29,7 +30,7 @@ T = TypeVar("T")
 DAYS: Final = 7
 """Of traffic on the overview, today included."""
 _STATIC: Final = resources.files("controller.dashboard").joinpath("static")
-CSS: Final = _STATIC.joinpath("dashboard.css").read_text()
+CSS: Final = _STATIC.joinpath("dashboard.css").read_text() + STYLE
 ICON: Final = _STATIC.joinpath("icon.svg").read_text()
 
 

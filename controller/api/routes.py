@@ -6,7 +6,19 @@ from typing import Final, TypeAlias
 
 from aiohttp import web
 
-from controller.api import acts, bundles, dashboard, fleet, health, hooks, problems, signing_in, status, usage
+from controller.api import (
+    acts,
+    bundles,
+    dashboard,
+    fleet,
+    health,
+    hooks,
+    problems,
+    signing_in,
+    status,
+    usage,
+    use_cases,
+)
 from controller.api.answers import MAX_BODY_BYTES
 from controller.api.guards import Access, answer_errors, guard, refuse_foreign_hosts
 from controller.parts import PARTS, Parts
@@ -46,6 +58,8 @@ ROUTES: Final = (
     Route("GET", "/v1/problems", problems.show, Access.READER),
     Route("POST", "/hooks/git", hooks.note_push),
     Route("GET", "/", dashboard.overview, Access.PAGE),
+    Route("GET", "/use-cases", use_cases.show_all, Access.PAGE),
+    Route("GET", "/use-cases/{name}", use_cases.show, Access.PAGE),
     Route("GET", "/fleet", dashboard.fleet, Access.PAGE),
     Route("GET", "/rollout", dashboard.rollout, Access.PAGE),
     Route("POST", "/rollout", dashboard.act, Access.PERSON),

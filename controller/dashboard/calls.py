@@ -7,6 +7,7 @@ from urllib.parse import quote, urlencode
 
 import msgspec
 
+from controller.dashboard.use_cases import path_of
 from controller.dashboard.view import Field, Form, Page, Table
 from controller.ledger import calls
 from schemas.record import AttemptRecord, CallFacts, SkippedTarget
@@ -46,6 +47,7 @@ def calls_page(wanted: Wanted, page: calls.Page | None) -> Page:
     table = Table(
         "calls", "Calls, newest first", HEAD, [_row(call) for call in found], _empty(wanted, is_away=page is None),
         links=[f"/calls/{quote(call['id'], safe='')}" for call in found], following=following,
+        cell_links={HEAD.index("use case"): [path_of(call["use_case"]) for call in found]},
     )  # fmt: skip
     days = (
         Field("since", "Since", "date", wanted.since, is_required=False),
@@ -81,6 +83,7 @@ def call_page(name: str, call: Mapping[str, Any] | None) -> Page:
                   "This call's record has none: its sidecar is older than they are."),
         ),
         facts=[(label, _said(call[key])) for key, label in _FACTS],
+        fact_links={"use case": path_of(call["use_case"])},
     )  # fmt: skip
 
 

@@ -6,6 +6,7 @@ from html import escape
 from urllib.parse import parse_qsl, urlencode
 
 from controller.dashboard.view import MENU, Field, Form, Page, Table
+from controller.plots.drawn import drawn
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +42,7 @@ def _lines(page: Page, reader: Reader) -> Iterator[str]:
     for warning in page.warnings:
         yield f'<p class="warning">{escape(warning)}</p>'
     if page.facts:
-        rows = "".join(f"<div><dt>{escape(name)}</dt><dd>{escape(value)}</dd></div>" for name, value in page.facts)
+        rows = "".join(_fact(name, value, page.fact_links.get(name, "")) for name, value in page.facts)
         yield f"<dl>{rows}</dl>"
     for form in page.forms:
         if form.method == "get":
@@ -54,6 +55,11 @@ def _lines(page: Page, reader: Reader) -> Iterator[str]:
     if not reader.may_act and any(form.needs_person for form in page.forms):
         yield f'<p class="empty"><a href="/login?{escape(urlencode({"next": page.path}))}">Sign in</a> to act.</p>'
     yield "</main>\n</body></html>"
+
+
+def _fact(name: str, value: str, link: str) -> str:
+    words = f'<a href="{escape(link)}">{escape(value)}</a>' if link else escape(value)
+    return f"<div><dt>{escape(name)}</dt><dd>{words}</dd></div>"
 
 
 def _person(reader: Reader) -> Iterator[str]:
@@ -70,12 +76,19 @@ def _table(page: Page, table: Table, reader: Reader) -> Iterator[str]:
     if not table.rows:
         yield f'<p class="empty">{escape(table.empty)}</p></section>'
         return
+    if table.note:
+        yield f"<p>{escape(table.note)}</p>"
+    if table.chart is not None:
+        words = escape(f"Chart: {table.chart.title}")
+        yield f'<div class="wide" tabindex="0" role="region" aria-label="{words}">'
+        yield f"{drawn(table.chart, table.name)}</div>"
     yield f'<div class="wide" tabindex="0" role="region" aria-labelledby="{name}"><table><thead><tr>'
     yield "".join(f'<th scope="col">{escape(word)}</th>' for word in table.head) + "</tr></thead><tbody>"
     for number, row in enumerate(table.rows):
         cells = [escape(cell) for cell in row]
-        if table.links and table.links[number]:
-            cells[0] = f'<a href="{escape(table.links[number])}">{cells[0]}</a>'
+        for column, links in ((0, table.links), *table.cell_links.items()):
+            if links and links[number]:
+                cells[column] = f'<a href="{escape(links[number])}">{cells[column]}</a>'
         yield "<tr>" + "".join(f"<td>{cell}</td>" for cell in cells) + "</tr>"
     yield "</tbody></table></div>"
     query = urlencode([*parse_qsl(reader.query), ("table", table.name)])

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
 from typing import Final
 
+from controller.dashboard.use_cases import path_of
 from controller.dashboard.view import Page, Table
 from controller.ledger.query import Row
 from schemas.bundle import Bundle, Ceiling
@@ -47,7 +48,12 @@ def _spend(bundle: Bundle | None, spend: FleetSpend | None) -> Table:
         ))  # fmt: skip
     head = ("use case", "owner", "today, USD", "ceiling per day", "this month, USD", "ceiling per month")
     return Table(
-        "spend", "Spend against ceilings", head, rows, "No rules run yet: see GET /v1/problems for the reason."
+        "spend",
+        "Spend against ceilings",
+        head,
+        rows,
+        "No rules run yet: see GET /v1/problems for the reason.",
+        links=[path_of(name) for name, *_ in rows],
     )
 
 
@@ -60,7 +66,7 @@ def _traffic(sums: Sequence[Row] | None, days: int) -> Table:
     ]
     return Table(
         "traffic", f"Calls of the last {days} days", ("use case", "calls", "errors", "answered by a fallback"), rows,
-        _no_calls(sums),
+        _no_calls(sums), links=[path_of(name) for name, *_ in rows],
     )  # fmt: skip
 
 

@@ -1,8 +1,10 @@
 """A page as plain values, before it is HTML, JSON or CSV. Pure."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Final
+
+from controller.plots.charts import Chart
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,6 +20,12 @@ class Table:
     """Where the first cell of each row leads; empty: nowhere."""
     following: str = ""
     """Where the rows go on; empty: these are all."""
+    cell_links: Mapping[int, Sequence[str]] = field(default_factory=dict)
+    """Likewise for the cells of other columns, by the column's number."""
+    chart: Chart | None = None
+    """Of the same figures."""
+    note: str = ""
+    """What a reader must know of the figures."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +61,14 @@ class Page:
     warnings: Sequence[str] = ()
     """What is wrong or cannot be known now: unknown is told, never shown as nothing."""
     forms: Sequence[Form] = ()
+    fact_links: Mapping[str, str] = field(default_factory=dict)
+    """Where facts lead, by their names."""
 
 
-MENU: Final = (("/", "Overview"), ("/fleet", "Fleet"), ("/rollout", "Rollout"), ("/calls", "Calls"))
+MENU: Final = (
+    ("/", "Overview"),
+    ("/use-cases", "Use cases"),
+    ("/fleet", "Fleet"),
+    ("/rollout", "Rollout"),
+    ("/calls", "Calls"),
+)

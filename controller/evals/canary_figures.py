@@ -1,7 +1,7 @@
 """What a canary is judged by: figures of both sides over the calls of one step. Values; no I/O."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,6 +17,19 @@ class Sums:
     """Sum over conversations of the square of their good calls; as the next two, for the error of a clustered mean."""
     good_times_calls: int = 0
     calls_squared: int = 0
+
+    def __add__(self, other: "Sums") -> "Sums":
+        return Sums(*(getattr(self, one.name) + getattr(other, one.name) for one in fields(self)))
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """Both sides as they stood at one moment of a step."""
+
+    minute: str
+    """As `2026-11-05T12:00`."""
+    candidate: Sums
+    incumbent: Sums
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,21 +6,7 @@ from controller.evals.compare import Comparison
 from controller.evals.plots import agreement, forest, quality_by_cost
 from controller.evals.report_markdown import heading, sections, title
 from controller.html_page import page, sentences, table
-
-STYLE = """
-svg { width: 100%; height: auto; }
-svg text { fill: var(--ink); font: 13px system-ui, sans-serif; paint-order: stroke; stroke: var(--paper);
-  stroke-width: 3px; } svg text.quiet { fill: var(--quiet); font-size: 12px; }
-svg text.number { font-variant-numeric: tabular-nums; }
-svg line.axis { stroke: var(--quiet); } svg line.grid { stroke: var(--line); } svg line.zero { stroke: var(--quiet); }
-svg line.margin { stroke: var(--bad); stroke-dasharray: 5 4; }
-svg line.chord { stroke: var(--quiet); stroke-dasharray: 2 4; }
-svg line.good { stroke: var(--good); stroke-width: 2.5; } svg line.bad { stroke: var(--bad); stroke-width: 2.5; }
-svg line.open { stroke: var(--open); stroke-width: 2.5; } svg polyline.hull { fill: none; stroke: var(--blue); }
-svg .good { fill: var(--good); } svg .bad { fill: var(--bad); } svg .open { fill: var(--open); }
-svg .hull { fill: var(--blue); } svg .beaten { fill: var(--both); } svg .both { fill: var(--both); }
-svg .neither { fill: var(--neither); }
-"""
+from controller.plots.style import STYLE
 
 
 def as_html(comparison: Comparison) -> str:

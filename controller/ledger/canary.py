@@ -5,7 +5,7 @@ failure, and one for which its model was not asked at all (a sticky conversation
 """
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import msgspec
@@ -13,6 +13,7 @@ from sqlalchemy import (
     ColumnElement,
     Connection,
     Double,
+    Subquery,
     and_,
     case,
     cast,
@@ -27,7 +28,7 @@ from sqlalchemy import (
 
 from controller.canaries.state import Canary
 from controller.canaries.terms import Signal
-from controller.evals.canary_figures import Figures, Minute, Side, Sums
+from controller.evals.canary_figures import Figures, Look, Minute, Side, Sums
 from controller.ledger.arms import REFUSALS
 from controller.ledger.booking import PASSED
 from controller.ledger.feedback import GOOD
@@ -55,12 +56,7 @@ Condition = ColumnElement[bool]
 def figures_of(connection: Connection, canary: Canary) -> Figures:
     """Of the step that it is on, as far as it is booked. Of one that goes on for ever, the newest calls."""
     terms = canary.terms
-    ours = and_(
-        calls.c.use_case == terms.use_case, calls.c.steering == canary.reason, IS_STEERED, calls.c.arm != "",
-        calls.c.at >= time_text(canary.since),
-    )  # fmt: skip
-    ours = and_(ours, _among_newest(connection, ours, CALLS_TIMES * terms.max_calls))
-    words = _Words(terms.model, terms.primary, terms.signal)
+    ours, words = _of_step(connection, canary), _Words(terms.model, terms.primary, terms.signal)
     sums = _sums(connection, ours, words)
     line = _slow_line(connection, and_(ours, calls.c.arm == terms.primary), words, terms.latency)
     bound = _cost_bound(connection, and_(ours, calls.c.arm == terms.primary))
@@ -71,6 +67,29 @@ def figures_of(connection: Connection, canary: Canary) -> Figures:
     }  # fmt: skip
     elsewhere = sum(side.drawn for arm, side in sides.items() if arm not in (terms.model, terms.primary))
     return Figures(sides.get(terms.model, Side()), sides.get(terms.primary, Side()), elsewhere, line, bound)
+
+
+def progress_of(connection: Connection, canary: Canary) -> list[Look]:
+    """The sums of the step that it is on, minute by minute; the last ones are those of `figures_of`."""
+    terms = canary.terms
+    each = _conversations(_of_step(connection, canary), _Words(terms.model, terms.primary, terms.signal))
+    statement = select(each.c.minute, each.c.arm, *_summed(each)).group_by(each.c.minute, each.c.arm)
+    sides = {terms.model: Sums(), terms.primary: Sums()}
+    looks: dict[str, Look] = {}
+    for minute, arm, *sums in connection.execute(statement.order_by(each.c.minute)):
+        if arm in sides:
+            sides[arm] += Sums(*map(int, sums))
+            looks[minute] = Look(minute, sides[terms.model], sides[terms.primary])
+    return list(looks.values())
+
+
+def _of_step(connection: Connection, canary: Canary) -> Condition:
+    terms = canary.terms
+    ours = and_(
+        calls.c.use_case == terms.use_case, calls.c.steering == canary.reason, IS_STEERED, calls.c.arm != "",
+        calls.c.at >= time_text(canary.since),
+    )  # fmt: skip
+    return and_(ours, _among_newest(connection, ours, CALLS_TIMES * terms.max_calls))
 
 
 class _Words:
@@ -115,18 +134,29 @@ def _count(condition: Condition) -> ColumnElement[Any]:
     return func.sum(case((condition, 1), else_=0))
 
 
-def _sums(connection: Connection, ours: Condition, words: _Words) -> dict[str, tuple[int, Sums]]:
-    each = (
+def _conversations(ours: Condition, words: _Words) -> Subquery:
+    """What each said in all, at the minute of its first call."""
+    return (
         select(
-            calls.c.arm, _count(or_(words.good, words.bad)).label("said"), _count(words.good).label("good")
+            calls.c.arm, func.min(func.substr(calls.c.at, 1, MINUTE)).label("minute"),
+            _count(or_(words.good, words.bad)).label("said"), _count(words.good).label("good"),
         )
         .where(ours).group_by(calls.c.arm, calls.c.conversation).subquery()
     )  # fmt: skip
+
+
+def _summed(each: Subquery) -> Sequence[ColumnElement[Any]]:
+    """As `Sums` has them."""
     said, good = each.c.said, each.c.good
-    statement = select(
-        each.c.arm, func.count(), _count(said > 0), func.sum(said), func.sum(good), func.sum(good * good),
-        func.sum(good * said), func.sum(said * said),
-    ).group_by(each.c.arm)  # fmt: skip
+    return (
+        _count(said > 0), func.sum(said), func.sum(good), func.sum(good * good), func.sum(good * said),
+        func.sum(said * said),
+    )  # fmt: skip
+
+
+def _sums(connection: Connection, ours: Condition, words: _Words) -> dict[str, tuple[int, Sums]]:
+    each = _conversations(ours, words)
+    statement = select(each.c.arm, func.count(), *_summed(each)).group_by(each.c.arm)
     return {arm: (int(drawn), Sums(*map(int, rest))) for arm, drawn, *rest in connection.execute(statement)}
 
 

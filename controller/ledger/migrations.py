@@ -317,4 +317,9 @@ STEPS: Final = (
         """,
         "DROP TABLE controllers",
     )),
+    # One use case day by day: its sums, and how long its answers took.
+    Step((
+        "CREATE INDEX daily_by_use_case ON daily (use_case, day)",
+        "CREATE INDEX calls_by_speed ON calls (use_case, outcome, day, seconds)",
+    )),
 )  # fmt: skip

@@ -34,7 +34,7 @@ LOOKS: tuple[tuple[str, dict[str, Any]], ...] = (
     ("dark", {"color_scheme": "dark", "viewport": {"width": 1280, "height": 900}}),
     ("phone", {"color_scheme": "light", "viewport": {"width": 390, "height": 844}}),
 )
-PATHS = (*(path for path, _ in MENU), "/calls/call-3", "/login")
+PATHS = (*(path for path, _ in MENU), "/use-cases/support", "/calls/call-3", "/login")
 CALLS = 130
 
 

@@ -1,3 +1,4 @@
+import re
 from pathlib import Path
 
 import aiohttp
@@ -12,7 +13,7 @@ from tests.fakes.rules_repo import RulesRepo
 
 GUARDED = [(route.method, route.path) for route in ROUTES if route.access in (Access.SIDECAR, Access.ADMIN)]
 PAGES = [
-    route.path.replace("{id}", "x")
+    re.sub(r"{\w+}", "x", route.path)
     for route in ROUTES
     if route.access in (Access.PAGE, Access.PERSON) and route.method == "GET"
 ]
