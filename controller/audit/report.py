@@ -28,25 +28,25 @@ def as_json(audit: Audit) -> dict[str, Any]:
 def as_text(audit: Audit) -> str:
     parts = [f"All together: {WORDS[audit.company]}."]
     if audit.use_cases:
-        parts += [render(HEAD, _rows(audit), right=frozenset({3, 4})), _whys(audit.use_cases, "  ")]
+        parts += [render(HEAD, use_case_rows(audit), right=frozenset({3, 4})), _whys(audit.use_cases, "  ")]
     parts += [_concentration_line(one) for one in audit.concentration]
-    parts += _passing_by(audit)
+    parts += passing_by(audit)
     return "\n\n".join(part for part in parts if part)
 
 
 def as_markdown(audit: Audit) -> str:
     lines = ["# Which models are used, and how", "", f"All together: **{WORDS[audit.company]}**.", ""]
     lines += [f"| {' | '.join(HEAD)} | why |", "| --- | --- | --- | ---: | ---: | --- |"]
-    for row, finding in zip(_rows(audit), audit.use_cases, strict=True):
+    for row, finding in zip(use_case_rows(audit), audit.use_cases, strict=True):
         lines.append(f"| {' | '.join(_cell(cell) for cell in (*row, finding.why))} |")
     lines += ["", "## Concentration by vendor", ""]
     lines += [f"- {_concentration_line(one)}" for one in audit.concentration] or ["Nothing is known of it."]
     lines += ["", "## Outside the gateway", ""]
-    lines += [f"- {line}" for line in _passing_by(audit)] or ["Nothing was found."]
+    lines += [f"- {line}" for line in passing_by(audit)] or ["Nothing was found."]
     return "\n".join(lines) + "\n"
 
 
-def _rows(audit: Audit) -> list[list[str]]:
+def use_case_rows(audit: Audit) -> list[list[str]]:
     return [
         [
             one.name,
@@ -69,7 +69,7 @@ def _concentration_line(one: Concentration) -> str:
     return f"By {one.by}: {shares}. HHI {one.index:.2f} ({one.level}), like {like:.1f} equal vendors."
 
 
-def _passing_by(audit: Audit) -> list[str]:
+def passing_by(audit: Audit) -> list[str]:
     lines = [_outside_line(one) for one in audit.outside]
     for service in audit.services:
         if service.is_outside:

@@ -9,6 +9,7 @@ from typing import Final
 from controller.errors import SourceUnavailable
 from controller.folder import read_folder
 from schemas.load import load
+from schemas.rules.rule_set import RuleSet
 from schemas.rules.use_case import UseCase
 
 RULES_FILE: Final = "pointsman.yaml"
@@ -42,6 +43,10 @@ def read_known(folder: Path, today: date) -> KnownRules:
     rules = loaded.rule_set
     if rules is None:
         raise SourceUnavailable(f"the rules in {folder} cannot be read; `pointsman check {folder}` says why")
+    return known_of(rules)
+
+
+def known_of(rules: RuleSet) -> KnownRules:
     vendors = {name: model.content.vendor for name, model in rules.models.items()}
     use_cases: dict[str, KnownUseCase] = {}
     names: dict[str, str] = {}

@@ -49,6 +49,9 @@ def _lines(page: Page, reader: Reader) -> Iterator[str]:
             yield from _form(form, reader)
     for table in page.tables:
         yield from _table(page, table, reader)
+    for number, (title, text) in enumerate(page.texts):
+        yield f'<section><h2 id="text-{number}">{escape(title)}</h2>'
+        yield f'<pre tabindex="0" role="region" aria-labelledby="text-{number}">{escape(text)}</pre></section>'
     for form in page.forms:
         if form.method == "post" and (reader.may_act or not form.needs_person):
             yield from _form(form, reader)

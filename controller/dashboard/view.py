@@ -61,6 +61,8 @@ class Page:
     warnings: Sequence[str] = ()
     """What is wrong or cannot be known now: unknown is told, never shown as nothing."""
     forms: Sequence[Form] = ()
+    texts: Sequence[tuple[str, str]] = ()
+    """Titles, and texts whose lines and spaces count."""
     fact_links: Mapping[str, str] = field(default_factory=dict)
     """Where facts lead, by their names."""
 
@@ -71,4 +73,6 @@ MENU: Final = (
     ("/fleet", "Fleet"),
     ("/rollout", "Rollout"),
     ("/calls", "Calls"),
+    ("/review", "Review"),
+    ("/audit", "Audit"),
 )

@@ -1,6 +1,7 @@
 """Recorded calls summed up for a review, as they come: memory does not grow with their number. Pure."""
 
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Final
@@ -8,6 +9,8 @@ from typing import Final
 from controller.plan.figures import Figures
 from controller.plan.recorded import RecordedCall
 
+BY: Final = ("use_case", "model", "reason", "outcome", "day")
+"""The keys of the ledger's sums that `Books.add_sum` takes."""
 AS_PLANNED: Final = frozenset({"", "primary", "split", "canary", "pinned", "sticky", "conversation"})
 """Reasons of a first choice; a rule's own is `rules[0]`."""
 
@@ -28,6 +31,18 @@ class Traffic:
     """Why calls went elsewhere than to their first choice."""
     days: dict[str, Decimal] = field(default_factory=dict)
     """ISO day → US dollars."""
+
+    def add_sum(self, row: Mapping[str, str | int]) -> None:
+        """Calls of one day, with one outcome for one reason, as the ledger sums them."""
+        calls, day, outcome, reason = int(row["requests"]), str(row["day"]), row["outcome"], str(row["reason"])
+        self.calls += calls
+        self.failed += calls if outcome not in ("ok", "client_closed") else 0
+        self.unpriced += int(row["unpriced_requests"]) if outcome == "ok" else 0
+        spent = Decimal(row["cost_usd"]) + Decimal(row["wasted_usd"])
+        self.spent_usd += spent
+        self.days[day] = self.days.get(day, Decimal(0)) + spent
+        if calls and reason not in AS_PLANNED and not reason.startswith("rules["):
+            self.moved[reason] += calls
 
     def add(self, call: RecordedCall) -> None:
         self.calls += 1
@@ -62,6 +77,13 @@ class Books:
             self.models.setdefault((call.use_case, call.model), Traffic()).add(call)
         for attempt in call.attempts:
             self.use_cases[call.use_case].figures.add(attempt)
+
+    def add_sum(self, row: Mapping[str, str | int]) -> None:
+        """A row of the ledger's sums by `BY`. They hold no single attempts: quantiles of times are unknown."""
+        use_case, model = str(row["use_case"]), str(row["model"])
+        self.use_cases.setdefault(use_case, Traffic()).add_sum(row)
+        if model:
+            self.models.setdefault((use_case, model), Traffic()).add_sum(row)
 
     def of(self, use_case: str) -> Traffic:
         return self.use_cases.get(use_case, Traffic())

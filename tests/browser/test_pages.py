@@ -3,7 +3,7 @@
 import csv
 import os
 import shutil
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from io import StringIO
@@ -22,6 +22,7 @@ from controller.settings import ServeSettings
 from schemas.record import AttemptRecord, CallRecord, SkippedTarget, Usage
 from schemas.scope import WHOLE
 from schemas.status import SidecarStatus
+from tests.fakes.postgres import PostgresServer, postgres_server
 from tests.fakes.rules_repo import RulesRepo
 
 AXE = Path(__file__).parent / "node_modules/axe-core/axe.min.js"
@@ -73,10 +74,17 @@ async def browser() -> AsyncIterator[Browser]:
 
 
 @pytest.fixture
-async def controller(tmp_path: Path) -> AsyncIterator[Running]:
+def postgres() -> Iterator[PostgresServer]:
+    with postgres_server() as server:
+        yield server
+
+
+@pytest.fixture
+async def controller(tmp_path: Path, postgres: PostgresServer) -> AsyncIterator[Running]:
     repo = RulesRepo(tmp_path / "rules")
     repo.commit()
-    settings = ServeSettings(repo=str(repo.path), state=tmp_path / "state", listen_port=0)
+    url = postgres.new_database()
+    settings = ServeSettings(repo=str(repo.path), state=tmp_path / "state", listen_port=0, database_url=url)
     async with running(settings) as controller:
         yield controller
 
@@ -139,14 +147,19 @@ async def looked_at(browser: Browser, controller: Running, name: str, paths: Seq
 
 
 async def test_every_page_is_sound_without_data_with_data_and_with_the_ledger_away(
-    browser: Browser, controller: Running
+    browser: Browser, controller: Running, postgres: PostgresServer
 ) -> None:
     await controller.parts.publisher.newer_than("")
     await looked_at(browser, controller, "empty", [path for path in PATHS if path != "/calls/call-3"])
     await fill(controller)
     await looked_at(browser, controller, "full")
-    controller.parts.ledger.close()
+    postgres.kill()
     await looked_at(browser, controller, "away")
+    page = await browser.page(controller.url)
+    await signed_in(page, controller)
+    for path in ("/", "/use-cases", "/use-cases/support", "/calls", "/review", "/audit"):
+        await page.goto(path)
+        assert "cannot be read" in await page.locator(".warning").first.inner_text(), path
 
 
 async def test_every_table_is_there_as_csv(browser: Browser, controller: Running) -> None:
