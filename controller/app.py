@@ -176,7 +176,7 @@ def build_parts(settings: ServeSettings, watch_times: WatchTimes) -> Parts:
         tokens=tokens, door=door, metrics=metrics,
         people=People(tokens, header=settings.identity_header, proxies=settings.identity_proxies),
         allowed_hosts=allowed_hosts(settings.listen_host, settings.allow_hosts), now=time.time, watch_times=watch_times,
-        hook_secret=hook_secret,
+        hook_secret=hook_secret, playground=settings.playground_sidecar,
     )  # fmt: skip
 
 

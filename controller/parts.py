@@ -49,6 +49,8 @@ class Parts:
     now: Callable[[], float]
     """Seconds since the epoch."""
     watch_times: WatchTimes = WatchTimes()
+    playground: str | None = None
+    """URL of the sidecar that people may send prompts to from a page; None: none."""
     hook_secret: bytes | None = None
     """What the forge signs its push events with; None: none are taken."""
 

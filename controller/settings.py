@@ -54,6 +54,8 @@ class ServeSettings:
     """What an authenticating proxy names a person in; None: no header is believed."""
     identity_proxies: tuple[IPNetwork, ...] = LOOPBACK
     """Whence that header is believed."""
+    playground_sidecar: str | None = None
+    """URL; None: people send no prompts from a page."""
     keep_calls_days: int | None = DEFAULT_KEEP_CALLS_DAYS
     """None: for ever."""
     inject: Path | None = None
@@ -126,6 +128,10 @@ SERVE_OPTIONS: Final = (
         "--identity-proxy", "address or network of that proxy, such as 10.1.0.0/16; may be repeated", "loopback",
         is_list=True,
     ),
+    Option(
+        "--playground-sidecar", "URL of a sidecar that people who may act can send prompts to from the playground",
+        "nobody can",
+    ),
     Option("--allow-host", "a further name accepted in Host and Origin; may be repeated", "none", is_list=True),
 )  # fmt: skip
 
@@ -188,8 +194,15 @@ def serve_settings(args: argparse.Namespace, environment: Mapping[str, str] = os
         log_format=_log_format(given["--log-format"] or "text"),
         identity_header=given["--identity-header"],
         identity_proxies=_networks(given["--identity-proxy"]) or LOOPBACK,
+        playground_sidecar=_url(given["--playground-sidecar"]),
         allow_hosts=tuple(name for name in (given["--allow-host"] or "").split(",") if name),
     )
+
+
+def _url(text: str | None) -> str | None:
+    if text is not None and not re.fullmatch(r"https?://[^\s/@]+/?", text):
+        raise CannotStart(f"--playground-sidecar must be a sidecar's URL such as http://127.0.0.1:4100, not {text!r}")
+    return None if text is None else text.rstrip("/")
 
 
 def _log_format(text: str) -> str:

@@ -1,5 +1,6 @@
 """Every path of the API, who may use it, and the application made of them."""
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Final, TypeAlias
@@ -13,6 +14,7 @@ from controller.api import (
     fleet,
     health,
     hooks,
+    playground,
     problems,
     reports,
     signing_in,
@@ -68,6 +70,8 @@ ROUTES: Final = (
     Route("GET", "/calls/{id}", dashboard.call, Access.PERSON),
     Route("GET", "/review", reports.show_review, Access.PAGE),
     Route("GET", "/audit", reports.show_audit, Access.PAGE),
+    Route("GET", "/playground", playground.show, Access.PAGE),
+    Route("POST", "/playground", playground.send, Access.PERSON),
     Route("GET", "/login", signing_in.show),
     Route("POST", "/login", signing_in.sign_in),
     Route("POST", "/logout", signing_in.sign_out, Access.PAGE),
@@ -82,6 +86,7 @@ ROUTES: Final = (
 def build_api(parts: Parts) -> web.Application:
     api = web.Application(middlewares=[answer_errors, refuse_foreign_hosts], client_max_size=MAX_BODY_BYTES)
     api[PARTS] = parts
+    api[playground.SENDING] = asyncio.Semaphore(playground.AT_ONCE)
     for route in ROUTES:
         api.router.add_route(route.method, route.path, guard(route.handler, route.access))
     return api

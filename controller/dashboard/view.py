@@ -75,4 +75,5 @@ MENU: Final = (
     ("/calls", "Calls"),
     ("/review", "Review"),
     ("/audit", "Audit"),
+    ("/playground", "Playground"),
 )

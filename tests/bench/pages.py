@@ -31,6 +31,12 @@ PATHS: Final = (
     "/calls?outcome=throttled",
     "/calls?model=nobody",
     "/calls?agent=agent-3-1&model=model-2",
+    "/use-cases",
+    "/use-cases/support",
+    "/use-cases/use-case-3",
+    "/review",
+    "/audit",
+    "/playground",
     "/calls/00000000000000000000000000000007",
 )
 HEAD: Final = ("page", "status", "bytes", "median, ms", "worst, ms")

@@ -63,9 +63,7 @@ async def test_a_quarter_without_calls_retires(client: aiohttp.ClientSession) ->
 
 @pytest.mark.usefixtures("called")
 async def test_the_audit_gives_a_verdict_and_the_concentration(client: aiohttp.ClientSession) -> None:
-    assert [row[:4] for row in await rows_of(client, "/audit", "Use cases")] == [
-        ["support", "single model", "m", "4"]
-    ]
+    assert [row[:4] for row in await rows_of(client, "/audit", "Use cases")] == [["support", "single model", "m", "4"]]
     assert ["requests", "anthropic", "100.0%"] in await rows_of(client, "/audit", "Vendors' shares")
 
 
