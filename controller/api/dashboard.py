@@ -29,6 +29,7 @@ T = TypeVar("T")
 
 DAYS: Final = 7
 """Of traffic on the overview, today included."""
+LIVE: Final = resources.files("controller.dashboard").joinpath("static/live.js").read_text()
 CSS: Final = resources.files("controller.dashboard").joinpath("static/dashboard.css").read_text() + STYLE
 
 
@@ -89,6 +90,10 @@ async def call(request: web.Request) -> web.Response:
     if found == {}:
         raise ApiError(404, "unknown_call", "the ledger holds no such call: it is not booked yet, or no longer kept")
     return shown(request, call_page(name, found), request[VIEWER])
+
+
+async def script(request: web.Request) -> web.Response:
+    return web.Response(text=LIVE, content_type="text/javascript", headers=HEADERS)
 
 
 async def style(request: web.Request) -> web.Response:

@@ -69,6 +69,7 @@ ROUTES: Final = (
     Route("POST", "/login", signing_in.sign_in),
     Route("POST", "/logout", signing_in.sign_out, Access.PAGE),
     Route("GET", "/static/dashboard.css", dashboard.style),
+    Route("GET", "/static/live.js", dashboard.script),
     Route("GET", "/healthz", health.alive),
     Route("GET", "/readyz", health.ready),
     Route("GET", "/metrics", health.metrics),
