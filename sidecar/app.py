@@ -25,8 +25,11 @@ from sidecar.fleet_watch import FleetWatch
 from sidecar.limiter.limits import Limits
 from sidecar.pipeline import Pipeline
 from sidecar.ports import CallObserver
+from sidecar.providers.aiohttp_client import AiohttpClient
+from sidecar.providers.client import HttpClient
 from sidecar.providers.credentials import Credentials
 from sidecar.providers.http import HttpUpstream
+from sidecar.providers.own_client import OwnClient
 from sidecar.routing.plan import Spend
 from sidecar.routing.snapshot import Ceiling, Target
 from sidecar.rules.cache import LastGood
@@ -39,8 +42,8 @@ from sidecar.server.admin import admin_app
 from sidecar.server.agents import AgentPort
 from sidecar.server.passthrough import PassThrough
 from sidecar.server.unreadable import UnreadableRequests
-from sidecar.settings import JSON, VOCABULARY, Address, Settings, is_url
-from sidecar.shadows import MAX_RUNNING, Shadows
+from sidecar.settings import JSON, OWN_CLIENT, VOCABULARY, Address, Settings, is_url
+from sidecar.shadows import Shadows
 from sidecar.spool.shipper import Shipper, records_of
 from sidecar.spool.spool import MAX_SPOOL_BYTES, Spool
 from sidecar.stores.redis import RedisStore
@@ -79,7 +82,7 @@ class Sidecar:
         self._store = RuleStore(self._clock, trust, LastGood(rules), Probation(rules, VERSION), sidecar=self.id)
         self._spool = Spool(settings.state / "spool")
         proxied = any(name in os.environ for name in ("HTTPS_PROXY", "HTTP_PROXY", "https_proxy", "http_proxy"))
-        self._upstream = HttpUpstream(Credentials(), trust_env=proxied, clock=self._clock)
+        self._upstream = HttpUpstream(Credentials(), _client(settings, self._clock, proxied=proxied), clock=self._clock)
         self._uplinks = [
             Uplink(
                 source,
@@ -102,7 +105,7 @@ class Sidecar:
             has_controller=bool(self._uplinks),
         )
         self._shadow_upstream = HttpUpstream(
-            Credentials(), trust_env=proxied, clock=self._clock, connections=MAX_RUNNING
+            Credentials(), _client(settings, self._clock, proxied=proxied), clock=self._clock
         )
         self._shadows = Shadows(
             sidecar=self.id,
@@ -392,6 +395,12 @@ def identity(state: Path) -> str:
 def _limit_store(url: str | None, sidecar: str, clock: SystemClock) -> RedisStore | None:
     """Its name at the store is new for each process: what an earlier one holds is not this one's."""
     return None if url is None else RedisStore(url, f"{sidecar}-{os.urandom(4).hex()}", clock)
+
+
+def _client(settings: Settings, clock: SystemClock, *, proxied: bool) -> HttpClient:
+    """Ours speaks to no proxy; aiohttp's does."""
+    is_own = settings.upstream_client == OWN_CLIENT and not proxied
+    return OwnClient(clock) if is_own else AiohttpClient(trust_env=proxied)
 
 
 def _bound(runner: web.AppRunner) -> str:

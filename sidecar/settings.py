@@ -18,6 +18,8 @@ DEFAULT_MAX_BODY = 32 << 20
 TEXT, JSON = "text", "json"
 ESTIMATE, VOCABULARY = "estimate", "vocabulary"
 """The two ways to tell how many tokens a request is before its provider has."""
+OWN_CLIENT, AIOHTTP_CLIENT = "own", "aiohttp"
+"""The two HTTP clients that providers are called with."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +48,8 @@ class Settings:
     drain_seconds: float
     token_counts: str
     """ESTIMATE or VOCABULARY."""
+    upstream_client: str
+    """OWN_CLIENT or AIOHTTP_CLIENT."""
     redis_url: str | None
     """Of the Redis or Valkey by which a fleet shares its limits. May hold a password."""
     otel: OtelSettings | None
@@ -77,6 +81,7 @@ def read_settings(argv: Sequence[str] | None, environ: Mapping[str, str]) -> Set
             max_body_bytes=int(args.max_body),
             drain_seconds=float(args.drain),
             token_counts=_token_counts(args.token_counts),
+            upstream_client=_one_of("--upstream-client", args.upstream_client, (OWN_CLIENT, AIOHTTP_CLIENT)),
             redis_url=_redis_url(args.redis_url),
             otel=_otel(args.otel, environ),
             log_format=_one_of("--log-format", args.log_format, (TEXT, JSON)),
@@ -169,6 +174,11 @@ def _parser(environ: Mapping[str, str]) -> argparse.ArgumentParser:
         "token-counts", ESTIMATE,
         "how long a request is taken to be before its provider has counted it: estimate, by its characters; or "
         "vocabulary, by OpenAI's tokens (needs the extra `tokens` and 63 MB)",
+    )  # fmt: skip
+    flag(
+        "upstream-client", OWN_CLIENT,
+        "what calls providers: own, our HTTP client; or aiohttp, which also does so where HTTPS_PROXY or HTTP_PROXY "
+        "name a proxy",
     )  # fmt: skip
     return parser
 

@@ -29,8 +29,10 @@ T = TypeVar("T")
 
 DAYS: Final = 7
 """Of traffic on the overview, today included."""
-LIVE: Final = resources.files("controller.dashboard").joinpath("static/live.js").read_text()
-CSS: Final = resources.files("controller.dashboard").joinpath("static/dashboard.css").read_text() + STYLE
+_STATIC: Final = resources.files("controller.dashboard").joinpath("static")
+CSS: Final = _STATIC.joinpath("dashboard.css").read_text() + STYLE
+ICON: Final = _STATIC.joinpath("icon.svg").read_text()
+LIVE: Final = _STATIC.joinpath("live.js").read_text()
 
 
 async def overview(request: web.Request) -> web.Response:
@@ -98,6 +100,10 @@ async def script(request: web.Request) -> web.Response:
 
 async def style(request: web.Request) -> web.Response:
     return web.Response(text=CSS, content_type="text/css", headers=HEADERS)
+
+
+async def icon(request: web.Request) -> web.Response:
+    return web.Response(text=ICON, content_type="image/svg+xml", headers=HEADERS)
 
 
 def _rollout(parts: Parts, warning: str = "") -> Page:

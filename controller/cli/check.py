@@ -29,6 +29,7 @@ from controller.evals.folder import read_eval_files
 from controller.evals.proofs import findings_in_folder
 from controller.ruletests import rule_test_problems
 from schemas.checks.ownership import clear_owners
+from schemas.drill_files import drill_problems
 from schemas.eval_files import eval_problems
 from schemas.evidence_files import load_evidence
 from schemas.explanations import explanation_of, unknown_code
@@ -74,7 +75,7 @@ def run(args: argparse.Namespace) -> int:
     except OSError as error:
         return refused("check", f"cannot read {error.filename or args.folder}: {error.strerror}")
     problems = {*loaded.problems, *of_the_change, *eval_problems(eval_files, loaded.rule_set)}
-    problems |= set(load_evidence(files).problems)
+    problems |= {*load_evidence(files).problems, *drill_problems(files, loaded.rule_set, today)}
     if loaded.rule_set is not None:
         problems |= set(_codeowners_problems(args.folder / FILE, loaded.rule_set))
     if loaded.bundle is not None:

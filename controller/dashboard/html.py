@@ -31,6 +31,7 @@ def _lines(page: Page, reader: Reader) -> Iterator[str]:
     yield f"<title>{escape(page.title)} · Pointsman</title>"
     if any(table.is_live for table in page.tables):
         yield '<script src="/static/live.js" defer></script>'
+    yield '<link rel="icon" href="/static/icon.svg" type="image/svg+xml">'
     yield '<link rel="stylesheet" href="/static/dashboard.css"></head>\n<body>'
     yield '<a class="skip" href="#main">Skip to content</a>'
     yield '<header><strong>Pointsman</strong><nav aria-label="Pages">'
@@ -73,8 +74,8 @@ def _person(reader: Reader) -> Iterator[str]:
 
 def _table(page: Page, table: Table, reader: Reader) -> Iterator[str]:
     name = escape(table.name)
-    live = " data-live" if table.is_live else ""
-    yield f'<section aria-labelledby="{name}"{live}><h2 id="{name}">{escape(table.title)}</h2>'
+    live = f' data-live="{name}"' if table.is_live else ""
+    yield f'<section{live}><h2 id="{name}">{escape(table.title)}</h2>'
     if not table.rows:
         yield f'<p class="empty">{escape(table.empty)}</p></section>'
         return

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
 from schemas.problems import Problem, Severity
+from schemas.rules.drill import DrillResult
 from schemas.rules.evidence import Evidence
 from schemas.rules.graders import Graders
 from schemas.rules.model import Model
@@ -14,7 +15,7 @@ from schemas.rules.rule_tests import RuleTests
 from schemas.rules.use_case import UseCase
 from schemas.yaml_source import Document, Path
 
-Content = TypeVar("Content", Provider, Model, UseCase, RuleTests, Platform, Graders, Evidence)
+Content = TypeVar("Content", Provider, Model, UseCase, RuleTests, Platform, Graders, Evidence, DrillResult)
 
 
 @dataclass(frozen=True, slots=True)

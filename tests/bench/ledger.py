@@ -29,12 +29,12 @@ DAYS: Final = 90
 QUESTIONS: Final = (("use_case", "model"), ("team", "vendor"), ("day",), ("use_case", "model", "agent", "day"))
 
 
-def records(count: int) -> Iterator[CallRecord]:
+def records(count: int, first_day: date = FIRST_DAY) -> Iterator[CallRecord]:
     """Ninety days of twelve use cases with three agents each, six models of three vendors; one in twenty fell back."""
     chance = random.Random(20261125)
     for number in range(count):
         model, use_case = chance.randrange(6), chance.randrange(12)
-        day = FIRST_DAY + timedelta(days=number * DAYS // count)
+        day = first_day + timedelta(days=number * DAYS // count)
         usage = Usage(input_tokens=chance.randrange(4000), output_tokens=chance.randrange(900), cache_read_tokens=100)
         cost = Decimal(usage.input_tokens * 3 + usage.output_tokens * 15) / 1_000_000
         answer = AttemptRecord(
@@ -54,8 +54,8 @@ def records(count: int) -> Iterator[CallRecord]:
         )  # fmt: skip
 
 
-async def book(ledger: Ledger, count: int) -> None:
-    rest = records(count)
+async def book(ledger: Ledger, count: int, first_day: date = FIRST_DAY) -> None:
+    rest = records(count, first_day)
     while batches := [batch for _ in range(TOGETHER) if (batch := list(islice(rest, BATCH)))]:
         await asyncio.gather(*(ledger.book(batch) for batch in batches))
 

@@ -5,6 +5,7 @@ It runs in a thread of its own, so that a test kills and restarts processes mean
 
 import asyncio
 import json
+import socket
 import threading
 import time
 from collections import Counter
@@ -14,6 +15,7 @@ from typing import Any, Literal, Self
 
 import aiohttp
 
+from tests.fakes import core_wire
 from tests.fakes.processes import eventually
 
 PAUSE_SECONDS = 0.05
@@ -178,6 +180,16 @@ async def call(session: aiohttp.ClientSession, url: str, kind: Kind, text: str) 
     except (aiohttp.ClientError, OSError) as error:
         broken = f"{type(error).__name__}: {error}"
     return Came(kind, began, time.time(), status, headers, bytes(body), broken)
+
+
+def leave_early(url: str) -> None:
+    """A caller that goes with a stream half read."""
+    host, _, port = url.removeprefix("http://").partition(":")
+    body = core_wire.request(model="support", stream=True)
+    with socket.create_connection((host, int(port)), timeout=10) as caller:
+        head = f"POST /v1/chat/completions HTTP/1.1\r\nhost: {host}:{port}\r\ncontent-length: {len(body)}\r\n\r\n"
+        caller.sendall(head.encode() + body)
+        caller.recv(200)
 
 
 def counted(came: Sequence[Came]) -> str:

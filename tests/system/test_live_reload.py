@@ -1,6 +1,6 @@
 """Rule commits under load: no call fails, each is decided by one commit, breakers and connections outlive them.
 
-200 of them in the tests; `make bench-fleet` has 1,000 (POINTSMAN_RELOADS).
+100 of them in the tests; `make bench-fleet` has 1,000 (POINTSMAN_RELOADS).
 """
 
 import os
@@ -26,7 +26,7 @@ from tests.fakes.simulator import StartSimulator
 from tests.fakes.upstream import refusing_port
 from tests.system.rules import USE_CASE_FILE, Door, files, use_case
 
-COMMITS = int(os.environ.get("POINTSMAN_RELOADS", "200"))
+COMMITS = int(os.environ.get("POINTSMAN_RELOADS", "100"))
 BROKEN_AFTER = COMMITS // 2
 BURST, BETWEEN = (20, 24) if COMMITS <= 200 else (1, 2)
 """Commits as fast as git makes them, of which a controller sees some; the last of each is lived on for some calls. Of

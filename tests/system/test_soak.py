@@ -7,7 +7,6 @@ import json
 import os
 import random
 import re
-import socket
 import time
 from collections import Counter
 from collections.abc import Sequence
@@ -17,16 +16,15 @@ from pathlib import Path
 from statistics import mean
 from typing import Any
 
-from tests.fakes import core_wire
 from tests.fakes.controller import StartController
-from tests.fakes.load import Came, Load
+from tests.fakes.load import Came, Load, leave_early
 from tests.fakes.processes import eventually
 from tests.fakes.rules_repo import RulesRepo
 from tests.fakes.sidecar import SidecarProcess, StartSidecar
 from tests.fakes.simulator import SimulatorProcess, StartSimulator
 from tests.system.rules import USE_CASE_FILE, Door, files, use_case
 
-MINUTES = float(os.environ.get("POINTSMAN_SOAK_MINUTES", "0.15"))
+MINUTES = float(os.environ.get("POINTSMAN_SOAK_MINUTES", "0.1"))
 SEED = int(os.environ.get("POINTSMAN_SOAK_SEED", "7"))
 WORKERS = 8
 COMMIT_SECONDS = 3.0
@@ -70,16 +68,6 @@ def is_answer(call: Came) -> bool:
     return call.is_whole if call.kind.stream else not {"choices", "content"}.isdisjoint(json.loads(call.body))
 
 
-def leave_early(sidecar: SidecarProcess) -> None:
-    """A caller that goes with a stream half read."""
-    host, _, port = sidecar.url.removeprefix("http://").partition(":")
-    body = core_wire.request(model="support", stream=True)
-    with socket.create_connection((host, int(port)), timeout=10) as caller:
-        head = f"POST /v1/chat/completions HTTP/1.1\r\nhost: {host}:{port}\r\ncontent-length: {len(body)}\r\n\r\n"
-        caller.sendall(head.encode() + body)
-        caller.recv(200)
-
-
 def trouble(makers: Sequence[SimulatorProcess], dice: random.Random) -> None:
     maker = dice.choice(makers)
     maker.fault(dice.choice(FAULTS), times=dice.randint(1, 4))
@@ -105,7 +93,7 @@ def test_nothing_grows_and_no_error_is_unexplained(
         end, next_commit = time.monotonic() + MINUTES * 60, time.monotonic()
         while time.monotonic() < end:
             trouble(makers, dice)
-            leave_early(dice.choice(sidecars))
+            leave_early(dice.choice(sidecars).url)
             if time.monotonic() >= next_commit:
                 repo.commit({USE_CASE_FILE: use_case(*next(chains))})
                 next_commit += COMMIT_SECONDS

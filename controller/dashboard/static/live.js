@@ -11,8 +11,7 @@ async function refresh() {
   if (!answer.ok) return;
   const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
   for (const part of document.querySelectorAll("section[data-live]")) {
-    const name = part.getAttribute("aria-labelledby");
-    const other = fresh.querySelector(`section[aria-labelledby="${name}"]`);
+    const other = fresh.querySelector(`section[data-live="${part.dataset.live}"]`);
     if (other && !isBusy(part)) part.replaceWith(document.importNode(other, true));
   }
 }

@@ -84,6 +84,7 @@ class Journal:
             "chunks_sent": entry.chunks_sent,
             "client_left": entry.client_left,
             "usage": entry.usage,
+            "fault": entry.fault,
         }
         self._write(entry, "end", entry.ended, **result)
 

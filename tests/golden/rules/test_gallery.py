@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from schemas.__main__ import read_folder
+from schemas.drill_files import drill_problems
 from schemas.eval_files import eval_problems
 from schemas.evidence_files import load_evidence
 from schemas.load import load
@@ -41,7 +42,10 @@ def test_every_finding_stands_at_the_end_of_its_file(case: Path) -> None:
     text = f"{text}\n" if mark else text
     files = BASE | parts_of(text)
     loaded = load(files, today=TODAY, revision="gallery")
-    problems = (*loaded.problems, *eval_problems(files, loaded.rule_set), *load_evidence(files).problems)
+    problems = (
+        *loaded.problems, *eval_problems(files, loaded.rule_set), *load_evidence(files).problems,
+        *drill_problems(files, loaded.rule_set, TODAY),
+    )  # fmt: skip
     found = "".join(f"{FINDING}{problem}\n" for problem in problems)
     assert found, "a file of the gallery has a problem"
     if os.environ.get("UPDATE_GOLDEN"):

@@ -18,7 +18,7 @@ def replace(file: Path, old: str, new: str) -> None:
 def test_the_examples_are_fine(pointsman: Callable, examples: Path) -> None:
     answer = pointsman("check", examples, *TODAY)
     assert (answer.status, answer.err) == (0, "")
-    assert answer.out == "no problems in 49 rule files and 23 rule tests\n"
+    assert answer.out == "no problems in 51 rule files and 23 rule tests\n"
 
 
 def test_json_is_one_document_with_the_promised_keys(pointsman: Callable, rules: Path) -> None:
@@ -70,7 +70,7 @@ def test_a_warning_does_not_fail(pointsman: Callable, rules: Path) -> None:
     answer = pointsman("check", rules, *TODAY)
     assert answer.status == 0
     assert "warning[deadline-too-short]" in answer.out
-    assert "1 warning in 49 rule files" in answer.out
+    assert "1 warning in 51 rule files" in answer.out
 
 
 def test_a_rule_test_that_does_not_hold_is_an_error_with_its_place(pointsman: Callable, rules: Path) -> None:
@@ -94,6 +94,7 @@ def test_reviews_are_judged_by_the_day_that_is_given(pointsman: Callable, exampl
         ("review-overdue", "error"),
         ("review-overdue", "warning"),
         ("stale-price", "warning"),
+        ("drill-expired", "warning"),
     }
 
 

@@ -25,6 +25,7 @@ from sidecar.limiter.limits import Limits
 from sidecar.pipeline import Pipeline
 from sidecar.providers.credentials import Credentials
 from sidecar.providers.http import HttpUpstream
+from sidecar.providers.own_client import OwnClient
 from tests.fakes import clouds
 from tests.fakes import core_bundles as bundles
 from tests.fakes import core_wire as wire
@@ -285,7 +286,7 @@ async def received_by(
             models={"alpha": msgspec.structs.replace(model, served_by=(door,))},
             chain=("alpha",),
         )
-        upstream, sink = HttpUpstream(Credentials()), KeepingSink()
+        upstream, sink = HttpUpstream(Credentials(), OwnClient()), KeepingSink()
         limits = Limits(clock=SYSTEM_CLOCK, observer=sink)
         pipeline = Pipeline(
             sidecar="s",

@@ -19,6 +19,7 @@ from sidecar.clock import SYSTEM_CLOCK
 from sidecar.errors import CredentialRefused
 from sidecar.providers.credentials import Credentials
 from sidecar.providers.http import HttpUpstream
+from sidecar.providers.own_client import OwnClient
 from sidecar.routing.snapshot import Target
 from tests.fakes import core_bundles as bundles
 from tests.fakes.accounts import service_account
@@ -48,7 +49,7 @@ def _no_cloud(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 @pytest.fixture
 async def upstream() -> AsyncIterator[HttpUpstream]:
-    made = HttpUpstream(Credentials(), clock=HandClock(now=SYSTEM_CLOCK.now()))
+    made = HttpUpstream(Credentials(), OwnClient(), clock=HandClock(now=SYSTEM_CLOCK.now()))
     yield made
     await made.close()
 
@@ -139,7 +140,7 @@ async def test_a_proof_that_is_refused_is_made_anew_once_it_is_not_young(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     clock = HandClock(now=SYSTEM_CLOCK.now())
-    upstream = HttpUpstream(Credentials(), clock=clock)
+    upstream = HttpUpstream(Credentials(), OwnClient(), clock=clock)
     async with providing(container_keys) as keys, providing(lambda _: Answer(403)) as provider:
         monkeypatch.setenv("AWS_CONTAINER_CREDENTIALS_FULL_URI", f"{keys.url}/role")
         assert [await call(upstream, provider.url, AWS) for _ in range(3)] == [403, 403, 403]

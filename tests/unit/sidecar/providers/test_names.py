@@ -2,7 +2,7 @@
 
 import asyncio
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 import pytest
@@ -10,11 +10,15 @@ from aiohttp import web
 from aiohttp.abc import AbstractResolver, ResolveResult
 
 from sidecar.errors import Unreachable
+from sidecar.providers.aiohttp_client import AiohttpClient
+from sidecar.providers.client import HttpClient
 from sidecar.providers.credentials import Credentials
 from sidecar.providers.http import HttpUpstream
+from sidecar.providers.own_client import OwnClient
 from sidecar.routing.plan import plan_pinned
 from sidecar.routing.snapshot import Target
 from tests.fakes import core_bundles as bundles
+from tests.fakes.ports import HandClock
 
 PATIENCE_SECONDS = 0.5
 
@@ -69,25 +73,40 @@ async def said(upstream: HttpUpstream, port: int) -> str:
     return (await answer.read()).decode()
 
 
-async def test_a_name_that_moves_is_followed_within_a_minute(monkeypatch: pytest.MonkeyPatch) -> None:
-    names, now = Names(), [0.0]
-    monkeypatch.setattr("aiohttp.connector.monotonic", lambda: now[0])  # what its cache of names goes by
-    upstream = HttpUpstream(Credentials(), resolver=names)
+NewClient = Callable[[Names, HandClock], HttpClient]
+
+
+@pytest.fixture(params=["own", "aiohttp"])
+def new_client(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> NewClient:
+    """With names of the test's own, kept by the test's own clock."""
+
+    def make(names: Names, clock: HandClock) -> HttpClient:
+        if request.param == "own":
+            return OwnClient(clock, resolver=names)
+        monkeypatch.setattr("aiohttp.connector.monotonic", clock.monotonic)  # what its cache of names goes by
+        return AiohttpClient(resolver=names)
+
+    return make
+
+
+async def test_a_name_that_moves_is_followed_within_a_minute(new_client: NewClient) -> None:
+    names, clock = Names(), HandClock()
+    upstream = HttpUpstream(Credentials(), new_client(names, clock))
     async with answering("127.0.0.1") as port, answering("127.0.0.2", port):
         assert await said(upstream, port) == "127.0.0.1"
         names.address = "127.0.0.2"
         assert await said(upstream, port) == "127.0.0.1"
         assert names.asked == 1, "a lookup for each call would cost each its time"
-        now[0] = 59.0
+        await clock.turn(59.0)
         assert await said(upstream, port) == "127.0.0.2"
     await upstream.close()
 
 
 @pytest.mark.parametrize("address", [None, ""], ids=["gone", "slow"])
-async def test_a_name_that_is_gone_or_slow_to_find_is_unreachable(address: str | None) -> None:
+async def test_a_name_that_is_gone_or_slow_to_find_is_unreachable(new_client: NewClient, address: str | None) -> None:
     names = Names()
     names.address = address
-    upstream = HttpUpstream(Credentials(), resolver=names)
+    upstream = HttpUpstream(Credentials(), new_client(names, HandClock()))
     with pytest.raises(Unreachable):
         await said(upstream, 80)
     await upstream.close()

@@ -9,6 +9,7 @@ from schemas.bundle import Secret
 from sidecar.errors import CredentialRefused, Throttled
 from sidecar.providers.credentials import Credentials
 from sidecar.providers.http import HttpUpstream
+from sidecar.providers.own_client import OwnClient
 from sidecar.routing.snapshot import Target
 from tests.fakes import core_bundles as bundles
 from tests.fakes.ports import HandClock
@@ -52,7 +53,7 @@ class Keys:
 @asynccontextmanager
 async def two_keys(answers: Mapping[str, Answer]) -> AsyncIterator[Keys]:
     clock = HandClock()
-    upstream = HttpUpstream(Credentials(), clock=clock)
+    upstream = HttpUpstream(Credentials(), OwnClient(), clock=clock)
     async with providing(lambda received: answers.get(received.headers["authorization"], Answer())) as fake:
         yield Keys(fake, upstream, clock)
         await upstream.close()
