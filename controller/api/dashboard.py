@@ -32,6 +32,7 @@ DAYS: Final = 7
 _STATIC: Final = resources.files("controller.dashboard").joinpath("static")
 CSS: Final = _STATIC.joinpath("dashboard.css").read_text() + STYLE
 ICON: Final = _STATIC.joinpath("icon.svg").read_text()
+LIVE: Final = _STATIC.joinpath("live.js").read_text()
 
 
 async def overview(request: web.Request) -> web.Response:
@@ -91,6 +92,10 @@ async def call(request: web.Request) -> web.Response:
     if found == {}:
         raise ApiError(404, "unknown_call", "the ledger holds no such call: it is not booked yet, or no longer kept")
     return shown(request, call_page(name, found), request[VIEWER])
+
+
+async def script(request: web.Request) -> web.Response:
+    return web.Response(text=LIVE, content_type="text/javascript", headers=HEADERS)
 
 
 async def style(request: web.Request) -> web.Response:

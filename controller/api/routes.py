@@ -76,6 +76,7 @@ ROUTES: Final = (
     Route("POST", "/login", signing_in.sign_in),
     Route("POST", "/logout", signing_in.sign_out, Access.PAGE),
     Route("GET", "/static/dashboard.css", dashboard.style),
+    Route("GET", "/static/live.js", dashboard.script),
     Route("GET", "/static/icon.svg", dashboard.icon),
     Route("GET", "/healthz", health.alive),
     Route("GET", "/readyz", health.ready),

@@ -29,6 +29,8 @@ def _lines(page: Page, reader: Reader) -> Iterator[str]:
     yield '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
     yield '<meta name="viewport" content="width=device-width, initial-scale=1">'
     yield f"<title>{escape(page.title)} · Pointsman</title>"
+    if any(table.is_live for table in page.tables):
+        yield '<script src="/static/live.js" defer></script>'
     yield '<link rel="icon" href="/static/icon.svg" type="image/svg+xml">'
     yield '<link rel="stylesheet" href="/static/dashboard.css"></head>\n<body>'
     yield '<a class="skip" href="#main">Skip to content</a>'
@@ -75,7 +77,8 @@ def _person(reader: Reader) -> Iterator[str]:
 
 def _table(page: Page, table: Table, reader: Reader) -> Iterator[str]:
     name = escape(table.name)
-    yield f'<section><h2 id="{name}">{escape(table.title)}</h2>'
+    live = f' data-live="{name}"' if table.is_live else ""
+    yield f'<section{live}><h2 id="{name}">{escape(table.title)}</h2>'
     if not table.rows:
         yield f'<p class="empty">{escape(table.empty)}</p></section>'
         return

@@ -24,6 +24,8 @@ class Table:
     """Likewise for the cells of other columns, by the column's number."""
     chart: Chart | None = None
     """Of the same figures."""
+    is_live: bool = False
+    """It changes while somebody looks."""
     note: str = ""
     """What a reader must know of the figures."""
 

@@ -40,7 +40,8 @@ def canary_tables(
         for move in one.moves
     ]
     return (
-        Table("canary", "Canary", HEAD, rows[::-1], _empty(name, canary, looks, waits_for), chart=chart, note=note),
+        Table("canary", "Canary", HEAD, rows[::-1], _empty(name, canary, looks, waits_for), chart=chart, note=note,
+              is_live=canary is not None and canary.is_judged),
         Table("canary-steps", "Steps of the canary", ("at", "model", "state", "traffic", "reason"), moves,
               "No canary has made a step."),
     )  # fmt: skip
