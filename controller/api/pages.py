@@ -14,8 +14,8 @@ from controller.errors import ApiError
 from controller.parts import PARTS
 
 HEADERS: Final = {
-    "Content-Security-Policy": "default-src 'none'; style-src 'self'; img-src 'self'; script-src 'self'; connect-src 'self'; "
-    "frame-ancestors 'none'; base-uri 'none'; form-action 'self'",
+    "Content-Security-Policy": "default-src 'none'; style-src 'self'; img-src 'self'; script-src 'self'; "
+    "connect-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'self'",
     "X-Content-Type-Options": "nosniff",
     # With `no-referrer` a form's Origin would be `null` (Fetch standard, "append a request Origin header").
     "Referrer-Policy": "same-origin",

@@ -19,7 +19,7 @@ PLATFORM_KEYS: Final = ("owners", "grants", "rollout")
 """What the platform's file says and no bundle holds."""
 FIRST: Final = ("primary", "fallbacks")
 """Fields that people look for first."""
-WORDS: Final = {"kind": "class", "ceiling": "cost_ceiling", "chain[0]": "primary"}
+WORDS: Final = {"kind": "class", "ceiling": "cost_ceiling", "bar": "quality_bar", "chain[0]": "primary"}
 """Keys of a bundle by their names in rule files."""
 
 

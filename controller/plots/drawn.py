@@ -13,6 +13,8 @@ RIGHT: Final = WIDTH - 16
 TOP: Final = 16
 BOTTOM: Final = 220
 LEGEND_ROW: Final = 22
+LINE: Final = 16
+"""Between two texts, one above the other."""
 NAMED_DAYS: Final = 7
 HATCHES: Final = (
     "", "M-2,2 l4,-4 M0,8 l8,-8 M6,10 l4,-4", "M4,0 v8", "M0,4 h8", "M-2,6 l4,4 M0,0 l8,8 M6,-2 l4,4",
@@ -178,9 +180,12 @@ def _band(chart: Band) -> str:
     parts += [f'<polyline class="edge" points="{" ".join(edge)}"/>' for edge in (upper, lower)]
     middle = [(x, y(moment.middle)) for x, moment in zip(places, chart.moments, strict=True)]
     parts.append(f'<path class="line l0" d="{_way(middle)}"/>' + _mark(0, *middle[-1]))
-    for value, kind, words in ((0.0, "zero", "equal"), (-chart.margin, "margin", f"margin {_points(-chart.margin)}")):
+    apart = max(0.0, LINE - (y(-chart.margin) - y(0))) / 2
+    for value, kind, words, aside in (
+        (0.0, "zero", "equal", -apart), (-chart.margin, "margin", f"margin {_points(-chart.margin)}", apart)
+    ):  # fmt: skip
         parts.append(f'<line class="{kind}" x1="{LEFT}" x2="{right}" y1="{y(value):.1f}" y2="{y(value):.1f}"/>')
-        parts.append(text(right + 6, y(value) + 4, words, "start", "quiet"))
+        parts.append(text(right + 6, y(value) + 4 + aside, words, "start", "quiet"))
     for at, anchor, moment in ((LEFT, "start", chart.moments[0]), (right, "end", chart.moments[-1])):
         parts.append(text(at, BOTTOM + 18, moment.at.replace("T", " "), anchor, "quiet"))
     return svg(BOTTOM + 28, chart.title, parts)

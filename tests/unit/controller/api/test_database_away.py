@@ -86,6 +86,13 @@ async def test_the_controller_serves_rules_without_its_database_and_takes_it_up_
             headers = {"Authorization": f"Bearer {controller.parts.tokens.admin}"}
             async with session.get(path, headers=headers) as got:
                 assert (got.status, got.headers["Retry-After"]) == (503, "5")
+        for path in ("/use-cases", "/use-cases/support"):
+            async with session.get(path) as got:
+                assert got.status == 200
+                page = await got.text()
+                assert "The ledger cannot be read just now" in page
+                assert "support-platform" in page
+                assert "0.0000" not in page
         told = (await get(session, "/v1/status"))[1]["ledger"]
         assert (told["database"], told["available"]) == ("postgresql", False)
         assert told["error"]

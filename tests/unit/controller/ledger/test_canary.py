@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from decimal import Decimal
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -10,7 +11,7 @@ from sqlalchemy.event import listen
 from controller.canaries.state import Canary, begun
 from controller.canaries.terms import Signal
 from controller.evals.canary_figures import Figures, Minute, Sums
-from controller.ledger.canary import MIN_PRICED, figures_of
+from controller.ledger.canary import MIN_PRICED, figures_of, progress_of
 from controller.ledger.store import Ledger
 from schemas.record import AttemptRecord, CallRecord, Feedback
 from tests.fakes.canaries import terms
@@ -169,3 +170,22 @@ async def test_of_a_step_without_end_the_newest_calls_are_looked_at_by_the_index
             plan = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", ("",) * statement.count("?")).all()
             assert any("calls_by_steering" in row[-1] for row in plan), plan
     assert len(selects) >= 4
+
+
+async def test_progress_grows_minute_by_minute_to_what_the_step_is_judged_by(
+    ledger: Ledger, make_record: MakeRecord
+) -> None:
+    minutes = ("2026-11-05T12:00:00.000Z", "2026-11-05T12:01:00.000Z", "2026-11-05T12:03:00.000Z")
+    # Conversations of three calls; the third of each begins the next one's minute and is counted with its own.
+    said = await figures(ledger, make_record, [
+        {"at": minutes[(number // 3 + (number % 3 == 2)) % 3], "conversation": f"c-{number // 3}",
+         "arm": "new" if number % 2 else "m", "model": "new" if number % 2 else "m",
+         "attempts": (tried("new" if number % 2 else "m"),), "quality": BAD_JSON if number % 5 else GOOD}
+        for number in range(60)
+    ])  # fmt: skip
+    looks = ledger.read(lambda connection: progress_of(connection, CANARY))
+    assert [look.minute for look in looks] == [minute[:16] for minute in minutes]
+    assert (looks[-1].candidate, looks[-1].incumbent) == (said.candidate.sums, said.incumbent.sums)
+    for earlier, later in pairwise(looks):
+        assert earlier.candidate.calls <= later.candidate.calls
+        assert earlier.incumbent.calls < later.incumbent.calls
