@@ -65,6 +65,11 @@ class System:
         """When the controller last began to look at its repository."""
         return str(self.report()["tried_at"])
 
+    def is_fetching(self) -> bool:
+        """Whether a git of the controller's is at work."""
+        tasks = Path(f"/proc/{self.controller.child.popen.pid}/task").glob("*/children")
+        return any(task.read_text().split() for task in tasks)
+
     def act(self, name: str, **body: str) -> dict[str, Any]:
         token = (self.controller.state / "admin.token").read_text()
         reply = wire.post(
