@@ -7,8 +7,9 @@ answer share everything up to it.
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass
 from decimal import Decimal
+
+import msgspec
 
 from schemas.record import Usage
 from sidecar.accounting.pricing import cost_of
@@ -26,8 +27,7 @@ from sidecar.slow_stream import Pace
 from sidecar.watched import Watched
 
 
-@dataclass(frozen=True, slots=True)
-class WonPlain:
+class WonPlain(msgspec.Struct, frozen=True):
     """A whole answer in the caller's dialect, not yet booked."""
 
     status: int
@@ -35,8 +35,7 @@ class WonPlain:
     read: PlainAnswer
 
 
-@dataclass(frozen=True, slots=True)
-class WonStream:
+class WonStream(msgspec.Struct, frozen=True):
     """A stream with its first content in hand, for whoever has it to close."""
 
     answer: UpstreamAnswer

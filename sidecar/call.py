@@ -4,6 +4,8 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+import msgspec
+
 from schemas.bundle import Caller, QualityCheck
 from schemas.record import AttemptRecord, CallRecord, Usage
 from sidecar.dialects.base import BODY_ALONE, Dialect, Envelope, InPath, TargetDialect
@@ -21,8 +23,7 @@ Write = Callable[[bytes], Awaitable[None]]
 """Hands bytes to the caller; waits while its window is full. Raises ConnectionError when it has left."""
 
 
-@dataclass(frozen=True, slots=True)
-class Inbound:
+class Inbound(msgspec.Struct, frozen=True):
     """A request as the edge hands it over."""
 
     id: str
@@ -168,8 +169,7 @@ class Call:
             self.reason = planned.reason
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
+class Outcome(msgspec.Struct, frozen=True):
     """How a call ended, for its record."""
 
     word: str

@@ -5,9 +5,10 @@ in `attempt`, what becomes of its answer in `delivery`, and how calls end in `bo
 """
 
 import asyncio
-from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
+
+from msgspec.structs import replace
 
 from sidecar.attempt import encode_for
 from sidecar.bookkeeping import Bookkeeper

@@ -6,13 +6,13 @@ import asyncio
 import json
 import re
 from collections.abc import Callable
-from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+from msgspec.structs import replace
 
 from schemas.bundle import DialectName, Price, Tier
 from schemas.record import CallRecord

@@ -4,6 +4,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 
+import msgspec
+
 from schemas.bundle import Caller
 from sidecar.limiter.flights import Flights
 from sidecar.limits.fleet import FleetSize
@@ -47,8 +49,7 @@ class MoneyRefusal:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class MoneyHold:
+class MoneyHold(msgspec.Struct, frozen=True):
     """What one call in flight has reserved."""
 
     purses: tuple[Purse, ...]

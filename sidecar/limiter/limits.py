@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from math import isinf
 
+import msgspec
+
 from schemas.bundle import Caller
 from schemas.bundle import Limits as LimitsDocument
 from schemas.record import CallRecord
@@ -40,8 +42,7 @@ SHADOW_BUDGET = "shadow.per_day"
 UNITS: Mapping[Kind, str] = {"requests_per_minute": "requests", "tokens_per_minute": "tokens"}
 
 
-@dataclass(frozen=True, slots=True)
-class Admission:
+class Admission(msgspec.Struct, frozen=True):
     """A call that its use case and its caller may make."""
 
     headers: Mapping[str, str]

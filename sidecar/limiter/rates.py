@@ -2,8 +2,9 @@
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass
 from math import inf
+
+import msgspec
 
 from sidecar.limiter.flights import Flights
 from sidecar.limits.fleet import FleetSize
@@ -17,14 +18,12 @@ MOST_QUESTIONS = 4
 """Of one call about one rule. Others may be faster to a grant; after so many it is as if the store were away."""
 
 
-@dataclass(frozen=True, slots=True)
-class Need:
+class Need(msgspec.Struct, frozen=True):
     meter: RateMeter
     amount: int
 
 
-@dataclass(frozen=True, slots=True)
-class Charge:
+class Charge(msgspec.Struct, frozen=True):
     """What was taken of a rate, and from which side, so that it can be corrected there."""
 
     meter: RateMeter

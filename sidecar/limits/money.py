@@ -9,7 +9,9 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
-from typing import Literal
+from typing import Literal, NamedTuple
+
+import msgspec
 
 from schemas.bundle import Caller, WhenAway
 from schemas.spend import FleetSpend
@@ -23,8 +25,7 @@ Payer = Literal["use_case", "caller", "shadow"]
 """`shadow` pays for what a use case mirrors, by the day."""
 
 
-@dataclass(frozen=True, slots=True)
-class PurseKey:
+class PurseKey(NamedTuple):
     payer: Payer
     name: str
     period: str
@@ -35,8 +36,7 @@ class PurseKey:
         return f"budget.{self.payer}.{self.name}.{self.period}"
 
 
-@dataclass(frozen=True, slots=True)
-class Budget:
+class Budget(msgspec.Struct, frozen=True):
     """An amount that refuses."""
 
     key: PurseKey

@@ -5,9 +5,11 @@ rule tests, and replayed over recorded calls.
 """
 
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from schemas.bundle import SERVED_DIALECTS, DialectName
 from schemas.record import Usage
@@ -21,8 +23,7 @@ ASSUMED_OUTPUT_TOKENS = 1024
 """For the estimate of a call that names no maximum: about a long page of text."""
 
 
-@dataclass(frozen=True, slots=True)
-class Planned:
+class Planned(Struct, frozen=True):
     target: Target
     reason: str
     """`primary`, `fallback`, `rules[0]`, `canary`, `split`, `sticky`, `cost_ceiling.per_day`, `pinned`, `state_owner`,
@@ -30,8 +31,7 @@ class Planned:
     """
 
 
-@dataclass(frozen=True, slots=True)
-class Plan:
+class Plan(Struct, frozen=True):
     use_case: UseCase
     steps: tuple[Planned, ...]
     skipped: tuple[Skipped, ...]
@@ -49,8 +49,7 @@ class Plan:
     """Where the use case has a quality bar: who may be asked once more when the answer is below it, in order."""
 
 
-@dataclass(frozen=True, slots=True)
-class Spend:
+class Spend(Struct, frozen=True):
     """What a use case has spent so far over the fleet, in US dollars, calls in flight at their estimates included."""
 
     per_day: Decimal = Decimal(0)

@@ -4,7 +4,7 @@ import asyncio
 import logging
 import os
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
@@ -282,7 +282,7 @@ class AgentPort:
                 inbound = await self._inbound(request, served, self._json_body)
                 form = await read_form(request, passed, self._max_body_bytes)
                 if form is not None:
-                    inbound = replace(inbound, in_path=InPath(form.value))
+                    inbound = msgspec.structs.replace(inbound, in_path=InPath(form.value))
                 return await self._passthrough.answer(inbound, request, passed, form)
             finally:
                 del self._open[task]

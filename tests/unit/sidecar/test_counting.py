@@ -1,10 +1,10 @@
 """A count is the provider's own where it speaks the caller's dialect, and else an estimate."""
 
 import json
-from dataclasses import replace
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from schemas.bundle import DialectName
 from sidecar.call import PlainReply

@@ -3,11 +3,11 @@
 import base64
 import json
 import struct
-from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from schemas.bundle import Ceiling, DialectName
 from schemas.record import Usage

@@ -1,10 +1,10 @@
 """A plain-text stream that breaks goes on at another target as the same answer, and only where that can be right."""
 
 import json
-from dataclasses import replace
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from schemas.bundle import DialectName, Retry
 from sidecar.canonical.events import collect
