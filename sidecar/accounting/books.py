@@ -1,12 +1,13 @@
 """From a call and its outcome to the line that the ledger books, and the headers that say the same to the caller."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from decimal import Decimal
 
 import msgspec
 
+from schemas.bundle import QualityCheck
 from schemas.record import AttemptRecord, CallFacts, CallRecord, SkippedTarget, Usage
-from sidecar.accounting.pricing import cost_of
+from sidecar.accounting.pricing import NOTHING, cost_of
 from sidecar.call import KEY_HEADERS, Attempt, Call, Outcome
 from sidecar.errors import FirstTokenTimeout, GatewayError, MalformedAnswer, StreamCut, StreamFailed, StreamSlow
 from sidecar.routing.plan import ASSUMED_OUTPUT_TOKENS
@@ -119,16 +120,14 @@ def _record(
         propensity=call.plan.propensity,
         steering=call.plan.steering,
         facts=_facts(call),
-        quality={check: "pass" if passed else "fail" for check, passed in call.quality.items()},
+        quality=_said(call.quality) if call.quality else {},
         attempts=attempts,
         usage=outcome.usage,
         cost_usd=attempts[-1].cost_usd if answered else None,
-        wasted_usd=sum((attempt.cost_usd for attempt in failed if attempt.cost_usd is not None), Decimal(0)),
+        wasted_usd=_sum_of_costs(failed) if failed else NOTHING,
         estimated=outcome.estimated,
         dropped=call.dropped,
-        skipped=tuple(
-            SkippedTarget(item.model, item.provider, item.reason) for item in (*call.plan.skipped, *call.skipped)
-        ),
+        skipped=_passed_over(call) if call.plan.skipped or call.skipped else (),
         seconds=seconds,
         first_token_seconds=outcome.first_token_seconds,
         operation=inbound.operation.name,
@@ -136,13 +135,34 @@ def _record(
     )
 
 
+def _said(quality: Mapping[QualityCheck, bool]) -> dict[str, str]:
+    return {check: "pass" if passed else "fail" for check, passed in quality.items()}
+
+
+def _sum_of_costs(attempts: Iterable[AttemptRecord]) -> Decimal:
+    return sum((attempt.cost_usd for attempt in attempts if attempt.cost_usd is not None), NOTHING)
+
+
+def _passed_over(call: Call) -> tuple[SkippedTarget, ...]:
+    return tuple(SkippedTarget(item.model, item.provider, item.reason) for item in (*call.plan.skipped, *call.skipped))
+
+
 def _facts(call: Call) -> CallFacts:
+    """The same in every line of the call."""
+    if call.told is None:
+        call.told = _told(call)
+    return call.told
+
+
+def _told(call: Call) -> CallFacts:
     facts, watched = call.facts, call.plan.use_case.metadata_watched
     return CallFacts(
         input_tokens=facts.input_tokens,
         max_output_tokens=facts.max_output_tokens,
-        needs=tuple(sorted(facts.needs)),
-        headers=_bounded({name: value for name, value in facts.headers.items() if name not in SECRET_HEADERS}),
+        needs=tuple(sorted(facts.needs)) if facts.needs else (),
+        headers=_bounded({name: value for name, value in facts.headers.items() if name not in SECRET_HEADERS})
+        if facts.headers
+        else {},
         metadata=_bounded({key: facts.metadata[key] for key in watched if key in facts.metadata}) if watched else {},
     )
 

@@ -1,6 +1,5 @@
 """Amounts of money that refuse: reserved before a call, settled after it, held together over the fleet."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 
@@ -9,7 +8,7 @@ import msgspec
 from schemas.bundle import Caller
 from sidecar.limiter.flights import Flights
 from sidecar.limits.fleet import FleetSize
-from sidecar.limits.money import Budget, MoneyBook, Purse, PurseKey, budgets_of
+from sidecar.limits.money import Budget, MoneyBook, Purse, PurseKey, budgets_of, purses_of
 from sidecar.ports import Clock, LimitObserver, LimitStore, StoreAway
 from sidecar.routing.snapshot import UseCase
 
@@ -95,7 +94,10 @@ class Budgets:
                 alone.add(missing.key)
         for budget in budgets:
             self._observer.limited(budget.id, "allowed")
-        hold = MoneyHold(tuple(self._book.purse(key) for key in _keys(use_case, caller, day)), usd)
+        keys = purses_of("use_case", use_case.name, day)
+        if caller is not None:
+            keys += purses_of("caller", caller.name, day)
+        hold = MoneyHold(tuple(map(self._book.purse, keys)), usd)
         for purse in hold.purses:
             purse.reserved += usd
         return hold
@@ -170,13 +172,6 @@ class Budgets:
         if answered:
             purse.holding.granted(ask, grant, asked_at, self._clock.monotonic(), SPENT_SECONDS)
         return answered
-
-
-def _keys(use_case: UseCase, caller: Caller | None, day: str) -> Iterator[PurseKey]:
-    yield PurseKey("use_case", use_case.name, day)
-    yield PurseKey("use_case", use_case.name, day[:7])
-    if caller is not None:
-        yield PurseKey("caller", caller.name, day[:7])
 
 
 def _up(usd: Decimal) -> int:

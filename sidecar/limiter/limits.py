@@ -24,7 +24,7 @@ from sidecar.limits.fleet import FleetSize
 from sidecar.limits.headers import limit_headers, retry_headers
 from sidecar.limits.meters import RateMeter, SlotMeter
 from sidecar.limits.money import Budget, MoneyBook, PurseKey
-from sidecar.limits.rules import Kind, Refusal, Scope, rules_of
+from sidecar.limits.rules import Kind, LimitRule, Refusal, Scope, rules_of
 from sidecar.ports import Clock, LimitObserver, LimitStore
 from sidecar.routing.plan import Spend
 from sidecar.routing.snapshot import Target, UseCase
@@ -39,7 +39,8 @@ SPARE_SECONDS = 1.0
 """A limit that has let through less than so much of its rate beyond now has some to spare: half of a burst."""
 SHADOW_BUDGET = "shadow.per_day"
 
-UNITS: Mapping[Kind, str] = {"requests_per_minute": "requests", "tokens_per_minute": "tokens"}
+TOKENS: Kind = "tokens_per_minute"
+UNITS: Mapping[Kind, str] = {"requests_per_minute": "requests", TOKENS: "tokens"}
 
 
 class Admission(msgspec.Struct, frozen=True):
@@ -56,6 +57,9 @@ class _Scope:
     limits: LimitsDocument
     rates: dict[Kind, RateMeter]
     places: SlotMeter | None
+
+    def needs(self, tokens: int) -> list[Need]:
+        return [Need(meter, tokens if kind == TOKENS else 1) for kind, meter in self.rates.items()]
 
 
 @dataclass(slots=True)
@@ -108,9 +112,11 @@ class Limits:
         """
         now = self._clock.monotonic()
         self.release(call_id)
-        scopes = self._scopes_of((("use_case", use_case.name, use_case.limits),), now)
-        if caller is not None:
-            scopes += self._scopes_of((("caller", caller.name, caller.limits),), now)
+        scopes: list[_Scope] = []
+        if use_case.limits is not None:
+            scopes.append(self._scope("use_case", use_case.name, use_case.limits, now))
+        if caller is not None and caller.limits is not None:
+            scopes.append(self._scope("caller", caller.name, caller.limits, now))
         if not scopes:
             return NOT_LIMITED
         taken = await self._take(call_id, scopes, tokens, may_wait=True)
@@ -125,12 +131,18 @@ class Limits:
         limited = {}
         for target in targets:
             for scope in self._scopes_at(target, now):
-                refusal = self._rates.refusal(self._needs(scope, tokens), now)
-                if refusal is not None:
-                    limited[target.key] = refusal.rule.reason
-                elif scope.places is not None and self._places.is_full(scope.places, now):
-                    limited[target.key] = scope.places.rule.reason
+                rule = self._closed(scope, tokens, now)
+                if rule is not None:
+                    limited[target.key] = rule.reason
         return limited
+
+    def _closed(self, scope: _Scope, tokens: int, now: float) -> LimitRule | None:
+        """The rule that is known to refuse a call of so many tokens now, or None."""
+        for kind, meter in scope.rates.items():
+            if self._rates.is_closed(meter, tokens if kind == TOKENS else 1, now):
+                return meter.rule
+        places = scope.places
+        return places.rule if places is not None and self._places.is_full(places, now) else None
 
     async def take(self, call_id: str, target: Target, tokens: int) -> Refusal | None:
         """Before each attempt. A refusal skips the target; what the attempt before had taken is given back."""
@@ -272,7 +284,7 @@ class Limits:
                         return entered
                     if entered:
                         part.places.append(scope.places)
-            taken = await self._rates.take([need for scope in scopes for need in self._needs(scope, tokens)])
+            taken = await self._rates.take([need for scope in scopes for need in scope.needs(tokens)])
             if isinstance(taken, Refusal):
                 return taken
             part.charges, is_taken = taken, True
@@ -286,22 +298,17 @@ class Limits:
         for meter in part.places:
             self._places.leave(meter)
         for charge in part.charges:
-            if charge.meter.rule.kind == "tokens_per_minute" and charge.amount != tokens:
+            if charge.meter.rule.kind == TOKENS and charge.amount != tokens:
                 self._rates.correct(charge, tokens)
         part.places, part.charges = [], []
 
-    def _needs(self, scope: _Scope, tokens: int) -> list[Need]:
-        return [Need(meter, tokens if kind == "tokens_per_minute" else 1) for kind, meter in scope.rates.items()]
-
     def _scopes_at(self, target: Target, now: float) -> list[_Scope]:
-        if target.endpoint.limits is None and target.limits is None:
-            return []
-        return self._scopes_of(
-            (("provider", target.provider, target.endpoint.limits), ("model", target.model, target.limits)), now
-        )
-
-    def _scopes_of(self, named: Sequence[tuple[Scope, str, LimitsDocument | None]], now: float) -> list[_Scope]:
-        return [self._scope(scope, name, limits, now) for scope, name, limits in named if limits is not None]
+        scopes = []
+        if target.endpoint.limits is not None:
+            scopes.append(self._scope("provider", target.provider, target.endpoint.limits, now))
+        if target.limits is not None:
+            scopes.append(self._scope("model", target.model, target.limits, now))
+        return scopes
 
     def _scope(self, scope: Scope, name: str, limits: LimitsDocument, now: float) -> _Scope:
         """Meters are kept under their names: a reload that changes a rule goes on with what is counted."""
@@ -323,7 +330,9 @@ class Limits:
         now, headers = self._clock.monotonic(), dict[str, str]()
         for kind, unit in UNITS.items():
             meters = [scope.rates[kind] for scope in scopes if kind in scope.rates and scope.limits.enforce]
-            if meters:
+            if len(meters) == 1:
+                headers |= limit_headers(unit, meters[0].rule.limit, *self._rates.standing(meters[0], now))
+            elif meters:
                 standings = [(meter.rule.limit, *self._rates.standing(meter, now)) for meter in meters]
                 headers |= limit_headers(unit, *min(standings, key=lambda standing: standing[1] / standing[0]))
         return headers

@@ -44,6 +44,9 @@ class Places:
     async def enter(self, meter: SlotMeter, call_id: str, *, may_wait: bool) -> Refusal | bool:
         """False: in shadow, and no place was taken. Awaits only to ask the store, or in the queue."""
         rule = meter.rule
+        if self._store is None and meter.slots.enter_at_once(self._allowed_alone(meter, self._clock.monotonic())):
+            self._observer.limited(rule.id, "allowed")
+            return True
         allowed = await self._allowed(meter)
         self._wake(meter, meter.slots.admit(allowed))
         is_waiting = may_wait and rule.is_enforced

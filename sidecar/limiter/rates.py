@@ -41,16 +41,17 @@ class Rates:
         self._waiting: dict[str, int] = {}
         """Rule's id → what waits for the answer that is under way."""
 
-    def refusal(self, needs: Sequence[Need], now: float) -> Refusal | None:
-        """What is known to refuse them now, without asking."""
-        for need in needs:
-            wait = self._wait(need, now, self._leased)
-            if wait and need.meter.rule.is_enforced:
-                return Refusal(need.meter.rule, wait)
-        return None
+    def is_closed(self, meter: RateMeter, amount: int, now: float) -> bool:
+        """Whether it is known to refuse this much now, without asking."""
+        return meter.rule.is_enforced and bool(self._wait(meter, amount, now, self._leased))
 
     async def take(self, needs: Sequence[Need]) -> Refusal | list[Charge]:
         """Awaits only where what the store granted before does not last."""
+        at_once = self._at_once(needs)
+        if at_once is not None:
+            for need in needs:
+                self._observer.limited(need.meter.rule.id, "allowed")
+            return at_once
         charges: list[Charge] = []
         alone: set[str] = set()
         """Rules whose question failed: this call is judged without the store."""
@@ -71,13 +72,21 @@ class Rates:
             self._observer.limited(rule.id, "allowed" if rule.id in charged else "shadow_refused")
         return charges
 
+    def _at_once(self, needs: Sequence[Need]) -> list[Charge] | None:
+        """Where every rule lets it through, and nobody need be asked: nearly always. None: nothing is taken."""
+        now, leased = self._clock.monotonic(), self._leased
+        for need in needs:
+            if self._wait(need.meter, need.amount, now, leased) != 0.0:
+                return None
+        return [self._spend(need, now, leased) for need in needs]
+
     async def _charge(self, needs: Sequence[Need], charges: list[Charge], alone: set[str]) -> Refusal | None:
         """A rule in shadow that would refuse takes nothing: as if it had."""
         for _ in range(MOST_QUESTIONS):
             now, leased, missing = self._clock.monotonic(), self._leased, list[Need]()
             for need in needs:
                 by_store = leased and need.meter.rule.id not in alone
-                wait = self._wait(need, now, by_store)
+                wait = self._wait(need.meter, need.amount, now, by_store)
                 if wait is None:
                     missing.append(need)
                 elif wait == 0:
@@ -95,7 +104,7 @@ class Rates:
             alone |= {need.meter.rule.id for need, answered in zip(missing, answers, strict=True) if not answered}
         for need in needs:
             now = self._clock.monotonic()
-            wait = self._wait(need, now, leased=False)
+            wait = self._wait(need.meter, need.amount, now, leased=False)
             if not wait:
                 charges.append(self._spend(need, now, leased=False))
             elif need.meter.rule.is_enforced:
@@ -125,9 +134,8 @@ class Rates:
     def _leased(self) -> bool:
         return self._store is not None and not self._store.is_away
 
-    def _wait(self, need: Need, now: float, leased: bool) -> float | None:
+    def _wait(self, meter: RateMeter, amount: int, now: float, leased: bool) -> float | None:
         """Seconds until it would pass; None: only the store knows."""
-        meter, amount = need.meter, need.amount
         if meter.too_large(amount):
             return inf
         if leased:

@@ -24,6 +24,8 @@ class FleetSize:
 
     def live(self, now: float) -> int:
         """The most that were reported within the last minute; the last report where there was none."""
+        if not self._reports:
+            return self._last
         while self._reports and self._reports[0][0] <= now - FALL_SECONDS:
             self._reports.popleft()
         return self._reports[0][1] if self._reports else self._last

@@ -20,8 +20,9 @@ class Gcra:
 
     def wait(self, amount: float, now: float) -> float:
         """Seconds until this much would be let through; 0 is now."""
-        allowance = max(0.0, BURST_SECONDS - amount * self._seconds_each)
-        return max(0.0, self._paid_at - now - allowance)
+        allowance = BURST_SECONDS - amount * self._seconds_each
+        wait = self._paid_at - now - (allowance if allowance > 0.0 else 0.0)
+        return wait if wait > 0.0 else 0.0
 
     def take(self, amount: float, now: float) -> None:
         self._paid_at = max(self._paid_at, now) + amount * self._seconds_each

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
+from functools import lru_cache
 from typing import Literal, NamedTuple
 
 import msgspec
@@ -34,6 +35,13 @@ class PurseKey(NamedTuple):
     @property
     def id(self) -> str:
         return f"budget.{self.payer}.{self.name}.{self.period}"
+
+
+@lru_cache(maxsize=8192)
+def purses_of(payer: Payer, name: str, day: str) -> tuple[PurseKey, ...]:
+    """Those that a call of this day is paid from: a use case's for the day and the month, a caller's for the month."""
+    of_month = PurseKey(payer, name, day[:7])
+    return (PurseKey(payer, name, day), of_month) if payer == "use_case" else (of_month,)
 
 
 class Budget(msgspec.Struct, frozen=True):
@@ -72,19 +80,17 @@ class Purse:
 
 def budgets_of(use_case: UseCase, caller: Caller | None, day: str) -> Iterator[Budget]:
     """Every amount beyond which this call is refused; those that lead to cheaper models are the plan's business."""
-    ceiling, month = use_case.ceiling, day[:7]
+    ceiling = use_case.ceiling
     if ceiling is not None:
-        for name, period in (("per_day", day), ("per_month", month)):
+        for name, key in zip(("per_day", "per_month"), purses_of("use_case", use_case.name, day), strict=True):
             hard, soft = getattr(ceiling.hard, name), getattr(ceiling, name)
-            key = PurseKey("use_case", use_case.name, period)
             if ceiling.then is None and soft is not None:
                 yield Budget(key, soft, f"cost_ceiling.{name}", ceiling.on_store_error)
             elif hard is not None:
                 yield Budget(key, hard, f"cost_ceiling.hard.{name}", ceiling.on_store_error)
     if caller is not None and caller.per_month is not None:
-        yield Budget(
-            PurseKey("caller", caller.name, month), caller.per_month, "caller.per_month", caller.on_store_error
-        )
+        (key,) = purses_of("caller", caller.name, day)
+        yield Budget(key, caller.per_month, "caller.per_month", caller.on_store_error)
 
 
 class MoneyBook:
@@ -110,10 +116,7 @@ class MoneyBook:
     def spend(self, use_case: str, day: str) -> Spend:
         """What is known to be spent, calls in flight here included, and the latest calls of others not."""
         self._turn_to(day)
-        return Spend(
-            self.known(PurseKey("use_case", use_case, day)),
-            self.known(PurseKey("use_case", use_case, day[:7])),
-        )
+        return Spend(*map(self.known, purses_of("use_case", use_case, day)))
 
     def known(self, key: PurseKey) -> Decimal:
         purse = self._purses.get(key)
@@ -204,12 +207,11 @@ class MoneyBook:
 
     def _keys(self, day: str, use_case: str, caller: str) -> Iterator[PurseKey]:
         """Of periods that are not over."""
-        if day == self._day:
-            yield PurseKey("use_case", use_case, day)
-        if day[:7] == self._day[:7]:
-            yield PurseKey("use_case", use_case, day[:7])
-            if caller:
-                yield PurseKey("caller", caller, day[:7])
+        for key in purses_of("use_case", use_case, day):
+            if self._day.startswith(key.period):
+                yield key
+        if caller and self._day.startswith(day[:7]):
+            yield from purses_of("caller", caller, day)
 
     def _turn_to(self, day: str) -> None:
         if day <= self._day:

@@ -17,10 +17,16 @@ class Slots:
         self.in_use = 0
         self._waiting: dict[str, None] = {}
 
+    def enter_at_once(self, allowed: int) -> bool:
+        """Where nobody waits and a place is free, which is nearly always."""
+        if self._waiting or self.in_use >= allowed:
+            return False
+        self.in_use += 1
+        return True
+
     def enter(self, call_id: str, allowed: int) -> Entry:
         """First come, first served."""
-        if self.in_use < allowed and not self._waiting:
-            self.in_use += 1
+        if self.enter_at_once(allowed):
             return "in"
         if len(self._waiting) >= min(allowed, MOST_WAITING):
             return "full"

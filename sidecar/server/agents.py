@@ -2,10 +2,10 @@
 
 import asyncio
 import logging
-import os
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from random import getrandbits
 from typing import Any
 
 import msgspec
@@ -422,8 +422,8 @@ class AgentPort:
         return web.Response(body=msgspec.json.encode({"calls": found}), content_type="application/json")
 
     def _new_id(self) -> str:
-        """Sorts by time; unique over the fleet."""
-        return f"pm-{int(self._clock.now() * 1000):011x}{os.urandom(8).hex()}"
+        """Sorts by time; unique over the fleet, and no secret."""
+        return f"pm-{int(self._clock.now() * 1000):011x}{getrandbits(64):016x}"
 
 
 class _Question(msgspec.Struct, forbid_unknown_fields=True):

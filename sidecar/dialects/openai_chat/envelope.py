@@ -9,6 +9,7 @@ from schemas.bundle import Capability
 from sidecar.dialects.base import BODY_ALONE, Envelope, InPath
 from sidecar.dialects.beginning import beginning
 from sidecar.dialects.estimate import TextCount, estimate_text_tokens, estimate_tokens, is_inline
+from sidecar.dialects.nullable import nullable
 from sidecar.errors import MalformedRequest
 
 T = TypeVar("T")
@@ -103,7 +104,7 @@ def _field(fields: Mapping[str, msgspec.Raw], name: str, kind: type[T], wanted: 
     if raw is None:
         return None
     try:
-        return msgspec.json.decode(raw, type=kind | None)
+        return nullable(kind).decode(raw)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise MalformedRequest(f"`{name}` must be {wanted}") from error
 

@@ -5,6 +5,7 @@ from typing import TypeVar
 
 import msgspec
 
+from sidecar.dialects.nullable import nullable
 from sidecar.errors import MalformedRequest
 
 T = TypeVar("T")
@@ -28,7 +29,7 @@ def read_field(fields: Mapping[str, msgspec.Raw], name: str, kind: type[T], want
     if raw is None:
         return None
     try:
-        return msgspec.json.decode(raw, type=kind | None)
+        return nullable(kind).decode(raw)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise MalformedRequest(f"`{name}` must be {wanted}") from error
 

@@ -68,7 +68,7 @@ async def test_a_refusal_of_the_store_is_not_asked_for_again_before_its_time() -
     asked = len(setting.store.asked)
     for _ in range(10):
         assert not await passes(setting, Need(rule, 20))
-    assert setting.rates.refusal([Need(rule, 20)], setting.clock.monotonic())
+    assert setting.rates.is_closed(rule, 20, setting.clock.monotonic())
     assert len(setting.store.asked) == asked
     await setting.clock.turn(2.01)
     assert await passes(setting, Need(rule, 20))
@@ -90,7 +90,7 @@ async def test_a_rule_in_shadow_counts_what_it_would_refuse_and_refuses_nothing(
     for amount in (20, 20, 700):
         assert await passes(setting, Need(shadow, amount))
     assert [verdict for _, verdict in setting.verdicts.all] == ["allowed", "shadow_refused", "shadow_refused"]
-    assert setting.rates.refusal([Need(shadow, 20)], setting.clock.monotonic()) is None
+    assert setting.rates.is_closed(shadow, 20, setting.clock.monotonic()) is False
 
 
 @pytest.mark.parametrize(
