@@ -94,7 +94,7 @@ bench-fleet: $(VENV)/.ready ## 2,000 and 10,000 sidecars at one controller, 1,00
 lint: $(VENV)/.ready ## only the fast half of `make test`
 	@$(BIN)/python -m tests lint
 
-schemas: $(VENV)/.ready ## write schemas/json from the models
+schemas: $(VENV)/.ready ## write schemas/json and schemas/docs/fields.md from the models
 	@$(BIN)/python -m schemas json
 
 clean: ## remove what the targets above have set up

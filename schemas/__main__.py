@@ -14,18 +14,19 @@ from pathlib import Path
 import msgspec
 
 from schemas.bundle import encode_bundle
+from schemas.field_page import field_page
 from schemas.json_schema import schema_files
 from schemas.load import folder_revision, is_rule_file, load
 from schemas.yaml_source import MAX_FILE_BYTES
 
-SCHEMA_FOLDER = Path(__file__).parent / "json"
+FOLDER = Path(__file__).parent
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Exit status: 0 fine, 1 problems or drift, 2 wrong usage."""
     parser = argparse.ArgumentParser(prog="python -m schemas", description="JSON Schemas and bundles of rule files.")
     commands = parser.add_subparsers(dest="command", required=True)
-    json_command = commands.add_parser("json", help="write the JSON Schemas of the models to schemas/json")
+    json_command = commands.add_parser("json", help="write schemas/json and schemas/docs/fields.md from the models")
     json_command.add_argument("--check", action="store_true", help="write nothing; name the files that differ")
     compile_command = commands.add_parser("compile", help="print the bundle of a rules folder")
     compile_command.add_argument("folder", type=Path)
@@ -65,21 +66,26 @@ def _read_text(path: Path) -> str:
         return file.read(MAX_FILE_BYTES + 1).decode("utf-8-sig", "surrogateescape")
 
 
+def _made() -> dict[str, str]:
+    """All that is made from the models: path in this package to text."""
+    return {f"json/{name}": text for name, text in schema_files().items()} | {"docs/fields.md": field_page()}
+
+
 def _write_json() -> int:
-    SCHEMA_FOLDER.mkdir(exist_ok=True)
-    for name, text in schema_files().items():
-        (SCHEMA_FOLDER / name).write_text(text, encoding="utf-8")
+    for name, text in _made().items():
+        (FOLDER / name).parent.mkdir(exist_ok=True)
+        (FOLDER / name).write_text(text, encoding="utf-8")
     return 0
 
 
 def _check_json() -> int:
     differing = []
-    for name, text in schema_files().items():
-        path = SCHEMA_FOLDER / name
+    for name, text in _made().items():
+        path = FOLDER / name
         if not path.is_file() or path.read_text(encoding="utf-8") != text:
             differing.append(name)
     for name in differing:
-        print(f"schemas/json/{name} differs from the models; run: python -m schemas json", file=sys.stderr)
+        print(f"schemas/{name} differs from the models; run: python -m schemas json", file=sys.stderr)
     return 1 if differing else 0
 
 

@@ -1,4 +1,4 @@
-"""The arithmetic of `controller/SCALING.md`, from the constants that the programs run by: the page cannot fall behind."""
+"""The arithmetic of `controller/SCALING.md`, from the constants that the programs run by."""
 
 from datetime import date
 from pathlib import Path

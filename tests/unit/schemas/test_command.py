@@ -54,9 +54,9 @@ def test_a_mounted_config_map_is_read_once(tmp_path: Path) -> None:
 def test_json_names_the_files_that_differ(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("schemas.__main__.SCHEMA_FOLDER", tmp_path)
+    monkeypatch.setattr("schemas.__main__.FOLDER", tmp_path)
     assert main(["json"]) == 0
     assert main(["json", "--check"]) == 0
-    (tmp_path / "model.json").write_text("{}")
+    (tmp_path / "json" / "model.json").write_text("{}")
     assert main(["json", "--check"]) == 1
     assert "schemas/json/model.json differs" in capsys.readouterr().err
