@@ -1,7 +1,7 @@
 """A page that teaches by commands, run as a reader would: each block in its order, in one folder, by a shell.
 
-`sh` blocks are typed; one that begins `# in a … terminal` goes on running; `sh fails` ends with an error. Every line of the
-`text` block below one stands in what it printed; a block of one command is typed again until it does, as things
+`sh` blocks are typed; one that begins `# in a … terminal` goes on running; `sh fails` ends with an error. Every line of
+the `text` block below one stands in what it printed; a block of one command is typed again until it does, as things
 take a moment. A `python` block is saved under the name that the sentence above it gives.
 """
 
@@ -11,6 +11,7 @@ import stat
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
+from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple
 
@@ -55,9 +56,8 @@ class Walk:
             program = programs / name
             program.write_text(f'#!/bin/sh\nexec {sys.executable} {arguments} "$@"\n')
             program.chmod(program.stat().st_mode | stat.S_IXUSR)
-        identity = {
-            f"GIT_{who}_{what}": "reader@example.org" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")
-        }
+        names = [f"GIT_{who}_{what}" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")]
+        identity = dict.fromkeys(names, "reader@example.org")
         ours = {name: value for name, value in os.environ.items() if not name.startswith(("POINTSMAN_", "OPENAI_"))}
         self._environment = {
             **ours, **identity, "HOME": str(self._home), "XDG_STATE_HOME": str(folder / "state"),
@@ -69,7 +69,7 @@ class Walk:
         """Do all that the page says. How many blocks were typed."""
         blocks = [*blocks_of(page), Block("", "", "")]
         typed = 0
-        for block, after in zip(blocks, blocks[1:], strict=False):
+        for block, after in pairwise(blocks):
             expected = after.text.splitlines() if after.kind == "text" else []
             if block.kind == "python":
                 (name,) = re.findall(r"`([\w.-]+\.py)`", block.above)[-1:]
@@ -119,4 +119,4 @@ class Walk:
 
     def _here(self, text: str) -> str:
         """With the free ports in place of those that are written."""
-        return re.sub(r"\b(%s)\b" % "|".join(PORTS), lambda found: self._ports[found[0]], text)
+        return re.sub(rf"\b({'|'.join(PORTS)})\b", lambda found: self._ports[found[0]], text)
