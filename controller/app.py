@@ -24,11 +24,12 @@ from controller.errors import CannotStart, LedgerUnavailable
 from controller.evals.proofs import problems_against_running
 from controller.fleet import Roster
 from controller.folder import Folder
-from controller.git import LocalRepository, RemoteRepository, is_repository, is_url
+from controller.git import LocalRepository, RemoteRepository, git_folder, is_repository, is_url
 from controller.history import History
 from controller.inject.server import Injection, start_webhook
 from controller.kept.database import SharedState
 from controller.kept.folder import StateFolder
+from controller.known_source import KnownSource, note_source, recall_source
 from controller.ledger.database import database_at
 from controller.ledger.retention import keep_calls
 from controller.ledger.store import Ledger
@@ -201,14 +202,30 @@ def source_of(settings: ServeSettings) -> Source:
         return RemoteRepository(
             repo, mirror, ref=settings.ref, folder=settings.path, poll_seconds=settings.poll_seconds, signers=signers
         )
-    path = Path(repo).expanduser()
-    if not path.is_dir():
-        raise CannotStart(f"--repo: no folder {repo}")
-    if is_repository(path):
-        return LocalRepository(path, ref=settings.ref, folder=settings.path, signers=signers)
+    path = Path(repo).expanduser().absolute()
+    known = _known_source(settings.state, path)
+    if known.git:
+        git = Path(known.git)
+        return LocalRepository(path, ref=settings.ref, folder=settings.path, signers=signers, git=git)
     if signers is not None:
         raise CannotStart("--require-signed needs a git repository: a plain folder has no commits to be signed")
     return Folder(path / settings.path)
+
+
+def _known_source(state: Path, path: Path) -> KnownSource:
+    """What lies there, or lay there when this controller last started. Raises `CannotStart`: nothing ever did."""
+    if path.is_dir():
+        known = KnownSource(str(path), str(git_folder(path)) if is_repository(path) else "")
+        try:
+            note_source(state, known)
+        except OSError as error:
+            logs.warn("source.not_noted", state=state, error=error.strerror)
+        return known
+    remembered = recall_source(state, path)
+    if remembered is None:
+        raise CannotStart(f"--repo: no folder {path}")
+    logs.warn("source.away", repo=path, hint="what ran before goes on until it is back")
+    return remembered
 
 
 async def _listen(runner: web.AppRunner, settings: ServeSettings, tls: ssl.SSLContext | None) -> str:

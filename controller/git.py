@@ -85,16 +85,17 @@ class LocalRepository:
 
     def __init__(
         self, path: Path, *, ref: str, folder: str = ".", look_seconds: float = LOOK_SECONDS,
-        signers: Path | None = None,
+        signers: Path | None = None, git: Path | None = None,
     ) -> None:  # fmt: skip
-        """`signers` is a file of allowed signers: a commit that none of them signed is refused."""
+        """`signers` is a file of allowed signers: a commit that none of them signed is refused. `git` is the folder of
+        git's own files, for a repository that may be away; it is looked for otherwise."""
         self._path = path.resolve()
         self._ref = ref
         self._folder = folder
         self._look_seconds = look_seconds
         self._signers = signers
         # A partial clone would fetch what it lacks, from wherever its own settings say: reading never fetches.
-        self._git = Git(_git_dir(self._path), config={"protocol.allow": "never"})
+        self._git = Git(git or git_folder(self._path), config={"protocol.allow": "never"})
 
     @property
     def name(self) -> str:
@@ -470,7 +471,7 @@ def _entries(listed: bytes) -> list[Entry]:
     return entries
 
 
-def _git_dir(path: Path) -> Path:
+def git_folder(path: Path) -> Path:
     """`.git` is a folder, or in a linked work tree a file `gitdir: <path>` (gitrepository-layout(5))."""
     marker = path / ".git"
     if marker.is_file():
