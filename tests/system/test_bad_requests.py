@@ -162,6 +162,39 @@ def test_a_page_of_this_machine_may_call(door: Door) -> None:
     assert door.post(GOOD, {"origin": "http://localhost:3000"}).status == 200
 
 
+@pytest.mark.parametrize("origin", ["https://attacker.example", "http://localhost:3000"])
+def test_no_page_is_told_that_it_may_read_what_is_answered(sidecar: SidecarProcess, origin: str) -> None:
+    """No CORS: a browser sends neither a key nor JSON without the leave that nobody gives here."""
+    asked = {"origin": origin, "access-control-request-method": "POST", "access-control-request-headers": "x-api-key"}
+    url = f"{sidecar.url}/v1/chat/completions"
+    replies = [wire.send("OPTIONS", url, headers=asked), wire.post(url, GOOD, {"origin": origin})]
+    assert replies[0].status in (403, 405)
+    assert [name for reply in replies for name in reply.headers if name.startswith("access-control-")] == []
+
+
+def test_no_link_in_a_message_is_followed(door: Door) -> None:
+    """What a message links to is fetched by the provider or by nobody: an agent reaches no inner address by us."""
+    with socket.create_server(("127.0.0.1", 0)) as inner:
+        inner.setblocking(False)
+        url = f"http://127.0.0.1:{inner.getsockname()[1]}/latest/meta-data"
+        image = {"openai": {"type": "image_url", "image_url": {"url": url}},
+                 "anthropic": {"type": "image", "source": {"type": "url", "url": url}}}[door.dialect]  # fmt: skip
+        content = [{"type": "text", "text": "What is this?"}, image]
+        reply = door.post({**GOOD, "messages": [{"role": "user", "content": content}]})
+        assert reply.status in (200, 400, 422, 502, 503), reply.body
+        with pytest.raises(BlockingIOError):
+            inner.accept()
+
+
+def test_what_a_request_says_is_one_line_of_no_log(door: Door) -> None:
+    said = len(door.sidecar.stderr())
+    forged = "chat\n2026-11-27 00:00:00 ERROR call.crashed id=forged"
+    reply = door.post({**GOOD, "model": forged}, {"x-pointsman-agent": "a%0aERROR forged"})
+    assert reply.status == 404
+    assert "forged" not in door.sidecar.stderr()[said:]
+    assert all("\n" not in value and "\r" not in value for value in reply.headers.values())
+
+
 @pytest.mark.parametrize("path", ["/metrics", "/status", "/healthz", "/readyz"])
 def test_the_admin_port_refuses_foreigners_too(sidecar: SidecarProcess, path: str) -> None:
     assert wire.get(sidecar.admin_url + path).status == 200

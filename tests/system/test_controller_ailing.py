@@ -84,6 +84,32 @@ def test_a_controller_that_starts_while_its_source_is_away_goes_on_with_what_ran
         assert wire.post(f"{sidecar.url}/v1/chat/completions", QUESTION).headers["x-pointsman-model"] == "green"
 
 
+def test_what_lies_in_the_state_folders_is_for_nobody_else(
+    tmp_path: Path, start_controller: StartController, start_simulator: StartSimulator
+) -> None:
+    maker = start_simulator("alpha")
+    doors = [Door("red", "openai", maker.url), Door("green", "anthropic", maker.url)]
+    repo = RulesRepo(tmp_path / "rules")
+    repo.commit(files(doors, {"support": use_case("red")}))
+    controller = start_controller(repo.path)
+    options = ["--controller-token", str(controller.token_file)]
+    with stopped_after(SidecarProcess(controller.url, tmp_path / "sidecar", options=options)) as sidecar:
+        eventually(lambda: wire.get(f"{sidecar.admin_url}/readyz").status == 200, CATCH_UP_SECONDS)
+        assert wire.post(f"{sidecar.url}/v1/chat/completions", QUESTION).status == 200
+        for state in (controller.state, sidecar.state):
+            found = [state, *state.rglob("*")]
+            assert len(found) > 4
+            open_to_others = [path for path in found if path.stat().st_mode & 0o077 and not is_shut_in(path, state)]
+            assert open_to_others == []
+        keys = ("signing.key", "sidecar.token", "admin.token")
+        assert {(controller.state / name).stat().st_mode & 0o777 for name in keys} == {0o600}
+
+
+def is_shut_in(path: Path, state: Path) -> bool:
+    """A folder above it, from the state folder down, lets nobody else in."""
+    return any(not above.stat().st_mode & 0o077 for above in path.parents if above == state or state in above.parents)
+
+
 def test_a_source_that_never_was_there_is_a_mistake(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "controller", "serve", "--repo", "rules", "--state", str(tmp_path / "state")]
     done = subprocess.run(
