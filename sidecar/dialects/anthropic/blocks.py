@@ -265,7 +265,8 @@ def _tool_use(raw: msgspec.Raw, where: str, lost: list[str]) -> AnyPart:
     if block.toolset_name is not None or (block.caller is not None and block.caller.type != "direct"):
         raise CannotCarry("server_tool", "a tool call that was made by one of Anthropic's own tools")
     parse(_OBJECT, block.input, f"{where}.input")
-    return ToolCall(id=block.id, name=block.name, arguments=bytes(block.input).decode(), cache_ttl=_ttl(block))
+    arguments = _read(lambda given: bytes(given).decode(), block.input, f"{where}.input")
+    return ToolCall(id=block.id, name=block.name, arguments=arguments, cache_ttl=_ttl(block))
 
 
 def _tool_result(raw: msgspec.Raw, where: str, lost: list[str]) -> AnyPart:

@@ -321,7 +321,10 @@ class ChunkReader:
             raise MalformedAnswer("the provider's answer has a function call without a name")
         count = self._calls[index]
         self._calls[index] += 1
-        arguments = on_one_line(bytes(call.args)) if len(memoryview(call.args)) else "{}"
+        try:
+            arguments = on_one_line(bytes(call.args)) if len(memoryview(call.args)) else "{}"
+        except UnicodeDecodeError as error:
+            raise MalformedAnswer("the provider's answer has a function call that is not UTF-8") from error
         name = call.id or _call_id(answer, index, count, call.name, arguments)
         out.append(ToolCallStarted(count, name, call.name, index))
         out.append(ToolArgumentsDelta(count, "{}" if arguments == "null" else arguments, index))
@@ -510,7 +513,11 @@ def call_part(call: ToolCall, *, is_first: bool) -> dict[str, object]:
 
 
 def on_one_line(args: bytes) -> str:
-    """Google indents its plain answers; a model of another vendor would learn to write its arguments so."""
+    """Google indents its plain answers; a model of another vendor would learn to write its arguments so.
+
+    Raises:
+        UnicodeDecodeError: it is no UTF-8.
+    """
     return (msgspec.json.format(args, indent=-1) if b"\n" in args else args).decode()
 
 

@@ -67,7 +67,10 @@ class Conversation:
         if "partialArgs" in call:
             raise CannotCarry("tool", "a function call in pieces")
         call.object("args")
-        arguments = on_one_line(call.raw("args") or b"{}")
+        try:
+            arguments = on_one_line(call.raw("args") or b"{}")
+        except UnicodeDecodeError as error:
+            raise MalformedRequest(f"`{call.where}.args` is not UTF-8") from error
         made = ToolCall(id=call.text("id") or f"call_{self._calls}", name=name, arguments=arguments)
         self._calls += 1
         self._waiting.append(made)

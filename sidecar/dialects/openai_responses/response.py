@@ -127,7 +127,7 @@ def decode_items(answer: Response) -> Iterator[OutputItem]:
     for raw in answer.output or ():
         try:
             yield ITEM.decode(raw)
-        except msgspec.ValidationError as error:
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise MalformedAnswer(f"the provider's answer holds an item that cannot be read: {error}") from error
 
 

@@ -77,7 +77,11 @@ class Chunk(msgspec.Struct, frozen=True):
 
     @property
     def item_kind(self) -> str:
-        return _KIND.decode(self.item).type if bytes(self.item) else ""
+        """Raises MalformedAnswer."""
+        try:
+            return _KIND.decode(self.item).type if bytes(self.item) else ""
+        except _UNREADABLE as error:
+            raise MalformedAnswer("the provider's stream holds an item that cannot be read") from error
 
 
 class _Kind(msgspec.Struct, frozen=True):

@@ -91,7 +91,7 @@ async def test_while_every_target_rests_a_caller_is_told_when_to_come_back() -> 
             await core.run()
     with pytest.raises(CallFailed) as failed:
         await core.run()
-    assert code_of(failed.value.error) == "breaker_open"
+    assert code_of(failed.value.error) == failed.value.headers["x-pointsman-reason"] == "breaker_open"
     assert error_headers(failed.value.error) == {"retry-after": str(round(FIRST_REST_SECONDS * 1.2))}, (
         "the longest spread"
     )
