@@ -2,7 +2,8 @@
 
 `sh` blocks are typed; one that begins `# in a … terminal` goes on running; `sh fails` ends with an error. Every line of
 the `text` block below one stands in what it printed; a block of one command is typed again until it does, as things
-take a moment. A `python` block is saved under the name that the sentence above it gives.
+take a moment. A `python` or `yaml` block is saved under the name that the text above it gives last. What a
+`console` block shows needs keys, a fleet or an outage, and is not run.
 """
 
 import os
@@ -62,7 +63,6 @@ class Walk:
         self._environment = {
             **ours, **identity, "HOME": str(self._home), "XDG_STATE_HOME": str(folder / "state"),
             "PATH": f"{programs}:{os.environ['PATH']}", "PYTHONPATH": str(REPOSITORY),
-            "POINTSMAN_CONTROLLER": f"http://127.0.0.1:{self._ports['4200']}",
         }  # fmt: skip
 
     def along(self, page: str) -> int:
@@ -71,14 +71,14 @@ class Walk:
         typed = 0
         for block, after in pairwise(blocks):
             expected = after.text.splitlines() if after.kind == "text" else []
-            if block.kind == "python":
-                (name,) = re.findall(r"`([\w.-]+\.py)`", block.above)[-1:]
+            if block.kind in ("python", "yaml"):
+                (name,) = re.findall(r"`([\w./-]+\.(?:py|yaml))`", block.above)[-1:]
                 (self._home / name).write_text(self._here(block.text) + "\n")
             elif block.kind.startswith("sh"):
                 self._type(block.text, expected, fails=block.kind == "sh fails")
                 typed += 1
             else:
-                assert block.kind in ("text", ""), f"nobody runs a block of {block.kind}"
+                assert block.kind in ("text", "console", ""), f"nobody runs a block of {block.kind}"
         return typed
 
     def close(self) -> None:
@@ -116,6 +116,8 @@ class Walk:
         )  # fmt: skip
         self._children.append(child)
         child.wait_for(READY)
+        if "pointsman serve" in command:  # where commands look by themselves
+            self._environment["POINTSMAN_CONTROLLER"] = f"http://127.0.0.1:{self._ports['4200']}"
 
     def _here(self, text: str) -> str:
         """With the free ports in place of those that are written."""
