@@ -21,7 +21,7 @@ from tests.fakes.sidecar import SidecarProcess, StartSidecar
 from tests.fakes.simulator import StartSimulator
 from tests.system.rules import Door, files, use_case
 
-CYCLES = int(os.environ.get("POINTSMAN_CRASH_CYCLES", "20"))
+CYCLES = int(os.environ.get("POINTSMAN_CRASH_CYCLES", "12"))
 """Kills of sidecars, half of them on either database."""
 CYCLES_EACH = CYCLES // 2
 SEED = int(os.environ.get("POINTSMAN_CRASH_SEED", "20261123"))

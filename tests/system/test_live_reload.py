@@ -26,7 +26,7 @@ from tests.fakes.simulator import StartSimulator
 from tests.fakes.upstream import refusing_port
 from tests.system.rules import USE_CASE_FILE, Door, files, use_case
 
-COMMITS = int(os.environ.get("POINTSMAN_RELOADS", "100"))
+COMMITS = int(os.environ.get("POINTSMAN_RELOADS", "60"))
 BROKEN_AFTER = COMMITS // 2
 BURST, BETWEEN = (20, 24) if COMMITS <= 200 else (1, 2)
 """Commits as fast as git makes them, of which a controller sees some; the last of each is lived on for some calls. Of
