@@ -28,6 +28,8 @@ CALLS_EACH = 60
 CALLERS = 8
 SHADOWS = ("good", "dead", "hangs", "throttled")
 """Each is a model, and a use case of its own is mirrored to it."""
+BUSY = ("skipped", "busy")
+"""Where the machine is too slow for the live calls already, their shadows are passed over."""
 
 
 @pytest.fixture
@@ -63,17 +65,20 @@ def test_whatever_becomes_of_shadows_callers_get_their_answers_and_the_books_are
     drawn = {name: {one.id for one in came if one.kind.use_case == name and is_drawn(one)} for name in SHADOWS}
     assert all(ids for ids in drawn.values()), "the lots of so many calls fall to some of each"
     told = eventually(lambda: told_of_all(sidecar, {name: len(ids) for name, ids in drawn.items()}))
-    assert told["good"] == {("sent", ""): len(drawn["good"])}
+    assert told["good"]["sent", ""] >= 1
+    assert told["good"].keys() <= {("sent", ""), BUSY}
     assert told["dead"]["failed", "unreachable"] >= 1
-    assert told["dead"].keys() <= {("failed", "unreachable"), ("skipped", "breaker_open")}
-    assert told["throttled"].keys() == {("failed", "throttled")}
-    assert told["hangs"].keys() <= {("skipped", "queue_full")}
+    assert told["dead"].keys() <= {("failed", "unreachable"), ("skipped", "breaker_open"), BUSY}
+    assert told["throttled"]["failed", "throttled"] >= 1
+    assert told["throttled"].keys() <= {("failed", "throttled"), BUSY}
+    assert told["hangs"].keys() <= {("skipped", "queue_full"), BUSY}
 
-    (scored,) = [one for one in came if one.id == min(drawn["good"])]
+    sent = eventually(lambda: {row["call"] for row in controller.rows("shadows") if row["use_case"] == "good"} or None)
+    (scored,) = [one for one in came if one.id == min(sent)]
     said = wire.post(f"{sidecar.url}/v1/feedback", {"request_id": scored.id, "score": 0.5})
     assert said.status == 202
     assert wire.post(f"{sidecar.url}/v1/feedback", {"request_id": scored.id, "score": 1}).status == 202
-    in_flight = min(at_once["hangs"], len(drawn["hangs"]))
+    in_flight = min(at_once["hangs"], len(drawn["hangs"]) - told["hangs"][BUSY])
     """As many at once as its concurrency allows."""
     eventually(lambda: asked(other, "hangs") == in_flight or None)
     sidecar.kill()
@@ -86,10 +91,10 @@ def test_whatever_becomes_of_shadows_callers_get_their_answers_and_the_books_are
         booked[row["use_case"]][row["outcome"]] += 1
         assert row["call"] in drawn[row["use_case"]]
         assert (row["id"], row["live_model"], row["live_passed"]) == (f"{row['call']}.shadow", "alpha", 1)
-    assert booked["good"] == {"ok": len(drawn["good"])}
+    assert booked["good"] == {"ok": told["good"]["sent", ""]}
     assert asked(other, "hangs") == in_flight
     assert booked["hangs"] == {"unknown_outcome": in_flight}
-    assert booked["throttled"] == {"throttled": len(drawn["throttled"])}
+    assert booked["throttled"] == {"throttled": told["throttled"]["failed", "throttled"]}
     assert booked["dead"] == {"unreachable": told["dead"]["failed", "unreachable"]}
     (pair,) = [row for row in rows if row["call"] == scored.id]
     assert (pair["model"], pair["passed"], Decimal(pair["cost_usd"]) > 0) == ("good", 1, True)
