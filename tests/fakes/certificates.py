@@ -33,17 +33,18 @@ class Authority:
         self.file = folder / f"{name}.pem"
         self.file.write_bytes(made.public_bytes(Encoding.PEM))
 
-    def server(self, file: str) -> Path:
-        """For this machine, its key beside it."""
-        names: list[x509.GeneralName] = [x509.DNSName("localhost"), x509.IPAddress(ip_address("127.0.0.1"))]
-        return self._issue(file, "controller", names)
+    def server(self, file: str, address: str = "127.0.0.1", *further: str) -> Path:
+        """For this machine, by an address and by names; its key is beside it."""
+        names: list[x509.GeneralName] = [x509.DNSName(name) for name in ("localhost", *further)]
+        return self._issue(file, _named("controller"), [*names, x509.IPAddress(ip_address(address))])
 
-    def client(self, file: str, common_name: str, uri: str = "") -> Path:
-        return self._issue(file, common_name, [x509.UniformResourceIdentifier(uri)] if uri else [])
+    def client(self, file: str, common_name: str, uri: str = "", organization: str = "") -> Path:
+        names: list[x509.GeneralName] = [x509.UniformResourceIdentifier(uri)] if uri else []
+        return self._issue(file, _named(common_name, organization), names)
 
-    def _issue(self, file: str, common_name: str, names: list[x509.GeneralName]) -> Path:
+    def _issue(self, file: str, subject: x509.Name, names: list[x509.GeneralName]) -> Path:
         key = ec.generate_private_key(ec.SECP256R1())
-        builder = _builder(_named(common_name), self._name, key)
+        builder = _builder(subject, self._name, key)
         if names:
             builder = builder.add_extension(x509.SubjectAlternativeName(names), critical=False)
         both = [ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH]
@@ -58,8 +59,11 @@ class Authority:
         return path
 
 
-def _named(name: str) -> x509.Name:
-    return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+def _named(name: str, organization: str = "") -> x509.Name:
+    said = [x509.NameAttribute(NameOID.COMMON_NAME, name)]
+    if organization:
+        said.append(x509.NameAttribute(NameOID.ORGANIZATION_NAME, organization))
+    return x509.Name(said)
 
 
 def _builder(subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePrivateKey) -> x509.CertificateBuilder:

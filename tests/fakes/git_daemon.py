@@ -17,21 +17,21 @@ BARE: Final = "rules.git"
 class GitDaemon:
     """`repo` is where commits are made; `push` brings its `main` to the bare one that is served."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, host: str = "127.0.0.1") -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self.repo = RulesRepo(folder / "work")
         self.bare = folder / "served" / BARE
         self.repo.git("init", "--quiet", "--bare", "--initial-branch=main", str(self.bare))
         self._log = folder / "daemon.log"
-        self._port = free_port()
-        self.url = f"git://127.0.0.1:{self._port}/{BARE}"
+        self._host, self._port = host, free_port()
+        self.url = f"git://{host}:{self._port}/{BARE}"
         self.start()
 
     def start(self) -> None:
         """Returns when it takes connections."""
         where = subprocess.run(["git", "--exec-path"], check=True, capture_output=True, text=True).stdout.strip()
         self.child = Child.start(
-            ["--export-all", "--reuseaddr", "--listen=127.0.0.1", f"--port={self._port}",
+            ["--export-all", "--reuseaddr", f"--listen={self._host}", f"--port={self._port}",
              f"--base-path={self.bare.parent}", str(self.bare.parent)],
             log=self._log, program=f"{where}/git-daemon",
         )  # fmt: skip
@@ -57,4 +57,4 @@ class GitDaemon:
 
     def _is_listening(self) -> bool:
         with socket.socket() as probe:
-            return probe.connect_ex(("127.0.0.1", self._port)) == 0
+            return probe.connect_ex((self._host, self._port)) == 0
