@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from controller.cli.rules_folder import add_today, amount, counted, day_of, print_first, refused
-from controller.migrate.litellm import convert
+from controller.migrate import litellm, portkey
 from controller.migrate.notes import Converted, NotAConfig
 from controller.prices.known import NoPackage, PriceList
 from schemas.load import folder_revision, load
@@ -32,6 +32,21 @@ def add_parser(subparsers: "_SubParsersAction[argparse.ArgumentParser]") -> None
         "URLs and regions that stand in variables are looked up here."
     )
     parser.add_argument("config", type=Path, metavar="CONFIG", help="the file that litellm --config takes")
+    _add_common(parser)
+    parser = commands.add_parser("portkey", help="a Portkey gateway's config, as JSON")
+    parser.description = (
+        "Each config becomes a use case named after its file, or after its name in a mapping of several; its targets "
+        "become models and providers, its strategy the chain. What rule files cannot say is listed with its line. Keys "
+        "are never copied: each becomes a variable of the sidecar."
+    )
+    parser.add_argument(
+        "config", type=Path, metavar="CONFIG", help="one config, or a JSON object of several by their names"
+    )
+    parser.add_argument("--model", metavar="NAME", help="what agents ask for, where no target names a model")
+    _add_common(parser)
+
+
+def _add_common(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--out", type=Path, metavar="DIR", help="a new or empty folder (default: write nothing)")
     parser.add_argument(
         "--owner", default="platform", metavar="TEAM", help="who owns the use cases (default: platform)"
@@ -48,9 +63,7 @@ def run(args: argparse.Namespace) -> int:
             return refused("migrate", f"{out} is not an empty folder; nothing was written")
         with args.config.open("rb") as opened:
             text = opened.read(MAX_FILE_BYTES + 1).decode("utf-8-sig")
-        converted = convert(
-            args.config.name, text, owner=args.owner, today=day_of(args), environment=os.environ, prices=_prices(args)
-        )
+        converted = _convert(args, text)
         if out is not None:
             _write(out, converted)
     except UnicodeDecodeError:
@@ -71,6 +84,13 @@ def run(args: argparse.Namespace) -> int:
     if errors:
         print(f"{counted(errors)} of pointsman check are left to you", file=sys.stderr)
     return 1 if errors else 0
+
+
+def _convert(args: argparse.Namespace, text: str) -> Converted:
+    name, owner, today, prices = args.config.name, args.owner, day_of(args), _prices(args)
+    if args.migrate_command == "portkey":
+        return portkey.convert(name, text, owner=owner, today=today, prices=prices, model=args.model)
+    return litellm.convert(name, text, owner=owner, today=today, environment=os.environ, prices=prices)
 
 
 def _prices(args: argparse.Namespace) -> PriceList | None:

@@ -57,7 +57,11 @@ class Catalogue:
 
     def model(self, identity: str, deployments: Sequence[Deployment]) -> str:
         """The model's name. The same one at the same providers is written once; at others it is another model."""
-        doors = tuple((self._provider(one), one.name) for one in deployments)
+        # A door that stands there twice is one; the first word on it counts.
+        by_door: dict[tuple[str, str], Deployment] = {}
+        for deployment in deployments:
+            by_door.setdefault((self._provider(deployment), deployment.name), deployment)
+        doors, deployments = tuple(by_door), [*by_door.values()]
         for name, (known, _) in self._models.items():
             if known == doors:
                 return name
@@ -108,7 +112,7 @@ class Catalogue:
             "capabilities": _capabilities(info),
             "served_by": [_door(door, row, common) for door, row in zip(doors, rows, strict=True)],
         }
-        text = with_prices(content, common, "as LiteLLM's configuration or genai-prices has them")
+        text = with_prices(content, common, "as the configuration or genai-prices has them")
         assumed = [key for key, value in (("context_window", window), ("max_output_tokens", longest)) if value is None]
         if not info.keys() & {*CAPABILITIES, "mode"}:
             assumed.append("capabilities")

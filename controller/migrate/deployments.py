@@ -7,9 +7,10 @@ from decimal import Decimal
 from typing import Any, Final
 from urllib.parse import urlsplit
 
+from controller.migrate.doors import NOT_PLAIN, azure, bedrock_url, plain_url, vertex
 from controller.migrate.hosts import COMPATIBLE, HOSTS, Host, host_of
-from controller.migrate.litellm_keys import AGENTS_SAY, DEPLOYMENT, OTHER, is_done
-from controller.migrate.notes import Notebook
+from controller.migrate.litellm_keys import AGENTS_SAY, DEPLOYMENT, OTHER
+from controller.migrate.notes import Notebook, is_done
 from schemas.validate import looks_secret
 from schemas.yaml_source import Path
 
@@ -145,15 +146,10 @@ class Reading:
             content |= {"auth": {"api_key": key}} if key else {}
         if not ready:
             return None
-        url = str(content["base_url"]).rstrip("/")
-        if not re.fullmatch(r"https?://[^\s/@?#]+(/[^\s@?#]*)?", url):
-            says = "skipped: not a plain URL; write it as https://host/v1, without a name, a key or a query"
-            self.notebook.add((*at, "api_base"), says)
+        url = plain_url(content["base_url"], dialect=content["dialect"], is_ollama=prefix.startswith("ollama"))
+        if url is None:
+            self.notebook.add((*at, "api_base"), NOT_PLAIN)
             return None
-        if prefix.startswith("ollama") and not urlsplit(url).path:
-            url += "/v1"
-        if host.dialect == "anthropic":
-            url = url.removesuffix("/v1")
         content["base_url"] = url
         content |= self._headers(at, params)
         content |= {"fields": dict(host.fields)} if host.fields else {}
@@ -165,11 +161,7 @@ class Reading:
             self.notebook.add(at, "skipped: no api_base, and AZURE_API_BASE is not set here")
             return False
         version = self._text(at, params, "api_version")
-        root = re.sub(r"/openai(/.*)?$", "", str(url).rstrip("/"))
-        if version and re.fullmatch(r"\d{4}-\d{2}-\d{2}(-preview)?", version):
-            content |= {"base_url": f"{root}/openai", "layout": "azure-deployments", "api_version": version}
-        else:
-            content["base_url"] = f"{root}/openai/v1"
+        content |= azure(url, version)
         by_identity = params.keys() & {"azure_ad_token", "client_secret", "client_id", "tenant_id"}
         key = None if by_identity else self._key(at, params, "AZURE_API_KEY")
         content["auth"] = {"azure": {"api_key": key} if key else {"entra": True}}
@@ -182,7 +174,7 @@ class Reading:
             self.notebook.add(at, "skipped: no aws_region_name, and AWS_REGION is not set here")
             return False
         endpoint = self._text(at, params, "aws_bedrock_runtime_endpoint") or content["base_url"]
-        content["base_url"] = endpoint or f"https://bedrock-runtime.{region}.amazonaws.com"
+        content["base_url"] = endpoint or bedrock_url(region)
         profile = self._text(at, params, "aws_profile_name")
         content["auth"] = {"aws": {"region": region, **({"profile": profile} if profile else {})}}
         if "api_key" in params:
@@ -195,11 +187,8 @@ class Reading:
         if project is None or place is None:
             self.notebook.add(at, "skipped: needs vertex_project and vertex_location (or VERTEXAI_… set here)")
             return False
-        host = "aiplatform.googleapis.com" if place == "global" else f"{place}-aiplatform.googleapis.com"
-        content["base_url"] = f"https://{host}/v1/projects/{project}/locations/{place}"
-        # Vertex AI serves Claude in Anthropic's dialect; LiteLLM tells it by this prefix as well.
-        content["dialect"] = "anthropic" if name.startswith("claude") else "gemini"
-        content["layout"] = "vertex"
+        # LiteLLM tells Claude by this prefix as well.
+        content |= vertex(project, place, name)
         file = params.get("vertex_credentials")
         if isinstance(file, str) and file.startswith("/"):
             content["auth"] = {"google": {"file": file}}

@@ -12,9 +12,10 @@ from glob import escape
 from typing import Any, Final
 
 from controller.migrate.catalogue import Catalogue
+from controller.migrate.chains import as_chain
 from controller.migrate.deployments import Deployment, Reading, as_number
-from controller.migrate.litellm_keys import OTHER, SETTINGS, TOP, is_done
-from controller.migrate.notes import Converted, NotAConfig, Notebook
+from controller.migrate.litellm_keys import OTHER, SETTINGS, TOP
+from controller.migrate.notes import Converted, NotAConfig, Notebook, is_done
 from controller.migrate.written import as_yaml
 from controller.prices.known import PriceList
 from schemas.yaml_source import Path, parse_yaml
@@ -214,14 +215,8 @@ def _use_case(
     settings: Settings, name: str, group: str, members: Sequence[Deployment],
     arms: Mapping[str, Sequence[Arm]], owner: str, today: date,
 ) -> dict[str, Any]:  # fmt: skip
-    primary, *others = arms[group]
-    total = sum((arm.weight for arm in arms[group]), Decimal())
-    split = [
-        {"model": arm.model, "percent": percent}
-        for arm in others
-        if arm.weight and (percent := round(100 * arm.weight / total, 1))
-    ]
-    fallbacks = [arm.model for arm in others]
+    primary = arms[group][0]
+    fallbacks: list[str] = []
     for key in FALLBACKS:
         fallbacks += _models(settings, settings.fallbacks(key, group), arms, primary.embeds)
     fallbacks += _models(settings, settings.default_fallbacks(), arms, primary.embeds)
@@ -233,10 +228,7 @@ def _use_case(
     }
     use_case: dict[str, Any] = {"use_case": name, "owner": owner, "class": "internal"}
     use_case |= {"aliases": aliases} if aliases else {}
-    use_case["primary"] = primary.model
-    chain = list(dict.fromkeys(model for model in fallbacks if model != primary.model))
-    use_case |= {"fallbacks": chain} if chain else {}
-    use_case |= {"split": split} if split else {}
+    use_case |= as_chain([(arm.model, arm.weight) for arm in arms[group]], fallbacks)
     use_case |= {"timeouts": timeouts} if timeouts else {}
     use_case |= {"on_refusal": "fallback"} if settings.fallbacks("content_policy_fallbacks", group) else {}
     use_case["review"] = {"by": today + REVIEW_AFTER}

@@ -69,8 +69,3 @@ SETTINGS: Final[Mapping[str, str]] = {
 }
 """Of `litellm_settings`, `router_settings` and `general_settings`."""
 OTHER = "not carried over: it has no counterpart here"
-
-
-def is_done(says: str) -> bool:
-    """Whether nothing is asked of anybody."""
-    return says.startswith("nothing to do")

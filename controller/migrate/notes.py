@@ -51,3 +51,8 @@ def shown(path: Path) -> str:
     """`("model_list", 0, "model_name")` as `model_list[0].model_name`."""
     parts = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in path)
     return parts.removeprefix(".")
+
+
+def is_done(says: str) -> bool:
+    """Whether nothing is asked of anybody."""
+    return says.startswith("nothing to do")

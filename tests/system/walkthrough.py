@@ -2,7 +2,7 @@
 
 `sh` blocks are typed; one that begins `# in a … terminal` goes on running; `sh fails` ends with an error. Every line of
 the `text` block below one stands in what it printed; a block of one command is typed again until it does, as things
-take a moment. A `python` or `yaml` block is saved under the name that the text above it gives last. What a
+take a moment. A `python`, `yaml` or `json` block is saved under the name that the text above it gives last. What a
 `console` block shows needs keys, a fleet or an outage, and is not run.
 """
 
@@ -71,8 +71,8 @@ class Walk:
         typed = 0
         for block, after in pairwise(blocks):
             expected = after.text.splitlines() if after.kind == "text" else []
-            if block.kind in ("python", "yaml"):
-                (name,) = re.findall(r"`([\w./-]+\.(?:py|yaml))`", block.above)[-1:]
+            if block.kind in ("python", "yaml", "json"):
+                (name,) = re.findall(r"`([\w./-]+\.(?:py|yaml|json))`", block.above)[-1:]
                 (self._home / name).write_text(self._here(block.text) + "\n")
             elif block.kind.startswith("sh"):
                 self._type(block.text, expected, fails=block.kind == "sh fails")

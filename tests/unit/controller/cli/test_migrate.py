@@ -21,6 +21,15 @@ def test_a_folder_that_check_takes_and_every_line_that_is_left(pointsman: Callab
     assert pointsman("check", out, *TODAY).status == 0
 
 
+def test_a_portkey_config_is_a_use_case_of_its_files_name(pointsman: Callable, tmp_path: Path) -> None:
+    case, out = CASE.parents[1] / "portkey/conditions.json", tmp_path / "rules"
+    answer = pointsman("migrate", "portkey", case, "--out", out, "--model", "gpt-5", *TODAY)
+    assert (answer.status, answer.err) == (0, "")
+    assert f"{case}:9  strategy.conditions[4].then  no target of this config has this name" in answer.out
+    assert "aliases: [gpt-5]" in (out / "use-cases/conditions/use-case.yaml").read_text()
+    assert pointsman("check", out, *TODAY).status == 0
+
+
 def test_without_a_folder_nothing_is_written(
     pointsman: Callable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
