@@ -74,7 +74,7 @@ browser: $(VENV)/.ready ## the controller's pages in a real Chromium (Debian's):
 	@$(PIP) install --constraint .ci/constraints.txt --editable '.[browser]'
 	@command -v chromium >/dev/null || { apt-get update -qq && apt-get install -qq --no-install-recommends chromium >/dev/null; }
 	@cd tests/browser && npm install --ignore-scripts --no-audit --no-fund --no-package-lock --silent
-	@$(BIN)/python -m pytest tests/browser
+	@$(BIN)/python -m pytest -n 2 --dist loadgroup tests/browser
 
 nightly: $(VENV)/.ready ## 2,000 kills of sidecars under load, half on SQLite and half on PostgreSQL (CYCLES=n for fewer); 500 canaries of each kind
 	@POINTSMAN_CRASH_CYCLES=$(CYCLES) $(BIN)/python -m pytest -s tests/system/test_crashes.py tests/system/test_controller_books.py

@@ -178,6 +178,11 @@ def _band(chart: Band) -> str:
     lower = [f"{x:.1f},{y(moment.low):.1f}" for x, moment in zip(places, chart.moments, strict=True)]
     parts.append(f'<polygon class="band" points="{" ".join([*upper, *reversed(lower)])}"/>')
     parts += [f'<polyline class="edge" points="{" ".join(edge)}"/>' for edge in (upper, lower)]
+    if len(places) == 1:
+        # A band of one look has no width: its interval is a line.
+        (moment,) = chart.moments
+        across, up, down = places[0], y(moment.high), y(moment.low)
+        parts.append(f'<line class="open" x1="{across:.1f}" x2="{across:.1f}" y1="{up:.1f}" y2="{down:.1f}"/>')
     middle = [(x, y(moment.middle)) for x, moment in zip(places, chart.moments, strict=True)]
     parts.append(f'<path class="line l0" d="{_way(middle)}"/>' + _mark(0, *middle[-1]))
     apart = max(0.0, LINE - (y(-chart.margin) - y(0))) / 2

@@ -47,7 +47,7 @@ async def measure(running_one: Running, calls: int, sidecars: int) -> list[tuple
     await parts.publisher.newer_than("")
     await book(parts.ledger, calls, date.fromisoformat(parts.ledger.spend().day) - timedelta(days=DAYS - 1))
     for number in range(sidecars):
-        status = SidecarStatus(id=f"agent-{number}.support.svc.cluster.local", version="1", state="READY")
+        status = SidecarStatus(id=f"agent-{number}.support.svc.cluster.local", version="1", state="ACTIVE")
         parts.roster.note_status(status, WHOLE)
     headers = {"authorization": f"Bearer {parts.tokens.admin}"}
     rows = []

@@ -1,20 +1,12 @@
 """The controller's pages in a real Chromium: read and used as a person does, in light, in dark and on a phone."""
 
 import csv
-import os
-import shutil
-from collections.abc import AsyncIterator, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Iterator
 from decimal import Decimal
 from io import StringIO
 from pathlib import Path
-from typing import Any
-from urllib.parse import urlsplit
 
 import pytest
-
-pytest.importorskip("playwright", reason="Playwright is not installed; `make browser` brings and runs it")
-from playwright.async_api import ConsoleMessage, Page, Request, async_playwright
 
 from controller.app import Running, running
 from controller.dashboard.view import MENU
@@ -22,55 +14,12 @@ from controller.settings import ServeSettings
 from schemas.record import AttemptRecord, CallRecord, SkippedTarget, Usage
 from schemas.scope import WHOLE
 from schemas.status import SidecarStatus
+from tests.browser.browsing import Browser, looked_at, signed_in
 from tests.fakes.postgres import PostgresServer, postgres_server
 from tests.fakes.rules_repo import RulesRepo
 
-AXE = Path(__file__).parent / "node_modules/axe-core/axe.min.js"
-FLAGS = (
-    "--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update", "--disable-sync",
-    "--no-first-run",
-)  # fmt: skip
-LOOKS: tuple[tuple[str, dict[str, Any]], ...] = (
-    ("light", {"color_scheme": "light", "viewport": {"width": 1280, "height": 900}}),
-    ("dark", {"color_scheme": "dark", "viewport": {"width": 1280, "height": 900}}),
-    ("phone", {"color_scheme": "light", "viewport": {"width": 390, "height": 844}}),
-)
 PATHS = (*(path for path, _ in MENU), "/use-cases/support", "/calls/call-3", "/login")
 CALLS = 130
-
-
-@dataclass
-class Browser:
-    """Opens pages, and notes where they send requests to and what their console complains of."""
-
-    chromium: Any
-    asked: set[str]
-    complaints: list[str]
-
-    async def page(self, url: str, **look: Any) -> Page:
-        context = await self.chromium.new_context(base_url=url, **look)
-        page: Page = await context.new_page()
-        page.on("request", self._note)
-        page.on("console", self._hear)
-        page.on("pageerror", lambda error: self.complaints.append(str(error)))
-        return page
-
-    def _note(self, request: Request) -> None:
-        self.asked.add(f"{urlsplit(request.url).scheme}://{urlsplit(request.url).netloc}")
-
-    def _hear(self, message: ConsoleMessage) -> None:
-        if message.type == "error":
-            self.complaints.append(message.text)
-
-
-@pytest.fixture
-async def browser() -> AsyncIterator[Browser]:
-    path = shutil.which("chromium")
-    assert path is not None, "no chromium on PATH: apt-get install chromium"
-    async with async_playwright() as playwright:
-        chromium = await playwright.chromium.launch(executable_path=path, args=[*FLAGS])
-        yield Browser(chromium, set(), [])
-        await chromium.close()
 
 
 @pytest.fixture
@@ -87,19 +36,6 @@ async def controller(tmp_path: Path, postgres: PostgresServer) -> AsyncIterator[
     settings = ServeSettings(repo=str(repo.path), state=tmp_path / "state", listen_port=0, database_url=url)
     async with running(settings) as controller:
         yield controller
-
-
-async def signed_in(page: Page, controller: Running) -> None:
-    await page.goto("/login?next=/rollout")
-    await page.get_by_label("Token").fill(controller.parts.tokens.admin)
-    await page.get_by_role("button", name="Sign in").click()
-    await page.wait_for_url("**/rollout")
-
-
-async def faults_of(page: Page) -> list[str]:
-    await page.evaluate(AXE.read_text())
-    found = await page.evaluate("axe.run()")
-    return [f"{fault['id']}: {node['html'][:160]}" for fault in found["violations"] for node in fault["nodes"]]
 
 
 async def fill(controller: Running) -> None:
@@ -123,40 +59,30 @@ async def fill(controller: Running) -> None:
     await parts.ledger.book(records)
     for number in range(30):
         error = "bundle refused: its signature is of a key that this sidecar does not know" if number == 3 else ""
-        status = SidecarStatus(id=f"agent-{number}.support.svc.cluster.local", version="1", state="READY", error=error)
+        status = SidecarStatus(id=f"agent-{number}.support.svc.cluster.local", version="1", state="ACTIVE", error=error)
         parts.roster.note_status(status, WHOLE)
 
 
-async def looked_at(browser: Browser, controller: Running, name: str, paths: Sequence[str] = PATHS) -> None:
-    """Every page in every look: nothing foreign is asked, axe finds nothing, nothing is wider than the window."""
-    shots = os.environ.get("POINTSMAN_SCREENSHOTS")
-    for look, options in LOOKS:
-        page = await browser.page(controller.url, **options)
-        await signed_in(page, controller)
-        for path in paths:
-            await page.goto(path)
-            assert (name, look, path, await faults_of(page)) == (name, look, path, [])
-            wide = await page.evaluate("document.documentElement.scrollWidth - window.innerWidth")
-            assert (look, path, max(wide, 0)) == (look, path, 0)
-            if shots:
-                file = f"{name}-{look}-{path.strip('/').replace('/', '-') or 'overview'}.png"
-                await page.screenshot(path=Path(shots) / file, full_page=True)
-        await page.context.close()
-    assert browser.asked == {controller.url}
-    assert browser.complaints == []
+async def test_every_page_is_sound_without_data(browser: Browser, controller: Running) -> None:
+    await controller.parts.publisher.newer_than("")
+    token = controller.parts.tokens.admin
+    await looked_at(browser, controller.url, token, "empty", [path for path in PATHS if path != "/calls/call-3"])
 
 
-async def test_every_page_is_sound_without_data_with_data_and_with_the_ledger_away(
+async def test_every_page_is_sound_with_data(browser: Browser, controller: Running) -> None:
+    await fill(controller)
+    await looked_at(browser, controller.url, controller.parts.tokens.admin, "full", PATHS)
+
+
+async def test_every_page_is_sound_and_says_so_with_the_ledger_away(
     browser: Browser, controller: Running, postgres: PostgresServer
 ) -> None:
-    await controller.parts.publisher.newer_than("")
-    await looked_at(browser, controller, "empty", [path for path in PATHS if path != "/calls/call-3"])
     await fill(controller)
-    await looked_at(browser, controller, "full")
+    token = controller.parts.tokens.admin
     postgres.kill()
-    await looked_at(browser, controller, "away")
+    await looked_at(browser, controller.url, token, "away", PATHS)
     page = await browser.page(controller.url)
-    await signed_in(page, controller)
+    await signed_in(page, token)
     for path in ("/", "/use-cases", "/use-cases/support", "/calls", "/review", "/audit"):
         await page.goto(path)
         assert "cannot be read" in await page.locator(".warning").first.inner_text(), path
@@ -165,7 +91,7 @@ async def test_every_page_is_sound_without_data_with_data_and_with_the_ledger_aw
 async def test_every_table_is_there_as_csv(browser: Browser, controller: Running) -> None:
     await fill(controller)
     page = await browser.page(controller.url)
-    await signed_in(page, controller)
+    await signed_in(page, controller.parts.tokens.admin)
     seen = 0
     for path in PATHS:
         await page.goto(path)
@@ -186,7 +112,7 @@ async def test_every_table_is_there_as_csv(browser: Browser, controller: Running
 async def test_a_person_acts_by_keyboard_and_without_script(browser: Browser, controller: Running) -> None:
     await fill(controller)
     page = await browser.page(controller.url, java_script_enabled=False)
-    await signed_in(page, controller)
+    await signed_in(page, controller.parts.tokens.admin)
     form = page.locator("form", has=page.get_by_text("Suspend", exact=True))
     await form.get_by_label("Reason").fill("a market holiday")
     await form.get_by_label("Reason").press("Enter")

@@ -61,3 +61,12 @@ def test_a_day_that_is_not_known_is_a_gap_in_the_line() -> None:
     figure = ElementTree.fromstring(drawn(CHARTS["gaps"], "chart"))
     (way, *_) = (path.get("d", "") for path in figure.iter("path") if path.get("class") == "line l0")
     assert (way.count("M"), way.count("L")) == (2, 0)
+
+
+def test_the_interval_of_a_single_look_is_seen() -> None:
+    figure = ElementTree.fromstring(drawn(CHARTS["one look"], "chart"))
+    (line,) = (one for one in figure.iter("line") if one.get("class") == "open")
+    zero = next(float(one.get("y1", "")) for one in figure.iter("line") if one.get("class") == "zero")
+    up, down = zero - float(line.get("y1", "")), float(line.get("y2", "")) - zero
+    assert up == pytest.approx(down, abs=0.1)
+    assert up > 10, "from -0.1 to 0.1, around no difference"
