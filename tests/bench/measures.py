@@ -84,18 +84,29 @@ BURSTS = (
 )
 
 
-def run_load(program: Path, port: int, body: Path, burst: Burst, scale: float) -> Load:
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What is sent, again and again."""
+
+    body: Path
+    headers: Mapping[str, str]
+    """Beside those that every client sends."""
+
+
+def run_load(program: Path, port: int, asked: Asked, burst: Burst, scale: float) -> Load:
     """Put one burst on `port`. Raises CalledProcessError or DecodeError when the load generator itself fails."""
-    return _run(program, port, body, burst, "-d", f"{burst.seconds * scale:.3f}", "-w", str(burst.warm_up_calls))
+    return _run(program, port, asked, burst, "-d", f"{burst.seconds * scale:.3f}", "-w", str(burst.warm_up_calls))
 
 
-def run_calls(program: Path, port: int, body: Path, burst: Burst, calls: int) -> Load:
+def run_calls(program: Path, port: int, asked: Asked, burst: Burst, calls: int) -> Load:
     """Make exactly `calls` calls on `port`, however long they take."""
-    return _run(program, port, body, burst, "-n", str(calls))
+    return _run(program, port, asked, burst, "-n", str(calls))
 
 
-def _run(program: Path, port: int, body: Path, burst: Burst, *extent: str) -> Load:
-    command = [str(program), "-p", str(port), "-b", str(body), "-c", str(burst.connections), *extent]
+def _run(program: Path, port: int, asked: Asked, burst: Burst, *extent: str) -> Load:
+    command = [str(program), "-p", str(port), "-b", str(asked.body), "-c", str(burst.connections), *extent]
+    if asked.headers:
+        command += ["-H", "".join(f"{name}: {value}\r\n" for name, value in asked.headers.items())]
     if burst.rate:
         command += ["-r", str(burst.rate)]
     if burst.payload.chunks:

@@ -10,7 +10,7 @@ import msgspec
 
 from tests.bench import live, measures
 from tests.bench.live import DidNotStart, Live
-from tests.bench.measures import BURSTS, Burst, Load
+from tests.bench.measures import BURSTS, Asked, Burst, Load
 from tests.bench.native import Programs
 from tests.bench.payloads import PLAIN, encode_body
 from tests.bench.targets import Row
@@ -86,7 +86,8 @@ class Run:
         """A row that shares its server has not been called yet; a server that lacks it is told here."""
         for row in self._working_rows():
             before = self.upstream.counts()
-            wrong = live.call_once(self._port(row), row.model) or _strays(row, before, self.upstream.counts())
+            headers = row.headers_at(self.upstream.port)
+            wrong = live.call_once(self._port(row), row.model, headers) or _strays(row, before, self.upstream.counts())
             if wrong:
                 self.outcomes[row.name].missing = wrong
 
@@ -101,8 +102,8 @@ class Run:
         before = self.upstream.counts()
         cpu_before = server.process.cpu_seconds() if server else 0.0
         try:
-            body = self._body(burst, row)
-            load = measures.run_load(self.programs.load, self._port(row), body, burst, self.settings.scale)
+            asked = self._asked(burst, row)
+            load = measures.run_load(self.programs.load, self._port(row), asked, burst, self.settings.scale)
         except (subprocess.CalledProcessError, msgspec.DecodeError) as error:
             outcome.failures.append(f"{burst.name}: {error}")
             return
@@ -119,8 +120,8 @@ class Run:
             server = self._restart(row)
             if server is None:
                 continue
-            body = self._body(MEMORY_CALLS, row)
-            load = measures.run_calls(self.programs.load, server.port, body, MEMORY_CALLS, self.settings.memory_calls)
+            asked = self._asked(MEMORY_CALLS, row)
+            load = measures.run_calls(self.programs.load, server.port, asked, MEMORY_CALLS, self.settings.memory_calls)
             _count(self.outcomes[row.name], load)
             if wrong := _faults(load):
                 self.outcomes[row.name].failures.append(f"memory: {wrong}")
@@ -163,11 +164,11 @@ class Run:
         server = self._live(row)
         return server.port if server else self.upstream.port
 
-    def _body(self, burst: Burst, row: Row) -> Path:
+    def _asked(self, burst: Burst, row: Row) -> Asked:
         path = self.folder / f"{burst.payload.name}.{row.name}.json"
         if not path.exists():
             path.write_bytes(encode_body(burst.payload, row.model))
-        return path
+        return Asked(path, row.headers_at(self.upstream.port))
 
 
 def _count(outcome: Outcome, load: Load) -> None:

@@ -10,8 +10,13 @@ from pathlib import Path
 from string import Template
 
 from tests.bench import rules
+from tests.fakes.processes import REPOSITORY
 
 REFS = Path(__file__).parent / "refs"
+PEERS = REPOSITORY / ".cache" / "peers"
+"""Where `make bench-peers` installs other gateways."""
+LITELLM_KEYS = {"BENCH_OPENAI_KEY": "sk-bench-openai", "LITELLM_MASTER_KEY": "sk-bench-agent"}
+"""It does not start without a key for its callers: theirs is the load generator's."""
 BASE = "R"
 """The row that ratios are taken to."""
 DIRECT = "direct"
@@ -50,6 +55,11 @@ class Row:
     """None: the upstream itself."""
     model: str
     dialect: str
+    headers: Mapping[str, str] = field(default_factory=dict)
+    """Sent with every call; `{upstream}` is the upstream's port."""
+
+    def headers_at(self, upstream_port: int) -> dict[str, str]:
+        return {name: value.replace("{upstream}", str(upstream_port)) for name, value in self.headers.items()}
 
 
 def rows(gateway_command: str) -> tuple[Row, ...]:
@@ -63,11 +73,35 @@ def rows(gateway_command: str) -> tuple[Row, ...]:
         Row(BASE, Server(BASE, _aiohttp_passthrough), "bench-openai", "openai"),
         Row("sidecar", sidecar, rules.SAME_DIALECT_ALIAS, "openai"),
         Row("sidecar-cross", sidecar, rules.CROSS_DIALECT_ALIAS, "anthropic"),
+        *peers(),
     )
+
+
+def peers() -> tuple[Row, ...]:
+    """Other gateways, where `make bench-peers` has installed them: told where the upstream is, and no more."""
+    litellm, portkey = PEERS / "litellm/bin/litellm", PEERS / "node_modules/@portkey-ai/gateway/build/start-server.js"
+    found = []
+    if litellm.exists():
+        server = Server("litellm", lambda place: _litellm(litellm, place), LITELLM_KEYS)
+        found.append(Row("litellm", server, "bench-openai", "openai"))
+    if portkey.exists():
+        server = Server("portkey", lambda place: ["node", str(portkey), f"--port={place.port}", "--headless"])
+        headers = {"x-portkey-provider": "openai", "x-portkey-custom-host": "http://127.0.0.1:{upstream}/v1"}
+        found.append(Row("portkey", server, "bench-openai", "openai", headers))
+    return tuple(found)
 
 
 def _aiohttp_passthrough(place: Place) -> list[str]:
     return [sys.executable, str(REFS / "aiohttp_passthrough.py"), str(place.port), str(place.upstream_port)]
+
+
+def _litellm(program: Path, place: Place) -> list[str]:
+    config = place.folder / "litellm.yaml"
+    upstream = f"http://127.0.0.1:{place.upstream_port}/v1"
+    params = f"{{model: openai/bench-openai, api_base: {upstream}, api_key: os.environ/BENCH_OPENAI_KEY}}"
+    config.write_text(f"model_list:\n  - model_name: bench-openai\n    litellm_params: {params}\n")
+    listen = ["--host", "127.0.0.1", "--port", str(place.port), "--num_workers", "1"]
+    return [str(program), "--config", str(config), *listen]
 
 
 def _nginx(place: Place) -> list[str]:

@@ -9,7 +9,7 @@ import openai
 import pytest
 
 from tests.bench.live import Upstream
-from tests.bench.measures import Burst, run_calls
+from tests.bench.measures import Asked, Burst, run_calls
 from tests.bench.native import NoCompiler, Programs, compile_programs
 from tests.bench.payloads import FLOOD, PLAIN, Payload, encode_body
 from tests.bench.rounds import MEMORY_CALLS
@@ -67,7 +67,7 @@ def test_every_call_is_answered_and_counted(
 ) -> None:
     body = tmp_path / "body.json"
     body.write_bytes(encode_body(payload, "m"))
-    load = run_calls(programs.load, upstream.port, body, Burst("test", payload, 4, 0.0), calls=40)
+    load = run_calls(programs.load, upstream.port, Asked(body, {}), Burst("test", payload, 4, 0.0), calls=40)
     assert (load.calls, load.errors, load.latency_us.n) == (40, 0, 40)
     assert load.chunk_age_us.n == 40 * payload.chunks
     assert upstream.counts()["openai"] == 40
@@ -76,7 +76,7 @@ def test_every_call_is_answered_and_counted(
 def test_a_stream_that_lacks_a_chunk_is_an_error(programs: Programs, upstream: Upstream, tmp_path: Path) -> None:
     body = tmp_path / "body.json"
     body.write_bytes(encode_body(Payload("short", 2_000, chunks=49), "m"))
-    load = run_calls(programs.load, upstream.port, body, Burst("test", FLOOD, 1, 0.0), calls=1)
+    load = run_calls(programs.load, upstream.port, Asked(body, {}), Burst("test", FLOOD, 1, 0.0), calls=1)
     assert (load.calls, load.errors) == (0, 1)
     assert "incomplete" in load.first_error
 
@@ -84,7 +84,7 @@ def test_a_stream_that_lacks_a_chunk_is_an_error(programs: Programs, upstream: U
 def test_a_server_that_is_not_there_is_an_error(programs: Programs, tmp_path: Path) -> None:
     body = tmp_path / "body.json"
     body.write_bytes(encode_body(PLAIN, "m"))
-    load = run_calls(programs.load, 1, body, MEMORY_CALLS, calls=3)
+    load = run_calls(programs.load, 1, Asked(body, {}), MEMORY_CALLS, calls=3)
     assert (load.calls, load.errors, load.first_error) == (0, 3, "cannot connect (status 0)")
 
 

@@ -311,7 +311,7 @@ static void print_result(void) {
     printf("}\n");
 }
 
-static void write_request(const char *body_file) {
+static void write_request(const char *body_file, const char *more_headers) {
     FILE *file = fopen(body_file, "rb");
     if (!file) die(body_file);
     buffer body = {0};
@@ -320,10 +320,11 @@ static void write_request(const char *body_file) {
         n = fread(body.at + body.length, 1, 65536, file);
     }
     fclose(file);
-    char head[400];
-    append(&request, head, sprintf(head,
+    char head[2000];
+    append(&request, head, snprintf(head, sizeof head,
         "POST /v1/chat/completions HTTP/1.1\r\nHost: 127.0.0.1:%d\r\nContent-Type: application/json\r\n"
-        "Accept: application/json\r\nAuthorization: Bearer sk-bench-agent\r\nContent-Length: %zu\r\n\r\n", port, body.length));
+        "Accept: application/json\r\nAuthorization: Bearer sk-bench-agent\r\n%sContent-Length: %zu\r\n\r\n",
+        port, more_headers, body.length));
     append(&request, body.at, body.length);
     free(body.at);
 }
@@ -338,9 +339,9 @@ static int summarise_stdin(void) {
 }
 
 int main(int argc, char **argv) {
-    const char *body_file = NULL;
+    const char *body_file = NULL, *more_headers = "";
     double seconds = 600, rate = 0;
-    for (int option; (option = getopt(argc, argv, "p:b:c:d:n:r:w:k:q")) != -1;) switch (option) {
+    for (int option; (option = getopt(argc, argv, "p:b:c:d:n:r:w:k:H:q")) != -1;) switch (option) {
         case 'p': port = atoi(optarg); break;
         case 'b': body_file = optarg; break;
         case 'c': connection_count = atoi(optarg); break;
@@ -349,11 +350,13 @@ int main(int argc, char **argv) {
         case 'r': rate = atof(optarg); break;
         case 'w': warm_calls = atol(optarg); break;
         case 'k': chunks_wanted = atol(optarg); break;
+        case 'H': more_headers = optarg; break;
         case 'q': return summarise_stdin();
         default: return 2;
     }
     if (!port || !body_file) { fprintf(stderr, "load: -p and -b are needed\n"); return 2; }
-    write_request(body_file);
+    if (strlen(more_headers) > 1000) { fprintf(stderr, "load: -H is too long\n"); return 2; }
+    write_request(body_file, more_headers);
     poll_fd = epoll_create1(0);
     connections = calloc(connection_count, sizeof *connections);
     for (int i = 0; i < connection_count; i++) connections[i].fd = -1;
