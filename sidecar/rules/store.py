@@ -6,16 +6,18 @@ What is refused changes nothing and is remembered with its reason. Tried, fetche
 import asyncio
 import logging
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from datetime import UTC, datetime
 
 import msgspec
 
-from schemas.bundle import Bundle, BundleRefused, Pointer, SignedPointer, Steered, decode_bundle, digest_of
+from schemas.bundle import BundleRefused, Pointer, SignedPointer, Steered, digest_of
 from schemas.cohort import pointer_for
 from schemas.status import Activation
 from sidecar.ports import Clock
-from sidecar.routing.snapshot import Snapshot, build_snapshot
+from sidecar.routing.snapshot import Snapshot
 from sidecar.routing.steering import steered
+from sidecar.rules.building import Built, build, build_aside
 from sidecar.rules.cache import LastGood
 from sidecar.rules.probation import HOLD_SECONDS, MAX_DEATHS, Probation
 from sidecar.rules.trust import LocalTrust, Trust, check_digest, pointer_naming
@@ -52,6 +54,7 @@ class RuleStore:
         self._unkept: tuple[SignedPointer, bytes | None] | None = None
         """What runs and is not on disk as it should be; without bytes, only its pointer is not."""
         self._sidecar = sidecar
+        self._prepared: Built | None = None
 
     def load_last_good(self) -> None:
         """What ran before, from disk: a start needs no controller.
@@ -113,6 +116,15 @@ class RuleStore:
             self.refuse(str(error))
             return None
         return pointer
+
+    async def prepare(self, data: bytes) -> None:
+        """Builds what an offer of these bytes would run, while calls go on. What cannot be built, the offer refuses."""
+        digest = digest_of(data)
+        if digest == self.active.digest or self._probation.refuses(digest):
+            return
+        self._probation.begin(digest)
+        with suppress(BundleRefused):
+            self._prepared = await build_aside(data, digest)
 
     def offer(self, signed: SignedPointer, data: bytes) -> bool:
         """A pointer and the bytes that came for it: activated, or refused with the reason kept. True when it runs."""
@@ -176,7 +188,10 @@ class RuleStore:
 
     def _activate(self, pointer: Pointer, data: bytes) -> None:
         self._probation.begin(pointer.digest)
-        bundle, self._as_written = _build(data, pointer.digest)
+        prepared, self._prepared = self._prepared, None
+        if prepared is None or prepared.digest != pointer.digest:
+            prepared = build(data, pointer.digest)
+        bundle, self._as_written = prepared.bundle, prepared.snapshot
         self._steering = pointer.steering
         self.current = steered(self._as_written, self._steering)
         self._activated = self._clock.monotonic()
@@ -226,18 +241,6 @@ class RuleStore:
     def _mark(self, digest: str, revision: str) -> Activation:
         at = datetime.fromtimestamp(self._clock.now(), UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
         return Activation(digest=digest, revision=revision, at=at)
-
-
-def _build(data: bytes, digest: str) -> tuple[Bundle, Snapshot]:
-    """Raises BundleRefused, whatever goes wrong: rules that trip over a bug of ours must not take calls down."""
-    try:
-        bundle = decode_bundle(data)
-        return bundle, build_snapshot(bundle, digest)
-    except BundleRefused:
-        raise
-    except Exception as error:
-        log.exception("rules.crashed digest=%s", digest)
-        raise BundleRefused(f"this version cannot build these rules: {type(error).__name__}: {error}") from error
 
 
 def _json(pointer: Pointer) -> str:

@@ -1,5 +1,6 @@
 """The port that operators and probes read: metrics, health, status. Never a secret, and nothing acts here."""
 
+import asyncio
 from collections.abc import Callable
 
 import msgspec
@@ -31,7 +32,11 @@ def admin_app(
         return await handler(request)
 
     async def expose(_request: web.Request) -> web.Response:
-        return web.Response(body=metrics.expose(), headers={"content-type": CONTENT_TYPE})
+        page: list[str] = []
+        for piece in metrics.pieces():
+            page.append(piece)
+            await asyncio.sleep(0)  # calls go on while a scrape is written
+        return web.Response(body="".join(page).encode(), headers={"content-type": CONTENT_TYPE})
 
     async def healthy(_request: web.Request) -> web.Response:
         return web.Response(text="ok\n")

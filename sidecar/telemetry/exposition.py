@@ -1,7 +1,7 @@
 """Counters, gauges and histograms kept in plain dictionaries, and written in the Prometheus text format 0.0.4.
 
-An observation is one dictionary look-up by a tuple of label values. A scrape of 500 series takes a few milliseconds,
-where a client library that builds an object per sample blocks every open stream for over a hundred.
+An observation is one dictionary look-up by a tuple of label values. A scrape gives way to calls after every few lines,
+where a client library that builds an object per sample would block every open stream for all of them.
 """
 
 from bisect import bisect_left
@@ -10,6 +10,7 @@ from math import inf, isfinite
 from typing import Protocol
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+PIECE_LINES = 64
 
 
 class Metric(Protocol):
@@ -94,5 +95,13 @@ class Histogram:
             yield f"{self._name}_count{{{inside}}} {_number(total)}\n{self._name}_sum{{{inside}}} {series[-1]!r}\n"
 
 
-def expose(metrics: Sequence[Metric]) -> bytes:
-    return "".join(line for metric in metrics for line in metric.lines()).encode()
+def pieces(metrics: Sequence[Metric]) -> Iterator[str]:
+    """The page in pieces of some lines, between which calls can go on: each series as it stands when its turn comes."""
+    lines: list[str] = []
+    for metric in metrics:
+        for line in metric.lines():
+            lines.append(line)
+            if len(lines) == PIECE_LINES:
+                yield "".join(lines)
+                lines.clear()
+    yield "".join(lines)

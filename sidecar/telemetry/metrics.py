@@ -1,12 +1,12 @@
 """Every metric of the sidecar, by name. Label values come from the rules or our own words, so series are bounded."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from schemas.record import CallRecord
 from sidecar.accounting.books import OK
 from sidecar.limits.rules import Verdict
 from sidecar.ports import ShadowOutcome
-from sidecar.telemetry.exposition import Counter, CounterRead, Gauge, Histogram, Metric, expose
+from sidecar.telemetry.exposition import Counter, CounterRead, Gauge, Histogram, Metric, pieces
 
 SECONDS = (0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 20.0, 40.0, 80.0, 160.0)
 
@@ -97,8 +97,9 @@ class Metrics:
         """As `gauge`, of what only grows."""
         self._all.append(CounterRead(name, help_text, labels, read))
 
-    def expose(self) -> bytes:
-        return expose(self._all)
+    def pieces(self) -> Iterator[str]:
+        """The page of all metrics, as `exposition.pieces` gives it."""
+        return pieces(self._all)
 
 
 def _unpriced(record: CallRecord) -> set[tuple[str, str, str]]:

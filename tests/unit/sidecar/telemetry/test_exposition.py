@@ -8,14 +8,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from prometheus_client.parser import text_string_to_metric_families
 
-from sidecar.telemetry.exposition import Counter, CounterRead, Gauge, Histogram, Metric, expose
+from sidecar.telemetry.exposition import PIECE_LINES, Counter, CounterRead, Gauge, Histogram, Metric, pieces
 
 BOUNDS = (0.1, 1.0, 10.0)
 labels = st.text(alphabet=st.characters(codec="utf-8", exclude_characters="\x00"), max_size=8)
 
 
 def samples(*metrics: Metric) -> dict[tuple[str, tuple[tuple[str, str], ...]], float]:
-    text = expose(metrics).decode()
+    text = "".join(pieces(metrics))
     return {
         (sample.name, tuple(sorted(sample.labels.items()))): sample.value
         for family in text_string_to_metric_families(text)
@@ -50,7 +50,10 @@ def test_a_histogram_counts_and_sums(values: list[float]) -> None:
 
 
 def test_without_labels_there_are_no_braces_and_a_counter_begins_at_zero() -> None:
-    assert expose([Counter("x_total", "Things.")]) == b"# HELP x_total Things.\n# TYPE x_total counter\nx_total 0\n"
+    assert (
+        "".join(pieces([Counter("x_total", "Things.")]))
+        == "# HELP x_total Things.\n# TYPE x_total counter\nx_total 0\n"
+    )
     histogram = Histogram("y", "Y.", (), (1.0,))
     histogram.observe((), 0.5)
     assert samples(histogram)["y_bucket", (("le", "1.0"),)] == 1
@@ -69,5 +72,15 @@ def test_a_counter_that_is_kept_elsewhere_is_read_when_it_is_asked_for() -> None
     lost = {("calls",): 0.0}
     counter = CounterRead("x_total", "Things.", ("what",), lambda: lost)
     lost[("calls",)] = 3.0
-    assert b"# TYPE x_total counter" in expose([counter])
+    assert "# TYPE x_total counter" in "".join(pieces([counter]))
     assert samples(counter) == {("x_total", (("what", "calls"),)): 3.0}
+
+
+def test_a_long_page_comes_in_pieces_that_are_the_page() -> None:
+    counter = Counter("x_total", "Things.", ("what",))
+    for number in range(1_000):
+        counter.add((str(number),))
+    found = list(pieces([counter]))
+    assert len(found) == 1_001 // PIECE_LINES + 1
+    assert max(piece.count("x_total{") for piece in found) == PIECE_LINES
+    assert len(samples(counter)) == 1_000

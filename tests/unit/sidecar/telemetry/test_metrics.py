@@ -11,7 +11,7 @@ from tests.fakes.records import record
 
 
 def value(metrics: Metrics, name: str, **labels: str) -> float:
-    families = text_string_to_metric_families(metrics.expose().decode())
+    families = text_string_to_metric_families("".join(metrics.pieces()))
     found = [sample for family in families for sample in family.samples if sample.name == name]
     return sum(sample.value for sample in found if labels.items() <= sample.labels.items())
 
