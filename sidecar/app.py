@@ -229,15 +229,15 @@ class Sidecar:
         targets = () if self._store.current is None else self._store.current.targets.get(model, ())
         return next((target for target in targets if target.provider == provider), None)
 
-    def _ceilings_spent(self) -> dict[tuple[str, ...], float]:
+    def _ceilings_spent(self) -> Iterator[tuple[tuple[str, ...], float]]:
         use_cases = {} if self._store.current is None else self._store.current.use_cases
         day = datetime.fromtimestamp(self._clock.now(), UTC).date().isoformat()
-        return {
-            (name, window): float(spent / limit)
+        return (
+            ((name, window), float(spent / limit))
             for name, use_case in use_cases.items()
             if use_case.ceiling is not None
             for window, limit, spent in _windows(use_case.ceiling, self._limits.spend(name, day))
-        }
+        )
 
     def _not_ready(self) -> str:
         if self._draining:

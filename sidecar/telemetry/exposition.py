@@ -13,6 +13,9 @@ CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 PIECE_LINES = 64
 
 
+Reading = dict[tuple[str, ...], float] | Iterator[tuple[tuple[str, ...], float]]
+
+
 class Metric(Protocol):
     def lines(self) -> Iterator[str]: ...
 
@@ -47,18 +50,17 @@ class Counter:
 
 
 class Gauge:
-    """Read when it is scraped."""
+    """Read when it is scraped: a mapping of label values, or such pairs one by one where there may be many."""
 
     kind = "gauge"
 
-    def __init__(
-        self, name: str, help_text: str, labels: tuple[str, ...], read: Callable[[], dict[tuple[str, ...], float]]
-    ) -> None:
+    def __init__(self, name: str, help_text: str, labels: tuple[str, ...], read: Callable[[], Reading]) -> None:
         self._name, self._help, self._label_names, self._read = name, help_text, labels, read
 
     def lines(self) -> Iterator[str]:
         yield f"# HELP {self._name} {self._help}\n# TYPE {self._name} {self.kind}\n"
-        for values, amount in self._read().items():
+        found = self._read()
+        for values, amount in found.items() if isinstance(found, dict) else found:
             inside = _labels(self._label_names, values)
             yield f"{self._name}{'{' + inside + '}' if inside else ''} {_number(amount)}\n"
 

@@ -6,11 +6,9 @@ from schemas.record import CallRecord
 from sidecar.accounting.books import OK
 from sidecar.limits.rules import Verdict
 from sidecar.ports import ShadowOutcome
-from sidecar.telemetry.exposition import Counter, CounterRead, Gauge, Histogram, Metric, pieces
+from sidecar.telemetry.exposition import Counter, CounterRead, Gauge, Histogram, Metric, Reading, pieces
 
 SECONDS = (0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 20.0, 40.0, 80.0, 160.0)
-
-Reading = dict[tuple[str, ...], float]
 
 
 class Metrics:

@@ -64,6 +64,13 @@ def test_a_gauge_says_any_number(value: float) -> None:
     assert samples(Gauge("x", "X.", (), lambda: {(): value})) == {("x", ()): value}
 
 
+def test_a_gauge_of_many_says_one_after_another() -> None:
+    many = Gauge("x", "X.", ("what",), lambda: (((str(number),), float(number)) for number in range(200)))
+    page = pieces([many])
+    assert next(page).count("x{") < 200, "it is not all read before the first is told"
+    assert samples(many)["x", (("what", "199"),)] == 199
+
+
 def test_a_gauge_that_is_no_number_does_not_break_the_page() -> None:
     assert math.isnan(samples(Gauge("x", "X.", (), lambda: {(): math.nan}))["x", ()])
 
