@@ -14,12 +14,11 @@ from pathlib import Path
 import msgspec
 
 from schemas.bundle import encode_bundle
-from schemas.field_page import field_page
-from schemas.json_schema import schema_files
 from schemas.load import folder_revision, is_rule_file, load
 from schemas.yaml_source import MAX_FILE_BYTES
 
 FOLDER = Path(__file__).parent
+gc.disable()  # this process ends soon; looking for rings among many small values takes as long as checking them
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -68,6 +67,10 @@ def _read_text(path: Path) -> str:
 
 def _made() -> dict[str, str]:
     """All that is made from the models: path in this package to text."""
+    # Imported here: they know the eval files too, whose models a sidecar's child process would build for nothing.
+    from schemas.field_page import field_page
+    from schemas.json_schema import schema_files
+
     return {f"json/{name}": text for name, text in schema_files().items()} | {"docs/fields.md": field_page()}
 
 
@@ -95,7 +98,6 @@ def _compile(folder: Path, today: date) -> int:
     except OSError as error:
         print(error, file=sys.stderr)
         return 2
-    gc.disable()  # this process ends soon; looking for rings among many small values takes as long as checking them
     loaded = load(files, today=today, revision=folder_revision(files))
     if loaded.bundle is None:
         for problem in loaded.problems:

@@ -70,10 +70,15 @@ def start(command: Sequence[str], *, core: int, log: Path, environment: Mapping[
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,
-            env={**os.environ, **(environment or {})},
+            env={**_warm(os.environ), **(environment or {})},
             start_new_session=True,
         )
     return Process(popen, log)
+
+
+def _warm(environment: Mapping[str, str]) -> dict[str, str]:
+    """Without what keeps Python from writing its byte code: as installed, a program does not compile itself each time."""
+    return {name: value for name, value in environment.items() if name != "PYTHONDONTWRITEBYTECODE"}
 
 
 def _tree(pid: int) -> Iterator[int]:
