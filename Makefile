@@ -29,7 +29,7 @@ CYCLES ?= 2000
 SECONDS := 30
 MINUTES ?= 10
 
-.PHONY: help demo test evals evals-inspect image chart kube alerts browser nightly soak chaos fuzz wheel audit bench bench-peers bench-shadow bench-telemetry bench-clients bench-pages bench-fleet lint schemas clean
+.PHONY: help demo test evals evals-inspect image chart kube alerts browser nightly soak chaos fuzz wheel audit bench bench-peers bench-sizes bench-shadow bench-telemetry bench-clients bench-pages bench-fleet lint schemas clean
 help: ## these lines
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/'
 
@@ -111,6 +111,9 @@ bench-peers: $(VENV)/.ready ## the same beside LiteLLM and Portkey's gateway, ou
 	@test -x $(PEERS)/litellm/bin/litellm || { $(PYTHON) -m venv $(PEERS)/litellm && $(PEERS)/litellm/bin/pip --disable-pip-version-check --quiet install '$(LITELLM)'; }
 	@npm install --prefix $(PEERS) --no-audit --no-fund --no-package-lock --silent $(PORTKEY)
 	@$(BIN)/python -m tests.bench --only direct,R,sidecar,litellm,portkey $(BENCH)
+
+bench-sizes: $(VENV)/.ready ## the same calls by rules of 3 to 10,000 use cases; what a scrape and new rules hold up
+	@$(BIN)/python -m tests.bench.sizes
 
 bench-shadow: $(VENV)/.ready ## the same calls with and without a shadow at 20 %, and with one that is dead
 	@$(BIN)/python -m tests.bench.shadows

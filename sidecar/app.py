@@ -40,6 +40,7 @@ from sidecar.rules.store import RuleStore
 from sidecar.rules.trust import LocalTrust, Trust
 from sidecar.server.admin import admin_app
 from sidecar.server.agents import AgentPort
+from sidecar.server.expectations import pass_over_odd_expectations
 from sidecar.server.passthrough import PassThrough
 from sidecar.server.unreadable import UnreadableRequests
 from sidecar.settings import JSON, OWN_CLIENT, VOCABULARY, Address, Settings, is_url
@@ -278,6 +279,8 @@ class Sidecar:
         # With handler_cancellation a caller that leaves cancels its handler at once, and with it the upstream call.
         runner = web.AppRunner(app, access_log=None, handler_cancellation=True, shutdown_timeout=1.0)
         await runner.setup()
+        assert runner.server is not None
+        pass_over_odd_expectations(runner.server)
         await web.TCPSite(runner, address.host, address.port, reuse_address=True).start()
         return runner
 

@@ -77,7 +77,7 @@ def start(command: Sequence[str], *, core: int, log: Path, environment: Mapping[
 
 
 def _warm(environment: Mapping[str, str]) -> dict[str, str]:
-    """Without what keeps Python from writing its byte code: as installed, a program does not compile itself each time."""
+    """Without what keeps Python from writing its byte code: an installed program does not compile itself each time."""
     return {name: value for name, value in environment.items() if name != "PYTHONDONTWRITEBYTECODE"}
 
 

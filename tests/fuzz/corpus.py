@@ -16,6 +16,7 @@ SEEDS: Mapping[str, tuple[str, ...]] = {
     "pointer": ("state/**/*.json",),
     "spool": ("state/**/*.log",),
     "ingest": (),
+    "edge": (),
 }
 """Target to globs in `tests/golden`."""
 

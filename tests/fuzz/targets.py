@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from datetime import date
+from functools import cache
 
 import msgspec
 
@@ -18,6 +19,7 @@ from sidecar.routing.snapshot import build_snapshot
 from sidecar.rules.trust import parse_pointer
 from sidecar.spool.lines import Line, decode_lines
 from sidecar.sse import EventTooLong, SseDecoder
+from tests.fuzz.edge import Edge
 
 Target = Callable[[bytes], None]
 
@@ -105,6 +107,16 @@ def ingest(data: bytes) -> None:
             list(faults_of_feedback(said))
 
 
+def edge(data: bytes) -> None:
+    """What an agent's connection may bring, its request line first."""
+    _edge().ask(data)
+
+
+@cache
+def _edge() -> Edge:
+    return Edge()
+
+
 TARGETS_BY_NAME: Mapping[str, Target] = {
-    one.__name__: one for one in (request, response, stream, sse, rules, bundle, pointer, spool, ingest)
+    one.__name__: one for one in (request, response, stream, sse, rules, bundle, pointer, spool, ingest, edge)
 }
