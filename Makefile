@@ -24,12 +24,13 @@ KUBE_VERSION := -X k8s.io/component-base/version
 AUDIT := $(VENV)-audit
 AUDITOR := pip-audit==2.10.1
 FUZZ := $(VENV)-fuzz
+SCHEMATHESIS := $(VENV)-schemathesis
 FUZZER := atheris==3.0.0
 CYCLES ?= 2000
 SECONDS := 30
 MINUTES ?= 10
 
-.PHONY: help demo test evals evals-inspect image chart kube alerts browser nightly soak chaos fuzz wheel audit bench bench-peers bench-sizes bench-shadow bench-telemetry bench-clients bench-pages bench-fleet lint schemas clean
+.PHONY: help demo test evals evals-inspect image chart kube alerts browser nightly soak chaos fuzz schemathesis wheel audit bench bench-peers bench-sizes bench-shadow bench-telemetry bench-clients bench-pages bench-fleet lint schemas clean
 help: ## these lines
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/'
 
@@ -94,6 +95,11 @@ fuzz: ## any bytes for every decoder, by atheris in an environment of its own: S
 	@$(FUZZ)/bin/pip --disable-pip-version-check --quiet install --constraint .ci/constraints.txt --editable '.[controller]' $(FUZZER)
 	@$(FUZZ)/bin/python -m tests.fuzz --seconds $(SECONDS)
 
+schemathesis: $(VENV)/.ready ## a real controller asked whatever its OpenAPI document allows, and more (the tool in an environment of its own)
+	@test -x $(SCHEMATHESIS)/bin/st || $(PYTHON) -m venv $(SCHEMATHESIS)
+	@$(SCHEMATHESIS)/bin/pip --disable-pip-version-check --quiet install schemathesis==4.32.5
+	@$(BIN)/python -m tests.openapi $(CURDIR)/$(SCHEMATHESIS)/bin/st
+
 wheel: $(VENV)/.ready ## dist/: the same bytes from the same commit, whoever builds it
 	@POINTSMAN_WHEELS=1 $(BIN)/python -m pytest -q tests/test_wheel.py
 	@SOURCE_DATE_EPOCH=$$(git log -1 --format=%ct) $(PIP) wheel --no-deps --wheel-dir dist .
@@ -139,7 +145,7 @@ schemas: $(VENV)/.ready ## write schemas/json and schemas/docs/fields.md from th
 	@$(BIN)/python -m schemas json
 
 clean: ## remove what the targets above have set up
-	rm -rf $(VENV) $(INSPECT) $(FUZZ) $(AUDIT) build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis tests/blackbox/node/node_modules
+	rm -rf $(VENV) $(INSPECT) $(FUZZ) $(AUDIT) $(SCHEMATHESIS) build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis tests/blackbox/node/node_modules
 
 $(VENV)/.ready: pyproject.toml .ci/constraints.txt Makefile
 	@echo "Setting up $(VENV) (once, a minute or so) …" >&2

@@ -14,6 +14,7 @@ from controller.api import (
     fleet,
     health,
     hooks,
+    openapi,
     playground,
     problems,
     reports,
@@ -82,12 +83,15 @@ ROUTES: Final = (
     Route("GET", "/readyz", health.ready),
     Route("GET", "/metrics", health.metrics),
 )
+DOCUMENT: Final = "/openapi.json"
 
 
 def build_api(parts: Parts) -> web.Application:
     api = web.Application(middlewares=[answer_errors, refuse_foreign_hosts], client_max_size=MAX_BODY_BYTES)
     api[PARTS] = parts
     api[playground.SENDING] = asyncio.Semaphore(playground.AT_ONCE)
+    described = (*((route.method, route.path, route.access) for route in ROUTES), ("GET", DOCUMENT, Access.OPEN))
+    api.router.add_get(DOCUMENT, openapi.handler(described))
     for route in ROUTES:
         api.router.add_route(route.method, route.path, guard(route.handler, route.access))
     return api
