@@ -11,28 +11,15 @@ from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
 from pydantic_core import core_schema
 
 from schemas.bundle import Bundle
+from schemas.kinds import RULE_FILES
 from schemas.record import CallRecord
 from schemas.rules.eval_sample import CalibrationSample, EvalSample
 from schemas.rules.evidence import Evidence
 from schemas.rules.graders import Graders
-from schemas.rules.model import Model
-from schemas.rules.platform import Platform
-from schemas.rules.provider import Provider
-from schemas.rules.rule_tests import RuleTests
-from schemas.rules.use_case import UseCase
 from schemas.spend import FleetSpend
 from schemas.status import SidecarStatus
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
-
-RULE_FILES: Mapping[str, type[BaseModel]] = {
-    "pointsman": Platform,
-    "provider": Provider,
-    "model": Model,
-    "use-case": UseCase,
-    "rule-tests": RuleTests,
-}
-"""Files that people write, and that decide what runs."""
 
 EVAL_FILES: Mapping[str, type[BaseModel]] = {
     "graders": Graders,

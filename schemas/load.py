@@ -15,7 +15,7 @@ from schemas.checks import check_rules
 from schemas.checks.secrets import find_secrets
 from schemas.compile import compile_bundle
 from schemas.evidence_files import is_evidence
-from schemas.json_schema import RULE_FILES
+from schemas.kinds import RULE_FILES
 from schemas.problems import Problem, did_you_mean, has_errors
 from schemas.rules.platform import Platform
 from schemas.rules.rule_set import RuleFile, RuleSet

@@ -1,6 +1,7 @@
 """`pointsman-sidecar`, also `python -m sidecar`."""
 
 import asyncio
+import gc
 import logging
 import os
 import sys
@@ -17,11 +18,15 @@ def main(argv: Sequence[str] | None = None) -> int:
 
         logging.getLogger().handlers[0].setFormatter(JsonLines())
     logging.getLogger("watchfiles").setLevel(logging.WARNING)
-    # Imported after the arguments are known to be right: `--help` and a wrong flag answer at once.
+    # Imported after the arguments are known to be right: `--help` and a wrong flag answer at once. What is imported
+    # stays, so the collector neither looks at it on the way nor ever after.
+    gc.disable()
     import uvloop
 
     from sidecar.app import serve
 
+    gc.freeze()
+    gc.enable()
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             runner.run(serve(settings))

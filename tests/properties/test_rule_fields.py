@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from schemas.bundle import decode_bundle, encode_bundle
-from schemas.json_schema import RULE_FILES, rule_schema
+from schemas.json_schema import rule_schema
+from schemas.kinds import RULE_FILES
 from schemas.load import load
 from schemas.problems import has_errors
 from schemas.yaml_source import Path as FieldPath
