@@ -23,7 +23,7 @@ from typing import Final
 
 from schemas.bundle import Bundle, encode_bundle
 from schemas.load import load
-from tests.bench import live, machine, measures, native, rules
+from tests.bench import live, measures, native, rules
 from tests.bench.live import Live, Upstream
 from tests.bench.measures import Asked, Burst
 from tests.bench.native import Programs
@@ -41,6 +41,7 @@ ALONE: Final = Burst("alone", PLAIN, 1, 3.0, warm_up_calls=50)
 SERIES_USE_CASES: Final = 40
 """Called before metrics are scraped, so that a scrape has some hundred series."""
 EVERY_SECONDS: Final = 0.25
+SETTLE_SECONDS: Final = 3.0
 ROUNDS: Final = 5
 
 
@@ -103,7 +104,6 @@ def _stalls(size: tuple[int, int], rounds: int) -> int:
         )
         os.sched_setaffinity(0, {cores[-1]})
         try:
-            print(machine.describe())
             print(*table(_rows(programs, server, upstream, places[0], size, rounds), markdown=False), sep="\n")
         finally:
             server.process.stop()
@@ -138,6 +138,7 @@ def _rows(
         for name, act in doing.items():
             with _again_and_again(act):
                 found[name].append(measures.run_load(programs.load, server.port, Asked(body, {}), ALONE, 1.0))
+            time.sleep(SETTLE_SECONDS)  # what was done last is over before the next is measured
     cells = [["calls one after another, while", "p50, µs", "p99, µs", "longest, ms", "errors"]]
     for name, loads in found.items():
         p50, p99, longest = (
