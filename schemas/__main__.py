@@ -18,7 +18,6 @@ from schemas.load import folder_revision, is_rule_file, load
 from schemas.yaml_source import MAX_FILE_BYTES
 
 FOLDER = Path(__file__).parent
-gc.disable()  # this process ends soon; looking for rings among many small values takes as long as checking them
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -108,4 +107,5 @@ def _compile(folder: Path, today: date) -> int:
 
 
 if __name__ == "__main__":
+    gc.disable()  # this process ends soon; looking for rings among many small values takes as long as checking them
     sys.exit(main())
