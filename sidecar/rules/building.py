@@ -10,10 +10,9 @@ import logging
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Final
 
-from schemas.bundle import Bundle, BundleRefused, decode_bundle
+from schemas.bundle import BundleRefused, decode_bundle
 from sidecar.routing.snapshot import Snapshot, build_snapshot
 
 SWITCH_SECONDS: Final = 0.0005
@@ -22,29 +21,21 @@ SWITCH_SECONDS: Final = 0.0005
 log = logging.getLogger("pointsman.rules")
 
 
-@dataclass(frozen=True, slots=True)
-class Built:
-    digest: str
-    bundle: Bundle
-    snapshot: Snapshot
-
-
-def build(data: bytes, digest: str) -> Built:
+def build(data: bytes, digest: str) -> Snapshot:
     """Raises BundleRefused, whatever goes wrong: rules that trip over a bug of ours must not take calls down."""
     with _uncollected():
         return _build(data, digest)
 
 
-async def build_aside(data: bytes, digest: str) -> Built:
+async def build_aside(data: bytes, digest: str) -> Snapshot:
     """The same, in a thread. Raises BundleRefused."""
     with _uncollected(), _giving_way():
         return await asyncio.to_thread(_build, data, digest)
 
 
-def _build(data: bytes, digest: str) -> Built:
+def _build(data: bytes, digest: str) -> Snapshot:
     try:
-        bundle = decode_bundle(data)
-        return Built(digest, bundle, build_snapshot(bundle, digest))
+        return build_snapshot(decode_bundle(data), digest)
     except BundleRefused:
         raise
     except Exception as error:

@@ -91,9 +91,7 @@ async def take(signed: SignedPointer, uplink: Uplink, store: RuleStore) -> None:
         return
     inline = (signed.bundle or "").encode()
     data = inline if digest_of(inline) == pointer.digest else await uplink.bundle(pointer.digest)
-    if digest_of(data) == pointer.digest:
-        await store.prepare(data)
-    store.offer(signed, data)
+    await store.take(signed, data)
 
 
 class FileSource:
@@ -112,8 +110,7 @@ class FileSource:
                 self._store.refuse(f"{self._path.name} cannot be read: {error.strerror}")
                 return
             if heard():
-                await self._store.prepare(data)
-                self._store.offer_local(data)
+                await self._store.take_local(data, heard)
 
         await _watch(self._path.parent, look)
 
@@ -134,8 +131,7 @@ class FolderSource:
                 self._store.refuse(str(error))
                 return
             if heard():
-                await self._store.prepare(data)
-                self._store.offer_local(data)
+                await self._store.take_local(data, heard)
 
         await _watch(self._folder, look)
 

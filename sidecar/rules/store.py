@@ -6,7 +6,6 @@ What is refused changes nothing and is remembered with its reason. Tried, fetche
 import asyncio
 import logging
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from datetime import UTC, datetime
 
 import msgspec
@@ -17,7 +16,7 @@ from schemas.status import Activation
 from sidecar.ports import Clock
 from sidecar.routing.snapshot import Snapshot
 from sidecar.routing.steering import steered
-from sidecar.rules.building import Built, build, build_aside
+from sidecar.rules.building import build, build_aside
 from sidecar.rules.cache import LastGood
 from sidecar.rules.probation import HOLD_SECONDS, MAX_DEATHS, Probation
 from sidecar.rules.trust import LocalTrust, Trust, check_digest, pointer_naming
@@ -54,7 +53,8 @@ class RuleStore:
         self._unkept: tuple[SignedPointer, bytes | None] | None = None
         """What runs and is not on disk as it should be; without bytes, only its pointer is not."""
         self._sidecar = sidecar
-        self._prepared: Built | None = None
+        self._turn = asyncio.Lock()
+        """Of whoever brings rules."""
 
     def load_last_good(self) -> None:
         """What ran before, from disk: a start needs no controller.
@@ -117,31 +117,43 @@ class RuleStore:
             return None
         return pointer
 
-    async def prepare(self, data: bytes) -> None:
-        """Builds what an offer of these bytes would run, while calls go on. What cannot be built, the offer refuses."""
-        digest = digest_of(data)
-        if digest == self.active.digest or self._probation.refuses(digest):
-            return
-        self._probation.begin(digest)
-        with suppress(BundleRefused):
-            self._prepared = await build_aside(data, digest)
+    async def take(self, signed: SignedPointer, data: bytes) -> None:
+        """An offer whose rules are built beside the calls; one after another, whoever brings them.
 
-    def offer(self, signed: SignedPointer, data: bytes) -> bool:
-        """A pointer and the bytes that came for it: activated, or refused with the reason kept. True when it runs."""
+        What it waits for may have made it old, or run it already: it is asked for again when its turn comes.
+        """
+        async with self._turn:
+            pointer = self.wants(signed)
+            if pointer is not None:
+                built = await self._build_aside(data) if digest_of(data) == pointer.digest else None
+                self.offer(signed, data, built)
+
+    async def take_local(self, data: bytes, heard: Callable[[], bool]) -> None:
+        """As `take`, of bytes on this machine. `heard`: still, once they are built, or an earlier source has spoken."""
+        async with self._turn:
+            built = await self._build_aside(data)
+            if heard():
+                self.offer_local(data, built)
+
+    def offer(self, signed: SignedPointer, data: bytes, built: Snapshot | BundleRefused | None = None) -> bool:
+        """A pointer and the bytes that came for it: activated, or refused with the reason kept. True when it runs.
+
+        `built`: what the bytes are as rules, or why they are none; None: it is found out here.
+        """
         try:
             pointer = pointer_for(self._trust.pointer(signed), self._sidecar)
             self._refuse_older(pointer)  # while its bundle was fetched, another source may have brought a newer one
             check_digest(pointer, data)
             self.fetched = self._mark(pointer.digest, pointer.revision)
-            self._activate(pointer, data)
+            self._activate(pointer, data, built)
         except BundleRefused as error:
             self.refuse(str(error))
             return False
         self._keep(signed, data)
         return True
 
-    def offer_local(self, data: bytes) -> bool:
-        """Bytes from a folder or a file on this machine: no pointer came with them."""
+    def offer_local(self, data: bytes, built: Snapshot | BundleRefused | None = None) -> bool:
+        """Bytes from a folder or a file on this machine: no pointer came with them. `built` as in `offer`."""
         digest = digest_of(data)
         if digest == self.active.digest:
             self._settled("")
@@ -151,7 +163,7 @@ class RuleStore:
         try:
             if self.current is not None:
                 self._refuse_set_aside(digest)
-            self._activate(pointer, data)
+            self._activate(pointer, data, built)
         except BundleRefused as error:
             self.refuse(str(error))
             return False
@@ -186,20 +198,32 @@ class RuleStore:
         if self._probation.refuses(digest):
             raise BundleRefused(f"set aside: this sidecar died {MAX_DEATHS} times soon after it had taken {digest}")
 
-    def _activate(self, pointer: Pointer, data: bytes) -> None:
+    async def _build_aside(self, data: bytes) -> Snapshot | BundleRefused | None:
+        """None: there is nothing to build, as it runs or is set aside."""
+        digest = digest_of(data)
+        if digest == self.active.digest or self._probation.refuses(digest):
+            return None
+        self._probation.begin(digest)
+        try:
+            return await build_aside(data, digest)
+        except BundleRefused as refused:
+            return refused
+
+    def _activate(self, pointer: Pointer, data: bytes, built: Snapshot | BundleRefused | None = None) -> None:
         self._probation.begin(pointer.digest)
-        prepared, self._prepared = self._prepared, None
-        if prepared is None or prepared.digest != pointer.digest:
-            prepared = build(data, pointer.digest)
-        bundle, self._as_written = prepared.bundle, prepared.snapshot
+        if built is None:
+            built = build(data, pointer.digest)
+        elif isinstance(built, BundleRefused):
+            raise built
+        self._as_written = built
         self._steering = pointer.steering
         self.current = steered(self._as_written, self._steering)
         self._activated = self._clock.monotonic()
         self.has_rules.set()
         self.pointer = pointer
         self._note_seen(pointer)
-        self.active = self._mark(pointer.digest, bundle.revision)
-        log.info("rules.activated revision=%s digest=%s seq=%d", bundle.revision, pointer.digest, pointer.seq)
+        self.active = self._mark(pointer.digest, built.revision)
+        log.info("rules.activated revision=%s digest=%s seq=%d", built.revision, pointer.digest, pointer.seq)
         self._settled("")
 
     def _steer(self, pointer: Pointer) -> None:

@@ -20,7 +20,7 @@ async def test_the_event_loop_turns_while_rules_are_built() -> None:
         await asyncio.sleep(0)
         turns += 1
     assert turns > 1
-    assert (await task).snapshot.use_cases.keys() == build(DATA, "sha256:1").snapshot.use_cases.keys()
+    assert (await task).use_cases.keys() == build(DATA, "sha256:1").use_cases.keys()
 
 
 async def test_everything_is_as_before_also_where_rules_are_refused() -> None:
@@ -36,7 +36,7 @@ def test_what_is_built_is_out_of_the_collectors_sight_and_goes_all_the_same() ->
     before = gc.get_freeze_count()
     built = build(DATA, "sha256:4")
     held = gc.get_freeze_count()
-    assert not any(one is built.snapshot for one in gc.get_objects())
+    assert not any(one is built for one in gc.get_objects())
     del built
     assert before < held
     assert gc.get_freeze_count() < held

@@ -2,12 +2,14 @@
 
 import asyncio
 import os
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import msgspec
 import pytest
 
-from schemas.bundle import BundleRefused, encode_bundle
+from schemas.bundle import BundleRefused, Pointer, SignedPointer, digest_of, encode_bundle
 from sidecar.rules import sources
 from sidecar.rules.cache import LastGood
 from sidecar.rules.probation import Probation
@@ -138,3 +140,30 @@ async def test_a_later_source_is_heard_only_while_every_earlier_one_is_silent() 
     assert second.heard()
     work.cancel()
     await asyncio.wait([work])
+
+
+async def test_rules_that_two_bring_at_once_are_built_once_and_leave_python_as_it_was(store: RuleStore) -> None:
+    said = signed(written("one"), 1)
+    interval, taken = sys.getswitchinterval(), []
+    store.on_change.append(lambda: taken.append(store.current))
+    await asyncio.gather(store.take(said, written("one")), store.take(said, written("one")))
+    assert store.active.revision == "one"
+    assert len({id(snapshot) for snapshot in taken}) == 1
+    assert sys.getswitchinterval() == interval
+
+
+async def test_what_is_older_once_it_is_built_gives_way_to_what_came_meanwhile(store: RuleStore) -> None:
+    new, old = written("two"), written("one")
+    await asyncio.gather(store.take(signed(new, 2), new), store.take(signed(old, 1), old))
+    assert (store.active.revision, store.pointer.seq) == ("two", 2)
+
+
+async def test_a_file_whose_earlier_source_spoke_while_it_was_built_is_not_run(store: RuleStore) -> None:
+    await store.take(signed(written("controller's"), 1), written("controller's"))
+    await store.take_local(written("file's"), lambda: False)
+    assert store.active.revision == "controller's"
+
+
+def signed(data: bytes, seq: int) -> SignedPointer:
+    made = Pointer(epoch=1, seq=seq, digest=digest_of(data), size=len(data), revision="r")
+    return SignedPointer(pointer=msgspec.json.encode(made).decode())
