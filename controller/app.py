@@ -45,6 +45,7 @@ from controller.stages import Stages
 from controller.together import follow, share_roster
 from controller.tokens import load_hook_secret, load_tokens
 from controller.tree import Source
+from schemas.expectations import pass_over_odd_expectations
 from schemas.hosts import allowed_hosts, is_loopback
 from schemas.load import load
 
@@ -98,6 +99,7 @@ async def running(settings: ServeSettings, *, watch_times: WatchTimes = DEFAULT_
             build_api(parts), handler_cancellation=True, access_log=None, shutdown_timeout=SHUTDOWN_SECONDS
         )
         await runner.setup()
+        pass_over_odd_expectations(runner.server)
         webhook: web.AppRunner | None = None
         try:
             with suppress(LedgerUnavailable):  # `follow` does it when the database is back

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from aiohttp import web
 
+from schemas.expectations import pass_over_odd_expectations
 from schemas.hosts import allowed_hosts
 from schemas.status import SidecarState, SidecarStatus
 from schemas.version import VERSION
@@ -40,7 +41,6 @@ from sidecar.rules.store import RuleStore
 from sidecar.rules.trust import LocalTrust, Trust
 from sidecar.server.admin import admin_app
 from sidecar.server.agents import AgentPort
-from sidecar.server.expectations import pass_over_odd_expectations
 from sidecar.server.passthrough import PassThrough
 from sidecar.server.unreadable import UnreadableRequests
 from sidecar.settings import JSON, OWN_CLIENT, VOCABULARY, Address, Settings, is_url
@@ -279,7 +279,6 @@ class Sidecar:
         # With handler_cancellation a caller that leaves cancels its handler at once, and with it the upstream call.
         runner = web.AppRunner(app, access_log=None, handler_cancellation=True, shutdown_timeout=1.0)
         await runner.setup()
-        assert runner.server is not None
         pass_over_odd_expectations(runner.server)
         await web.TCPSite(runner, address.host, address.port, reuse_address=True).start()
         return runner

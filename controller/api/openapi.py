@@ -3,9 +3,9 @@
 https://spec.openapis.org/oas/v3.1.1
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from functools import cache
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 from aiohttp import web
@@ -56,7 +56,9 @@ def document(accesses: tuple[tuple[str, str, Access], ...]) -> Schema:
     }
 
 
-def handler(accesses: tuple[tuple[str, str, Access], ...]) -> Any:
+def handler(
+    accesses: tuple[tuple[str, str, Access], ...],
+) -> Callable[[web.Request], Awaitable[web.Response]]:
     async def show(_request: web.Request) -> web.Response:
         """`GET /openapi.json`."""
         return answer(document(accesses))

@@ -1,8 +1,13 @@
 """Models and their shares as a use case or a rule says them."""
 
 from collections.abc import Sequence
+from datetime import timedelta
 from decimal import Decimal
-from typing import Any
+from typing import Any, Final
+
+REVIEW_AFTER: Final = timedelta(days=91)
+"""A quarter: what was converted is looked at again."""
+IN_ORDER: Final = "said otherwise: one model at several providers is asked in order of preference, not in turn"
 
 
 def as_chain(arms: Sequence[tuple[str, Decimal]], after: Sequence[str]) -> dict[str, Any]:

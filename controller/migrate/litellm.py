@@ -6,13 +6,13 @@ else. Its deployments become models and the providers that serve them.
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date
 from decimal import Decimal
 from glob import escape
 from typing import Any, Final
 
 from controller.migrate.catalogue import Catalogue
-from controller.migrate.chains import as_chain
+from controller.migrate.chains import IN_ORDER, REVIEW_AFTER, as_chain
 from controller.migrate.deployments import Deployment, Reading, as_number
 from controller.migrate.litellm_keys import OTHER, SETTINGS, TOP
 from controller.migrate.notes import Converted, NotAConfig, Notebook, is_done
@@ -26,7 +26,6 @@ READ: Final = frozenset(
     {*FALLBACKS, "default_fallbacks", "model_group_alias", "routing_strategy", "num_retries", "timeout",
      "request_timeout", "stream_timeout"}
 )  # fmt: skip
-REVIEW_AFTER: Final = timedelta(days=91)
 LONGEST_SECONDS: Final = 86_400
 
 
@@ -186,8 +185,7 @@ def _arms(settings: Settings, catalogue: Catalogue, members: Sequence[Deployment
     for identity, deployments in by_identity.items():
         ordered = sorted(deployments, key=lambda one: (_order(one), -weights[one.path]))
         if len(ordered) > 1:
-            says = "said otherwise: one model at several providers is asked in order of preference, not in turn"
-            settings.notebook.add(ordered[0].path, says, needs_you=False)
+            settings.notebook.add(ordered[0].path, IN_ORDER, needs_you=False)
         ids = tuple(str(one.info["id"]) for one in ordered if "id" in one.info)
         weight = sum((weights[one.path] for one in ordered), Decimal())
         arms.append(Arm(catalogue.model(identity, ordered), weight, _embeds(ordered), ids))

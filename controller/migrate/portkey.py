@@ -5,14 +5,14 @@ Each config becomes a use case: its targets become models and the providers that
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date
 from decimal import Decimal
 from glob import escape
 from pathlib import PurePath
 from typing import Any, Final
 
 from controller.migrate.catalogue import Catalogue
-from controller.migrate.chains import as_chain
+from controller.migrate.chains import IN_ORDER, REVIEW_AFTER, as_chain
 from controller.migrate.deployments import Deployment, as_number
 from controller.migrate.notes import Converted, NotAConfig, Notebook
 from controller.migrate.portkey_keys import LEFT, READ, RETRIES, Node, node_of
@@ -22,9 +22,7 @@ from controller.migrate.written import as_yaml
 from controller.prices.known import PriceList
 from schemas.yaml_source import parse_yaml
 
-REVIEW_AFTER: Final = timedelta(days=91)
 LONGEST_MS: Final = 86_400_000
-ONE_DOOR: Final = "said otherwise: one model at several providers is asked in order of preference, not in turn"
 PER_ATTEMPT: Final = "said otherwise: timeouts.deadline is of the whole call, with every attempt"
 
 
@@ -117,7 +115,7 @@ class _Models:
                 doors.setdefault(one.identity, {})[one.path] = one
         for each in doors.values():
             if len(each) > 1:
-                notebook.add(next(iter(each)), ONE_DOOR, needs_you=False)
+                notebook.add(next(iter(each)), IN_ORDER, needs_you=False)
         return cls({identity: catalogue.model(identity, [*each.values()]) for identity, each in doors.items()})
 
     def chain(self, chain: Chain) -> dict[str, Any]:

@@ -66,8 +66,13 @@ class Tree:
         if strategy.get("mode") != "conditional":
             return self.chain(node, Given()), ()
         given = self._below(node, Given())
-        named = {child.get("name"): child for child in self._children(node) if isinstance(child.get("name"), str)}
-        chains: dict[str, Chain | None] = {name: self.chain(child, given) for name, child in named.items()}
+        chains: dict[str, Chain | None] = {}
+        for child in self._children(node):
+            name = child.get("name")
+            if isinstance(name, str) and name not in chains:
+                chains[name] = self.chain(child, given)
+            else:
+                self.notebook.add(child.path, "not carried over: no condition leads here without a name of its own")
         rules: list[tuple[When, Chain]] = []
         conditions = strategy.get("conditions")
         for index, one in enumerate(conditions if isinstance(conditions, list) else []):
@@ -86,7 +91,9 @@ class Tree:
         chain = self._named(strategy.at("default"), default, chains) if default is not None else None
         if chain is None:
             chain = next((one for one in chains.values() if one), None)
-            says = "no default: calls for which no condition holds go to the first target here; Portkey refuses them"
+            says = (
+                "no default that can be converted: calls without a condition that holds go to the first target that can"
+            )
             self.notebook.add(strategy.path, says)
         return chain, rules
 

@@ -9,7 +9,7 @@ from typing import Final
 
 from aiohttp import web
 
-from sidecar.server.expectations import pass_over_odd_expectations
+from schemas.expectations import pass_over_odd_expectations
 from tests.fakes.agent_port import Port
 from tests.fakes.core import GOOD, Core
 
@@ -38,7 +38,6 @@ class Edge:
         port = Port(Path(tempfile.mkdtemp()), Core(GOOD))
         self._runner = web.AppRunner(port.agents.app(), access_log=None, handler_cancellation=True)
         await self._runner.setup()
-        assert self._runner.server is not None
         pass_over_odd_expectations(self._runner.server)
 
     async def _converse(self, data: bytes) -> bytes:

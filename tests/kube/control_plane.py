@@ -94,6 +94,14 @@ class ControlPlane:
         self._private, self._public = _token_keys(folder)
 
     def __enter__(self) -> "ControlPlane":
+        try:
+            self._bring_up()
+        except BaseException:  # what was started does not outlive it
+            self.__exit__()
+            raise
+        return self
+
+    def _bring_up(self) -> None:
         _remove_bridge()
         _ip("link", "add", BRIDGE, "type", "bridge")
         _ip("addr", "add", f"{HOST}/24", "dev", BRIDGE)
@@ -143,7 +151,6 @@ class ControlPlane:
             },
         )
         eventually(self._has_default_account, START_SECONDS)
-        return self
 
     def __exit__(self, *_: object) -> None:
         for child in reversed(self._children):

@@ -4,11 +4,12 @@ Pods find Services by name in a file of hosts: one ready pod of each, on the pod
 Service behind which kube-proxy would share calls out.
 """
 
+import contextlib
 import threading
 from pathlib import Path
 from typing import Final
 
-from tests.kube.control_plane import HOST, Api, Object
+from tests.kube.control_plane import HOST, Api, Object, Refused
 from tests.kube.images import Images
 from tests.kube.pod import Pod
 
@@ -50,7 +51,9 @@ class Node:
         while not self._stopping.wait(TICK_SECONDS):
             documents = self._api.get("/api/v1/pods")["items"]
             for document in documents:
-                self._look_at(document)
+                # One that has just gone, or that another process has bound, is looked at again.
+                with contextlib.suppress(Refused):
+                    self._look_at(document)
             for uid in self._pods.keys() - {document["metadata"]["uid"] for document in documents}:
                 self._pods[uid].stop()
             self._hosts.write_text(self._names())

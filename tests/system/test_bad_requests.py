@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import anthropic
 import openai
@@ -201,6 +202,14 @@ def test_the_admin_port_refuses_foreigners_too(sidecar: SidecarProcess, path: st
     for headers in ({"host": "attacker.example"}, {"origin": "https://attacker.example"}):
         refused = wire.get(sidecar.admin_url + path, headers)
         assert (refused.status, refused.json["error"]["code"]) == (403, "foreign_host")
+
+
+def test_an_expectation_that_is_no_text_is_passed_over(sidecar: SidecarProcess) -> None:
+    url = urlsplit(sidecar.url)
+    with socket.create_connection((url.hostname, url.port), timeout=10) as connection:
+        head = b"GET /v1/models HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nExpect: 100-con\xf5\r\n\r\n"
+        connection.sendall(head)
+        assert connection.recv(15) == b"HTTP/1.1 200 OK"
 
 
 def test_a_body_of_50_megabytes_is_too_large(door: Door) -> None:

@@ -1,8 +1,10 @@
+import asyncio
 import re
 from pathlib import Path
 
 import aiohttp
 import pytest
+from yarl import URL
 
 from controller.api.guards import Access
 from controller.api.routes import ROUTES
@@ -134,3 +136,12 @@ async def test_errors_are_json(client: aiohttp.ClientSession, method: str, path:
 async def test_a_wrong_method_names_the_right_ones(client: aiohttp.ClientSession) -> None:
     async with client.delete("/v1/usage") as got:
         assert got.headers["Allow"] == "GET,POST"
+
+
+async def test_an_expectation_that_is_no_text_is_no_fault_of_ours(controller: Running) -> None:
+    url = URL(controller.url)
+    reader, writer = await asyncio.open_connection(url.host, url.port)
+    writer.write(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nExpect: 100-con\xf5\r\n\r\n")
+    said = await reader.read()
+    writer.close()
+    assert said.startswith(b"HTTP/1.1 200 OK")

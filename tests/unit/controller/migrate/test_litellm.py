@@ -1,6 +1,5 @@
 """What a LiteLLM configuration becomes: golden pairs, and what must hold of any configuration."""
 
-from datetime import date
 from decimal import Decimal
 from pathlib import Path
 
@@ -12,27 +11,14 @@ from hypothesis import strategies as st
 from controller.migrate.litellm import convert
 from controller.migrate.notes import Converted, NotAConfig
 from controller.prices.known import PriceList
-from schemas.load import load
+from tests.unit.controller.migrate.conversions import PRICES, TODAY, errors_of, shown
 
-TODAY = date(2026, 11, 26)
 ENVIRONMENT = {"AZURE_EU_BASE": "https://acme-eu.openai.azure.com"}
-PRICES = PriceList(TODAY)
 CASES = sorted((Path(__file__).parent / "litellm").glob("*.yaml"))
 
 
 def converted(text: str, prices: PriceList | None = PRICES) -> Converted:
     return convert("config.yaml", text, owner="platform", today=TODAY, environment=ENVIRONMENT, prices=prices)
-
-
-def shown(result: Converted) -> str:
-    files = [f"== {path}\n{text}" for path, text in sorted(result.files.items())]
-    notes = [f"{note.line} {'!' if note.needs_you else '-'} {note.key}  {note.says}\n" for note in result.notes]
-    return "".join((*files, "== notes\n", *notes))
-
-
-def errors_of(result: Converted) -> list[str]:
-    loaded = load(dict(result.files), today=TODAY, revision="none")
-    return [str(problem) for problem in loaded.problems if problem.severity == "error"]
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.stem)

@@ -1,7 +1,6 @@
 """What a Portkey config becomes: golden pairs, and what must hold of any config."""
 
 import json
-from datetime import date
 from pathlib import Path
 
 import pytest
@@ -13,10 +12,8 @@ from controller.migrate.notes import Converted, NotAConfig
 from controller.migrate.portkey import convert
 from controller.migrate.portkey_keys import LEFT, READ
 from controller.prices.known import PriceList
-from schemas.load import load
+from tests.unit.controller.migrate.conversions import PRICES, TODAY, errors_of, shown
 
-TODAY = date(2026, 11, 26)
-PRICES = PriceList(TODAY)
 CASES = sorted((Path(__file__).parent / "portkey").glob("*.json"))
 SCHEMA = """
 strategy provider api_key aws_secret_access_key aws_access_key_id aws_session_token aws_region cache retry weight
@@ -30,17 +27,6 @@ azure_ad_token azure_model_name strict_open_ai_compliance virtual_key override_p
 
 def converted(text: str, *, model: str | None = "gpt-5", prices: PriceList | None = PRICES) -> Converted:
     return convert("support.json", text, owner="platform", today=TODAY, prices=prices, model=model)
-
-
-def shown(result: Converted) -> str:
-    files = [f"== {path}\n{text}" for path, text in sorted(result.files.items())]
-    notes = [f"{note.line} {'!' if note.needs_you else '-'} {note.key}  {note.says}\n" for note in result.notes]
-    return "".join((*files, "== notes\n", *notes))
-
-
-def errors_of(result: Converted) -> list[str]:
-    loaded = load(dict(result.files), today=TODAY, revision="none")
-    return [str(problem) for problem in loaded.problems if problem.severity == "error"]
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.stem)
@@ -173,3 +159,18 @@ def test_any_config_becomes_rules_or_a_clear_refusal(config: object) -> None:
     except NotAConfig:
         return
     assert not [error for error in errors_of(result) if "missing-price" not in error], text
+
+
+def test_of_two_targets_of_one_name_the_first_counts_and_one_without_a_name_is_said() -> None:
+    targets = [
+        {"name": "a", "provider": "openai", "override_params": {"model": "gpt-5"}},
+        {"name": "a", "provider": "groq", "override_params": {"model": "m"}},
+        {"provider": "groq", "override_params": {"model": "m"}},
+    ]
+    strategy = {"mode": "conditional", "conditions": [], "default": "a"}
+    result = converted(json.dumps({"strategy": strategy, "targets": targets}))
+    assert "primary: gpt-5" in result.files["use-cases/support/use-case.yaml"]
+    assert [note.key for note in result.notes if "without a name of its own" in note.says] == [
+        "targets[1]",
+        "targets[2]",
+    ]

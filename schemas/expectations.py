@@ -5,23 +5,19 @@ aiohttp repeats such a header in a refusal, which fails where it is no text, and
 
 from typing import Any
 
-from aiohttp import web
-from aiohttp.http_parser import RawRequestMessage
-from multidict import CIMultiDict, CIMultiDictProxy
-
 CONTINUE = "100-continue"
 
 
-def pass_over_odd_expectations(server: web.Server) -> None:
-    """To be called before it takes connections."""
+def pass_over_odd_expectations(server: Any) -> None:
+    """To be called before it takes connections. `server`: an `aiohttp.web.Server`."""
     make = server.request_factory
 
-    def made(message: RawRequestMessage, *rest: Any) -> web.BaseRequest:
+    def made(message: Any, *rest: Any) -> Any:
         expected = message.headers.get("Expect")
         if expected is not None and expected.lower() != CONTINUE:
-            kept = CIMultiDict(message.headers)
+            kept = message.headers.copy()
             kept.popall("Expect")
-            message = message._replace(headers=CIMultiDictProxy(kept))
+            message = message._replace(headers=kept)
         return make(message, *rest)
 
     server.request_factory = made

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 import pytest
 from aiohttp import web
 
-from sidecar.server.expectations import pass_over_odd_expectations
+from schemas.expectations import pass_over_odd_expectations
 
 
 @pytest.fixture
