@@ -41,6 +41,7 @@ from sidecar.rules.store import RuleStore
 from sidecar.rules.trust import LocalTrust, Trust
 from sidecar.server.admin import admin_app
 from sidecar.server.agents import AgentPort
+from sidecar.server.listening import Listener
 from sidecar.server.passthrough import PassThrough
 from sidecar.server.unreadable import UnreadableRequests
 from sidecar.settings import JSON, OWN_CLIENT, VOCABULARY, Address, Settings, is_url
@@ -164,18 +165,11 @@ class Sidecar:
             tasks.append(asyncio.create_task(self._shipper().run()))
             tasks.append(asyncio.create_task(FleetWatch(self._uplinks[0], self._limits, self._clock).run()))
         await self._first_rules()
-        agents = await self._listen(self._agents.app(), self._settings.listen)
-        admin = await self._listen(
-            admin_app(
-                metrics=self._metrics,
-                status=self.status,
-                not_ready=self._not_ready,
-                allowed_hosts=allowed_hosts(self._settings.admin.host, self._settings.allow_hosts),
-            ),
-            self._settings.admin,
-        )
+        agents = Listener(self._agents, self._clock)
+        agents_at = await agents.listen(self._settings.listen)
+        admin, admin_at = await self._listen_to_operators()
         print(
-            f"pointsman-sidecar {self.id} listens on http://{_bound(agents)}, admin on http://{_bound(admin)}",
+            f"pointsman-sidecar {self.id} listens on http://{agents_at}, admin on http://{admin_at}",
             flush=True,
         )
         try:
@@ -186,7 +180,7 @@ class Sidecar:
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
-            await agents.cleanup()
+            await agents.close()
             await self._shadows.close()
             await self._limits.close()
             await self._ship_the_rest()
@@ -275,13 +269,18 @@ class Sidecar:
                 if polled is not None:
                     await take(polled, self._uplinks[0], self._store)
 
-    async def _listen(self, app: web.Application, address: Address) -> web.AppRunner:
-        # With handler_cancellation a caller that leaves cancels its handler at once, and with it the upstream call.
+    async def _listen_to_operators(self) -> tuple[web.AppRunner, Address]:
+        app = admin_app(
+            metrics=self._metrics,
+            status=self.status,
+            not_ready=self._not_ready,
+            allowed_hosts=allowed_hosts(self._settings.admin.host, self._settings.allow_hosts),
+        )
         runner = web.AppRunner(app, access_log=None, handler_cancellation=True, shutdown_timeout=1.0)
         await runner.setup()
         pass_over_odd_expectations(runner.server)
-        await web.TCPSite(runner, address.host, address.port, reuse_address=True).start()
-        return runner
+        await web.TCPSite(runner, self._settings.admin.host, self._settings.admin.port, reuse_address=True).start()
+        return runner, Address(*runner.addresses[0][:2])
 
     async def _until(self, stop: asyncio.Event, tasks: list[asyncio.Task[None]]) -> None:
         """Until asked to stop, or until a background task fails: that is a bug, and it must be seen."""
@@ -403,11 +402,6 @@ def _client(settings: Settings, clock: SystemClock, *, proxied: bool) -> HttpCli
     """Ours speaks to no proxy; aiohttp's does."""
     is_own = settings.upstream_client == OWN_CLIENT and not proxied
     return OwnClient(clock) if is_own else AiohttpClient(trust_env=proxied)
-
-
-def _bound(runner: web.AppRunner) -> str:
-    host, port = runner.addresses[0][:2]
-    return f"{host}:{port}"
 
 
 def _without_credentials(source: str) -> str:

@@ -1,1 +1,2 @@
-"""An HTTP/1.1 client of our own: bytes, connections and a pool. It knows nothing of providers, rules or our errors."""
+"""HTTP/1.1 of our own: a client with its pool, and a server of plain requests. It knows nothing of providers, rules or
+our errors."""

@@ -9,14 +9,12 @@ from httptools import HttpParserError, HttpParserUpgrade, HttpResponseParser
 
 from sidecar.http1.answer import Answer
 from sidecar.http1.errors import Lost
+from sidecar.http1.head import MOST_JOINED_BYTES
 
 MAX_HEAD_BYTES = 64 << 10
 """Of status line and headers, and of trailers: common servers send a tenth of it; more means a peer gone wrong."""
 
 _LARGE = f"headers of more than {MAX_HEAD_BYTES} bytes"
-
-MOST_JOINED_BYTES = 16 << 10
-"""A body up to this leaves in one piece with its head; copying a larger one costs more than a second piece."""
 
 SWITCHING = 101
 """Nobody asked for another protocol."""

@@ -36,6 +36,7 @@ from sidecar.server.paths import (
     Served,
     served_at,
 )
+from sidecar.server.plain_calls import PlainCalls
 from sidecar.telemetry.metrics import Metrics
 from sidecar.telemetry.recent import RecentCalls
 from sidecar.trace_context import ContextFor, as_it_came
@@ -73,9 +74,10 @@ class AgentPort:
             clock=clock,
             metrics=metrics,
             allowed_hosts=allowed_hosts,
-            max_body_bytes=max_body_bytes,
             context_for=context_for,
         )
+        self.plain = PlainCalls(self._calls)
+        self.max_body_bytes = max_body_bytes
 
     @property
     def calls_open(self) -> int:
@@ -86,7 +88,7 @@ class AgentPort:
         self._calls.end_open()
 
     def app(self) -> web.Application:
-        app = web.Application(client_max_size=self._calls.max_body_bytes, middlewares=[self._edge])
+        app = web.Application(client_max_size=self.max_body_bytes, middlewares=[self._edge])
         for path, served in POST_PATHS.items():
             app.router.add_post(path.replace("{model}", "{model:.+}"), self._answering(served))
         for passed in PASSED:
@@ -113,7 +115,7 @@ class AgentPort:
             self._calls.guard(request.headers)
             return await handler(request)
         except web.HTTPException as http:
-            error: Exception = _our_own(http, request, self._calls.max_body_bytes)
+            error: Exception = _our_own(http, request, self.max_body_bytes)
         except ConnectionError:
             if request.transport is not None and not request.transport.is_closing():
                 raise
@@ -166,7 +168,7 @@ class AgentPort:
             self._calls.open[task] = None
             try:
                 inbound = await self._calls.inbound(request[ASKED], served, lambda: self._json_body(request))
-                form = await read_form(request, passed, self._calls.max_body_bytes)
+                form = await read_form(request, passed, self.max_body_bytes)
                 if form is not None:
                     inbound = msgspec.structs.replace(inbound, in_path=InPath(form.value))
                 return await self._passthrough.answer(inbound, request, passed, form)
@@ -176,8 +178,8 @@ class AgentPort:
         return pass_on
 
     async def _whole_body(self, request: web.Request) -> bytes:
-        if (request.content_length or 0) > self._calls.max_body_bytes:
-            raise too_large(self._calls.max_body_bytes)
+        if (request.content_length or 0) > self.max_body_bytes:
+            raise too_large(self.max_body_bytes)
         return await _body_of(request)
 
     async def _json_body(self, request: web.Request) -> bytes:

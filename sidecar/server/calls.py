@@ -43,10 +43,8 @@ class Calls:
         clock: Clock,
         metrics: Metrics,
         allowed_hosts: frozenset[str],
-        max_body_bytes: int,
         context_for: ContextFor,
     ) -> None:
-        self.max_body_bytes = max_body_bytes
         self.open: dict[asyncio.Task[object], StreamReply | None] = {}
         """Requests being answered; with their stream once it has begun."""
         self._pipeline = pipeline

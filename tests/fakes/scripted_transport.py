@@ -20,6 +20,11 @@ class ScriptedTransport(asyncio.Transport):
         self._protocol = protocol
         protocol.connection_made(self)
 
+    def deliver(self, data: bytes) -> None:
+        """It has arrived; whose connection it is now hears of it."""
+        assert self._protocol is not None
+        self._protocol.data_received(data)
+
     def write(self, data: bytes | bytearray | memoryview) -> None:
         self.written += data
 
@@ -39,6 +44,13 @@ class ScriptedTransport(asyncio.Transport):
 
     def is_closing(self) -> bool:
         return self._closing
+
+    def set_protocol(self, protocol: asyncio.BaseProtocol) -> None:
+        assert isinstance(protocol, asyncio.Protocol)
+        self._protocol = protocol
+
+    def close(self) -> None:
+        self.lose(None)
 
     def abort(self) -> None:
         self.lose(None)

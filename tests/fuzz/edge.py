@@ -7,9 +7,6 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
 
-from aiohttp import web
-
-from schemas.expectations import pass_over_odd_expectations
 from tests.fakes.agent_port import Port
 from tests.fakes.core import GOOD, Core
 
@@ -36,27 +33,25 @@ class Edge:
 
     async def _start(self) -> None:
         port = Port(Path(tempfile.mkdtemp()), Core(GOOD))
-        self._runner = web.AppRunner(port.agents.app(), access_log=None, handler_cancellation=True)
-        await self._runner.setup()
-        pass_over_odd_expectations(self._runner.server)
+        self._server = await port.listener.setup()
 
     async def _converse(self, data: bytes) -> bytes:
-        assert self._runner.server is not None
-        protocol, transport = self._runner.server(), _Transport()
-        protocol.connection_made(transport)
+        transport = _Transport(self._server())
+        transport.protocol.connection_made(transport)
         for part in (data[: len(data) // 2], data[len(data) // 2 :]):
-            protocol.data_received(part)
+            transport.protocol.data_received(part)
             for _ in range(TURNS):
                 await asyncio.sleep(0)
-        protocol.connection_lost(None)
+        transport.protocol.connection_lost(None)
         for _ in range(TURNS):
             await asyncio.sleep(0)
         return bytes(transport.written)
 
 
 class _Transport(asyncio.Transport):
-    def __init__(self) -> None:
+    def __init__(self, protocol: asyncio.Protocol) -> None:
         super().__init__({"peername": ("127.0.0.1", 1), "sockname": ("127.0.0.1", 4100)})
+        self.protocol = protocol
         self.written = bytearray()
         self._is_closed = False
 
@@ -65,6 +60,10 @@ class _Transport(asyncio.Transport):
 
     def writelines(self, list_of_data: Iterable[bytes | bytearray | memoryview]) -> None:
         self.written += b"".join(list_of_data)
+
+    def set_protocol(self, protocol: asyncio.BaseProtocol) -> None:
+        assert isinstance(protocol, asyncio.Protocol)
+        self.protocol = protocol
 
     def close(self) -> None:
         self._is_closed = True
