@@ -67,10 +67,11 @@ def encode_answer_head(
 
 
 def _written(first: str, lines: Mapping[str, str]) -> bytes:
+    values = "".join(lines.values())
+    if not (values.isprintable() and values.isascii()) and _CONTROLS.search(values):
+        raise ValueError("a control character in a header")
     parts = [first]
     for name, value in lines.items():
-        if not (value.isprintable() and value.isascii()) and _CONTROLS.search(value):
-            raise ValueError("a control character in a header")
         parts.append(_name(name))
         parts.append(value)
     parts.append("\r\n\r\n")

@@ -5,7 +5,7 @@ settled is released when the call must be over. Nothing is awaited while what wa
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from decimal import Decimal
 from math import isinf
 
@@ -18,13 +18,14 @@ from schemas.spend import FleetSpend
 from sidecar.errors import LimitReached
 from sidecar.limiter.budgets import Budgets, MoneyHold, MoneyRefusal
 from sidecar.limiter.places import Places
-from sidecar.limiter.rates import Charge, Need, Rates
+from sidecar.limiter.rates import Rates
+from sidecar.limiter.scopes import Meters, Taken, closed, take_at_once
 from sidecar.limits.estimates import OutputLengths
 from sidecar.limits.fleet import FleetSize
 from sidecar.limits.headers import limit_headers, retry_headers
 from sidecar.limits.meters import RateMeter, SlotMeter
 from sidecar.limits.money import Budget, MoneyBook, PurseKey
-from sidecar.limits.rules import Kind, LimitRule, Refusal, Scope, rules_of
+from sidecar.limits.rules import TOKENS, Kind, LimitRule, Refusal, Scope, rules_of
 from sidecar.ports import Clock, LimitObserver, LimitStore
 from sidecar.routing.plan import Spend
 from sidecar.routing.snapshot import Target, UseCase
@@ -39,7 +40,6 @@ SPARE_SECONDS = 1.0
 """A limit that has let through less than so much of its rate beyond now has some to spare: half of a burst."""
 SHADOW_BUDGET = "shadow.per_day"
 
-TOKENS: Kind = "tokens_per_minute"
 UNITS: Mapping[Kind, str] = {"requests_per_minute": "requests", TOKENS: "tokens"}
 
 
@@ -51,32 +51,12 @@ class Admission(msgspec.Struct, frozen=True):
 
 
 @dataclass(slots=True)
-class _Scope:
-    """The meters of one provider, model, use case or caller."""
-
-    limits: LimitsDocument
-    rates: dict[Kind, RateMeter]
-    places: SlotMeter | None
-
-    def needs(self, tokens: int) -> list[Need]:
-        return [Need(meter, tokens if kind == TOKENS else 1) for kind, meter in self.rates.items()]
-
-
-@dataclass(slots=True)
-class _Part:
-    """What a call, or its present attempt, has taken."""
-
-    charges: list[Charge] = field(default_factory=list)
-    places: list[SlotMeter] = field(default_factory=list)
-
-
-@dataclass(slots=True)
 class _Open:
     """A call in flight."""
 
     expires: float
-    call: _Part
-    attempt: _Part
+    call: Taken
+    attempt: Taken
 
 
 class Limits:
@@ -90,13 +70,15 @@ class Limits:
     ) -> None:
         """`has_controller`: somebody is to tell what the fleet spends; without, this sidecar's own books are all."""
         self._clock = clock
+        self._observer = observer
+        self._is_alone = store is None
         self._fleet = FleetSize()
         self._book = MoneyBook(self._fleet, has_controller=has_controller)
         self._rates = Rates(clock, self._fleet, store, observer)
         self._places = Places(clock, self._fleet, store, observer)
         self._budgets = Budgets(clock, self._fleet, self._book, store, observer)
         self._lengths = OutputLengths()
-        self._scopes: dict[tuple[Scope, str], _Scope] = {}
+        self._scopes: dict[tuple[Scope, str], Meters] = {}
         self._rate_meters: dict[str, RateMeter] = {}
         self._slot_meters: dict[str, SlotMeter] = {}
         """Under their rules' ids, for as long as the process lives: a rule that comes back goes on counting."""
@@ -112,7 +94,7 @@ class Limits:
         """
         now = self._clock.monotonic()
         self.release(call_id)
-        scopes: list[_Scope] = []
+        scopes: list[Meters] = []
         if use_case.limits is not None:
             scopes.append(self._scope("use_case", use_case.name, use_case.limits, now))
         if caller is not None and caller.limits is not None:
@@ -123,21 +105,22 @@ class Limits:
         if isinstance(taken, Refusal):
             raise self._reached(taken, scopes, tokens)
         expires = self._clock.monotonic() + use_case.timeouts.deadline + AFTER_DEADLINE_SECONDS
-        self._open[call_id] = _Open(expires, taken, _Part())
+        self._open[call_id] = _Open(expires, taken, Taken())
         return Admission(self._headers(scopes))
 
     def limited_targets(self, targets: Sequence[Target], tokens: int, now: float) -> dict[str, str]:
         """Targets not to be planned now, each with its reason: for the plan, beside those that rest."""
         limited = {}
+        sidecars = self._fleet.live(now)
         for target in targets:
             for scope in self._scopes_at(target, now):
-                rule = self._closed(scope, tokens, now)
+                rule = closed(scope, tokens, sidecars, now) if self._is_alone else self._closed(scope, tokens, now)
                 if rule is not None:
                     limited[target.key] = rule.reason
         return limited
 
-    def _closed(self, scope: _Scope, tokens: int, now: float) -> LimitRule | None:
-        """The rule that is known to refuse a call of so many tokens now, or None."""
+    def _closed(self, scope: Meters, tokens: int, now: float) -> LimitRule | None:
+        """As `closed`, by what the shared store has said."""
         for kind, meter in scope.rates.items():
             if self._rates.is_closed(meter, tokens if kind == TOKENS else 1, now):
                 return meter.rule
@@ -150,7 +133,7 @@ class Limits:
         call = self._open.get(call_id)
         if call is not None:
             self._close(call.attempt, 0)
-            call.attempt = _Part()
+            call.attempt = Taken()
         scopes = self._scopes_at(target, now)
         if not scopes:
             return None
@@ -158,7 +141,7 @@ class Limits:
         if isinstance(taken, Refusal):
             return taken
         if call is None:
-            call = self._open[call_id] = _Open(now + UNLIMITED_CALL_SECONDS, _Part(), taken)
+            call = self._open[call_id] = _Open(now + UNLIMITED_CALL_SECONDS, Taken(), taken)
         call.attempt = taken
         return None
 
@@ -273,9 +256,20 @@ class Limits:
             await self._places.renew(meter)
         await self._budgets.renew()
 
-    async def _take(self, call_id: str, scopes: Sequence[_Scope], tokens: int, *, may_wait: bool) -> Refusal | _Part:
-        """Places first, as they may be waited for; then all rates at once. On a refusal nothing stays taken."""
-        part, is_taken = _Part(), False
+    async def _take(self, call_id: str, scopes: Sequence[Meters], tokens: int, *, may_wait: bool) -> Refusal | Taken:
+        """On a refusal nothing stays taken."""
+        if self._is_alone:
+            now = self._clock.monotonic()
+            taken = take_at_once(scopes, tokens, self._fleet.live(now), now, self._observer)
+            if taken is not None:
+                return taken
+        return await self._take_in_turn(call_id, scopes, tokens, may_wait=may_wait)
+
+    async def _take_in_turn(
+        self, call_id: str, scopes: Sequence[Meters], tokens: int, *, may_wait: bool
+    ) -> Refusal | Taken:
+        """Places first, as they may be waited for; then all rates at once."""
+        part, is_taken = Taken(), False
         try:
             for scope in scopes:
                 if scope.places is not None:
@@ -293,16 +287,16 @@ class Limits:
             if not is_taken:
                 self._close(part, 0)
 
-    def _close(self, part: _Part, tokens: int) -> None:
+    def _close(self, part: Taken, tokens: int) -> None:
         """Places are left; tokens are corrected to what was used; a request stays a request."""
         for meter in part.places:
             self._places.leave(meter)
         for charge in part.charges:
-            if charge.meter.rule.kind == TOKENS and charge.amount != tokens:
+            if charge.meter.counts_tokens:
                 self._rates.correct(charge, tokens)
         part.places, part.charges = [], []
 
-    def _scopes_at(self, target: Target, now: float) -> list[_Scope]:
+    def _scopes_at(self, target: Target, now: float) -> list[Meters]:
         scopes = []
         if target.endpoint.limits is not None:
             scopes.append(self._scope("provider", target.provider, target.endpoint.limits, now))
@@ -310,12 +304,12 @@ class Limits:
             scopes.append(self._scope("model", target.model, target.limits, now))
         return scopes
 
-    def _scope(self, scope: Scope, name: str, limits: LimitsDocument, now: float) -> _Scope:
+    def _scope(self, scope: Scope, name: str, limits: LimitsDocument, now: float) -> Meters:
         """Meters are kept under their names: a reload that changes a rule goes on with what is counted."""
         known = self._scopes.get((scope, name))
         if known is not None and (known.limits is limits or known.limits == limits):
             return known
-        made = self._scopes[scope, name] = _Scope(limits, {}, None)
+        made = self._scopes[scope, name] = Meters(limits, {}, None)
         for kind, rule in rules_of(scope, name, limits).items():
             if kind == "concurrency":
                 made.places = self._slot_meters.setdefault(rule.id, SlotMeter(rule))
@@ -325,11 +319,13 @@ class Limits:
                 made.rates[kind].adopt(rule, now)
         return made
 
-    def _headers(self, scopes: Sequence[_Scope]) -> dict[str, str]:
+    def _headers(self, scopes: Sequence[Meters]) -> dict[str, str]:
         """For requests and for tokens: of the rule that has the least left, as a part of its limit."""
         now, headers = self._clock.monotonic(), dict[str, str]()
         for kind, unit in UNITS.items():
-            meters = [scope.rates[kind] for scope in scopes if kind in scope.rates and scope.limits.enforce]
+            meters = [
+                meter for scope in scopes if (meter := scope.rates.get(kind)) is not None and meter.rule.is_enforced
+            ]
             if len(meters) == 1:
                 headers |= limit_headers(unit, meters[0].rule.limit, *self._rates.standing(meters[0], now))
             elif meters:
@@ -337,7 +333,7 @@ class Limits:
                 headers |= limit_headers(unit, *min(standings, key=lambda standing: standing[1] / standing[0]))
         return headers
 
-    def _reached(self, refusal: Refusal, scopes: Sequence[_Scope], tokens: int) -> LimitReached:
+    def _reached(self, refusal: Refusal, scopes: Sequence[Meters], tokens: int) -> LimitReached:
         rule, headers = refusal.rule, self._headers(scopes)
         what = f"{rule.limit} {rule.kind.replace('_', ' ')}" if rule.kind != "concurrency" else f"{rule.limit} calls"
         if isinf(refusal.wait_seconds):

@@ -44,9 +44,6 @@ class Places:
     async def enter(self, meter: SlotMeter, call_id: str, *, may_wait: bool) -> Refusal | bool:
         """False: in shadow, and no place was taken. Awaits only to ask the store, or in the queue."""
         rule = meter.rule
-        if self._store is None and meter.slots.enter_at_once(self._allowed_alone(meter, self._clock.monotonic())):
-            self._observer.limited(rule.id, "allowed")
-            return True
         allowed = await self._allowed(meter)
         self._wake(meter, meter.slots.admit(allowed))
         is_waiting = may_wait and rule.is_enforced
@@ -62,6 +59,9 @@ class Places:
         return Refusal(rule, FULL_SECONDS)
 
     def leave(self, meter: SlotMeter) -> None:
+        if not meter.slots.has_queue:
+            meter.slots.leave(0)
+            return
         now = self._clock.monotonic()
         allowed = meter.holding.held if self._leased else self._allowed_alone(meter, now)
         self._wake(meter, meter.slots.leave(allowed))

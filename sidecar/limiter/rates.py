@@ -4,9 +4,8 @@ import asyncio
 from collections.abc import Sequence
 from math import inf
 
-import msgspec
-
 from sidecar.limiter.flights import Flights
+from sidecar.limiter.scopes import Charge, Need
 from sidecar.limits.fleet import FleetSize
 from sidecar.limits.meters import RateMeter
 from sidecar.limits.rules import Refusal
@@ -16,19 +15,6 @@ AWAY_SECONDS = 5.0
 """When a rule that refuses without the store says to come again: the longest that the store rests between probes."""
 MOST_QUESTIONS = 4
 """Of one call about one rule. Others may be faster to a grant; after so many it is as if the store were away."""
-
-
-class Need(msgspec.Struct, frozen=True):
-    meter: RateMeter
-    amount: int
-
-
-class Charge(msgspec.Struct, frozen=True):
-    """What was taken of a rate, and from which side, so that it can be corrected there."""
-
-    meter: RateMeter
-    amount: int
-    leased: bool
 
 
 class Rates:
@@ -113,7 +99,10 @@ class Rates:
 
     def correct(self, charge: Charge, actual: int) -> None:
         """The call used something else than was reserved for it."""
-        unused, now = charge.amount - actual, self._clock.monotonic()
+        unused = charge.amount - actual
+        if not unused:
+            return
+        now = self._clock.monotonic()
         if charge.leased:
             charge.meter.block.correct(unused, now)
             return

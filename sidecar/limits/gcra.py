@@ -25,7 +25,8 @@ class Gcra:
         return wait if wait > 0.0 else 0.0
 
     def take(self, amount: float, now: float) -> None:
-        self._paid_at = max(self._paid_at, now) + amount * self._seconds_each
+        paid_at = self._paid_at
+        self._paid_at = (paid_at if paid_at > now else now) + amount * self._seconds_each
 
     def give_back(self, amount: float) -> None:
         """What was taken and not used. Credit beyond a burst is lost."""
@@ -39,8 +40,11 @@ class Gcra:
 
     def remaining(self, now: float) -> int:
         """What may come at once now."""
-        return max(0, int((BURST_SECONDS - max(0.0, self._paid_at - now)) / self._seconds_each))
+        owed = self._paid_at - now
+        left = int((BURST_SECONDS - owed if owed > 0.0 else BURST_SECONDS) / self._seconds_each)
+        return left if left > 0 else 0
 
     def reset_seconds(self, now: float) -> float:
         """Until nothing is owed."""
-        return max(0.0, self._paid_at - now)
+        owed = self._paid_at - now
+        return owed if owed > 0.0 else 0.0

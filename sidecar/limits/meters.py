@@ -3,7 +3,7 @@
 from sidecar.limits.blocks import Block
 from sidecar.limits.gcra import Gcra
 from sidecar.limits.holdings import Holding
-from sidecar.limits.rules import LimitRule
+from sidecar.limits.rules import TOKENS, LimitRule
 from sidecar.limits.slots import Slots
 
 
@@ -12,6 +12,7 @@ class RateMeter:
 
     def __init__(self, rule: LimitRule) -> None:
         self.rule = rule
+        self.counts_tokens = rule.kind == TOKENS
         self.block = Block()
         self._sidecars = 1
         self._alone = Gcra(rule.limit)

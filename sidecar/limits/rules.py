@@ -7,6 +7,7 @@ from schemas.bundle import Limits, WhenAway
 
 Scope = Literal["provider", "model", "use_case", "caller"]
 Kind = Literal["requests_per_minute", "tokens_per_minute", "concurrency"]
+TOKENS: Kind = "tokens_per_minute"
 Verdict = Literal["allowed", "refused", "shadow_refused", "store_error"]
 
 

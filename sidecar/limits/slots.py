@@ -33,6 +33,10 @@ class Slots:
         self._waiting[call_id] = None
         return "queued"
 
+    @property
+    def has_queue(self) -> bool:
+        return bool(self._waiting)
+
     def leave(self, allowed: int) -> list[str]:
         """A call ended; those that are now in, and must be told."""
         self.in_use -= 1

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from schemas.bundle import Limits
-from sidecar.limiter.rates import AWAY_SECONDS, Charge, Need, Rates
+from sidecar.limiter.rates import AWAY_SECONDS, Rates
+from sidecar.limiter.scopes import Charge, Need
 from sidecar.limits.fleet import FleetSize
 from sidecar.limits.meters import RateMeter
 from sidecar.limits.rules import Refusal, rules_of
