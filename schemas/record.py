@@ -15,7 +15,7 @@ Usd = Decimal
 """US dollars. Never a float, never rounded before it is shown."""
 
 
-class Usage(msgspec.Struct, frozen=True, omit_defaults=True):
+class Usage(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     """Tokens of one answer, counted the same way whatever the provider's own words are."""
 
     input_tokens: int = 0
@@ -36,7 +36,7 @@ class Usage(msgspec.Struct, frozen=True, omit_defaults=True):
     """The service tier that answered, where it is not the standard one: `batch`, `flex`, `priority`, `fast`."""
 
 
-class AttemptRecord(msgspec.Struct, frozen=True, omit_defaults=True):
+class AttemptRecord(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     """One try at one target, as it ended."""
 
     model: str
@@ -60,7 +60,7 @@ class AttemptRecord(msgspec.Struct, frozen=True, omit_defaults=True):
     """From the call's arrival to the start of this attempt."""
 
 
-class SkippedTarget(msgspec.Struct, frozen=True):
+class SkippedTarget(msgspec.Struct, frozen=True, gc=False):
     """A target of the use case that this call passed over, and why."""
 
     model: str
@@ -69,7 +69,7 @@ class SkippedTarget(msgspec.Struct, frozen=True):
     """`breaker_open`, `throttled`, `capability.vision`, `context_window`, `retry_budget`, …"""
 
 
-class CallFacts(msgspec.Struct, frozen=True, omit_defaults=True):
+class CallFacts(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     """What a plan looked at and the record does not say elsewhere, so that other rules can be asked about the call."""
 
     input_tokens: int = 0
@@ -82,7 +82,7 @@ class CallFacts(msgspec.Struct, frozen=True, omit_defaults=True):
     metadata: dict[str, str] = {}
 
 
-class Mirrored(msgspec.Struct, frozen=True, omit_defaults=True):
+class Mirrored(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     """The call that a shadow was asked again, and how its own answer was: both sides of a pair in one record."""
 
     call: str
@@ -94,7 +94,7 @@ class Mirrored(msgspec.Struct, frozen=True, omit_defaults=True):
     cost_usd: Usd | None = None
 
 
-class CallRecord(msgspec.Struct, frozen=True, omit_defaults=True):
+class CallRecord(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     """One line of the ledger. `id` makes booking idempotent: the same id is booked once."""
 
     id: str
@@ -160,7 +160,7 @@ FeedbackKind = Literal["user", "judge", "business"]
 """Who says it: a person who got the answer, a model or a person who was asked to grade it, or what came of it."""
 
 
-class Feedback(msgspec.Struct, frozen=True, omit_defaults=True):
+class Feedback(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     """How good the answer of a call was, as somebody found later. Of one source and kind the latest counts."""
 
     call: str

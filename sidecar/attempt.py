@@ -27,7 +27,7 @@ from sidecar.slow_stream import Pace
 from sidecar.watched import Watched
 
 
-class WonPlain(msgspec.Struct, frozen=True):
+class WonPlain(msgspec.Struct, frozen=True, gc=False):
     """A whole answer in the caller's dialect, not yet booked."""
 
     status: int

@@ -23,7 +23,7 @@ Write = Callable[[bytes], Awaitable[None]]
 """Hands bytes to the caller; waits while its window is full. Raises ConnectionError when it has left."""
 
 
-class Inbound(msgspec.Struct, frozen=True):
+class Inbound(msgspec.Struct, frozen=True, gc=False):
     """A request as the edge hands it over."""
 
     id: str
@@ -171,7 +171,7 @@ class Call:
             self.reason = planned.reason
 
 
-class Outcome(msgspec.Struct, frozen=True):
+class Outcome(msgspec.Struct, frozen=True, gc=False):
     """How a call ended, for its record."""
 
     word: str

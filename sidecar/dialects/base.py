@@ -22,7 +22,7 @@ PriceOf = Callable[[Usage], Decimal | None]
 """Usage to US dollars at the answering target's price; None when the price is unknown."""
 
 
-class InPath(msgspec.Struct, frozen=True):
+class InPath(msgspec.Struct, frozen=True, gc=False):
     """What a dialect says in a request's path and not in its body (Gemini: `models/<model>:streamGenerateContent`)."""
 
     model: str = ""
@@ -42,7 +42,7 @@ class Opener(Protocol):
         ...
 
 
-class Envelope(msgspec.Struct, frozen=True, kw_only=True):
+class Envelope(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """What routing needs of a request body, read once without decoding its messages."""
 
     body: bytes
@@ -64,7 +64,7 @@ class Envelope(msgspec.Struct, frozen=True, kw_only=True):
     `previous_response_id`): only the target that owns it can answer."""
 
 
-class Encoded(msgspec.Struct, frozen=True):
+class Encoded(msgspec.Struct, frozen=True, gc=False):
     """A request in a target's dialect."""
 
     body: bytes
@@ -72,7 +72,7 @@ class Encoded(msgspec.Struct, frozen=True):
     """Knobs of the caller's dialect that the target's lacks, by the caller's own field names."""
 
 
-class PlainAnswer(msgspec.Struct, frozen=True):
+class PlainAnswer(msgspec.Struct, frozen=True, gc=False):
     """What the books need of a plain answer that passes through as it is."""
 
     model: str

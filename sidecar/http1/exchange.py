@@ -11,12 +11,11 @@ from sidecar.http1.plain import PlainHead
 class Line(Protocol):
     """The connection that an exchange is held over."""
 
-    def write(self, *pieces: bytes) -> None:
-        """Raises ConnectionResetError: whoever asked has left."""
-        ...
+    room: "asyncio.Future[None] | None"
+    """Where there is none: comes when there is some again."""
 
-    async def drained(self) -> None:
-        """Until there is room for more."""
+    def write(self, data: bytes) -> None:
+        """Raises ConnectionResetError: whoever asked has left."""
         ...
 
     def now(self) -> float:
@@ -63,10 +62,10 @@ class Exchange:
     def answer(self, status: int, headers: Mapping[str, str], body: bytes) -> None:
         """All of it. Raises ConnectionResetError; ValueError: a header that cannot be sent."""
         head = encode_answer_head(status, headers, len(body), self._line.now(), is_kept=self.is_kept)
-        if len(body) <= MOST_JOINED_BYTES:
-            self._ended(head + body)
-        else:
-            self._ended(head, body)
+        if len(body) > MOST_JOINED_BYTES:
+            self._line.write(head)
+            head = b""
+        self._ended(head + body)
 
     def begin(self, status: int, headers: Mapping[str, str]) -> None:
         """An answer in pieces; its head leaves with the first. Raises ValueError: a header that cannot be sent."""
@@ -79,7 +78,8 @@ class Exchange:
         head, self._stream_head = self._stream_head, b""
         self.is_begun = True
         self._line.write(b"%b%x\r\n%b\r\n" % (head, len(piece), piece))
-        await self._line.drained()
+        if (room := self._line.room) is not None:
+            await room
 
     def end(self) -> None:
         """After the last piece. Raises ConnectionResetError."""
@@ -96,7 +96,7 @@ class Exchange:
             waiter.set_result(None)
         return rest
 
-    def _ended(self, *pieces: bytes) -> None:
+    def _ended(self, data: bytes) -> None:
         self.is_begun = self.is_ended = True
         self._pieces.clear()
-        self._line.write(*pieces)
+        self._line.write(data)

@@ -72,7 +72,7 @@ class Connection(asyncio.Protocol):
         """Of later requests."""
         self._is_held_back = False
         self._is_ending = False
-        self._room: asyncio.Future[None] | None = None
+        self.room: asyncio.Future[None] | None = None
         self.task: asyncio.Task[None] | None = None
         """Answers the request at hand."""
         self.now = server.now
@@ -87,15 +87,11 @@ class Connection(asyncio.Protocol):
         if self._transport is not None:
             self._transport.abort()
 
-    def write(self, *pieces: bytes) -> None:
+    def write(self, data: bytes) -> None:
         transport = self._transport
         if transport is None or transport.is_closing():
             raise ConnectionResetError("whoever asked has left")
-        transport.writelines(pieces)
-
-    async def drained(self) -> None:
-        if self._room is not None:
-            await self._room
+        transport.write(data)
 
     # What asyncio calls.
 
@@ -125,10 +121,10 @@ class Connection(asyncio.Protocol):
             self._transport.pause_reading()
 
     def pause_writing(self) -> None:
-        self._room = self._loop.create_future()
+        self.room = self._loop.create_future()
 
     def resume_writing(self) -> None:
-        room, self._room = self._room, None
+        room, self.room = self.room, None
         if room is not None and not room.done():
             room.set_result(None)
 
@@ -182,6 +178,6 @@ class Connection(asyncio.Protocol):
         other = self._server.other()
         cast(Any, transport).set_protocol(other)
         other.connection_made(transport)
-        if self._room is not None:
+        if self.room is not None:
             other.pause_writing()
         other.data_received(data)

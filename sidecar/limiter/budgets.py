@@ -48,7 +48,7 @@ class MoneyRefusal:
         )
 
 
-class MoneyHold(msgspec.Struct, frozen=True):
+class MoneyHold(msgspec.Struct, frozen=True, gc=False):
     """What one call in flight has reserved."""
 
     purses: tuple[Purse, ...]

@@ -43,7 +43,7 @@ SHADOW_BUDGET = "shadow.per_day"
 UNITS: Mapping[Kind, str] = {"requests_per_minute": "requests", TOKENS: "tokens"}
 
 
-class Admission(msgspec.Struct, frozen=True):
+class Admission(msgspec.Struct, frozen=True, gc=False):
     """A call that its use case and its caller may make."""
 
     headers: Mapping[str, str]

@@ -14,12 +14,12 @@ from sidecar.limits.rules import Kind, LimitRule
 from sidecar.ports import LimitObserver
 
 
-class Need(msgspec.Struct, frozen=True):
+class Need(msgspec.Struct, frozen=True, gc=False):
     meter: RateMeter
     amount: int
 
 
-class Charge(msgspec.Struct, frozen=True):
+class Charge(msgspec.Struct, frozen=True, gc=False):
     """What was taken of a rate, and from which side, so that it can be corrected there."""
 
     meter: RateMeter

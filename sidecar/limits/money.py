@@ -44,7 +44,7 @@ def purses_of(payer: Payer, name: str, day: str) -> tuple[PurseKey, ...]:
     return (PurseKey(payer, name, day), of_month) if payer == "use_case" else (of_month,)
 
 
-class Budget(msgspec.Struct, frozen=True):
+class Budget(msgspec.Struct, frozen=True, gc=False):
     """An amount that refuses."""
 
     key: PurseKey

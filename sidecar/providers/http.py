@@ -99,6 +99,8 @@ class HttpUpstream:
         Args:
             is_held: the body can be sent again; otherwise one key is asked.
         """
+        if len(secrets) == 1 and self._ring.is_quiet:
+            return await self._ask_with_only(target, secrets[0], ask)
         keys = self._credentials.read_those_there(secrets)
         provider, model, now = target.provider, target.name, self._clock.monotonic()
         answer: UpstreamAnswer | None = None
@@ -115,6 +117,17 @@ class HttpUpstream:
                 break
         if answer is None:
             raise self._ring.refusal(provider, keys, model, now)
+        return answer
+
+    async def _ask_with_only(
+        self, target: Target, secret: Secret, ask: Callable[[str], Awaitable[UpstreamAnswer]]
+    ) -> UpstreamAnswer:
+        """With a provider's one key, while no key of any provider rests: nearly always."""
+        key = self._credentials.read(secret)
+        answer = await ask(key)
+        if answer.status in KEY_STATUSES or not self._ring.is_quiet:
+            moment, provider = self._clock.monotonic(), target.provider
+            self._ring.note(provider, secret, key, target.name, answer.status, answer.headers, moment, is_only=True)
         return answer
 
     def keys_resting(self) -> Mapping[str, int]:

@@ -46,6 +46,11 @@ class KeyRing:
         self._rests: dict[Place, _Rest] = {}
         self._turns: dict[str, int] = {}
 
+    @property
+    def is_quiet(self) -> bool:
+        """No key rests, or has rested and not been heard of since."""
+        return not self._rests
+
     def in_turn(self, provider: str, secrets: Sequence[Secret]) -> Iterator[Secret]:
         """Every key once, each call beginning with the next one."""
         turn = self._turns.get(provider, 0)

@@ -2,7 +2,8 @@
 
 from collections import OrderedDict
 from collections.abc import Sequence
-from typing import NamedTuple
+
+import msgspec
 
 from schemas.record import CallRecord, Feedback
 
@@ -12,7 +13,7 @@ MAX_WORDS = 16
 """Of one call's feedback: one from each source and kind."""
 
 
-class Answer(NamedTuple):
+class Answer(msgspec.Struct, frozen=True, gc=False):
     use_case: str
     model: str
     caller: str

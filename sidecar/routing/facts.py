@@ -12,7 +12,7 @@ from sidecar.routing.conversations import conversation_key
 CAPABILITIES: frozenset[str] = frozenset(get_args(Capability))
 
 
-class Facts(msgspec.Struct, frozen=True, kw_only=True):
+class Facts(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     input_tokens: int = 0
     """An estimate."""
     max_output_tokens: int | None = None

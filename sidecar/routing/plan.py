@@ -23,7 +23,7 @@ ASSUMED_OUTPUT_TOKENS = 1024
 """For the estimate of a call that names no maximum: about a long page of text."""
 
 
-class Planned(Struct, frozen=True):
+class Planned(Struct, frozen=True, gc=False):
     target: Target
     reason: str
     """`primary`, `fallback`, `rules[0]`, `canary`, `split`, `sticky`, `cost_ceiling.per_day`, `pinned`, `state_owner`,
@@ -31,7 +31,7 @@ class Planned(Struct, frozen=True):
     """
 
 
-class Plan(Struct, frozen=True):
+class Plan(Struct, frozen=True, gc=False):
     use_case: UseCase
     steps: tuple[Planned, ...]
     skipped: tuple[Skipped, ...]
@@ -49,7 +49,7 @@ class Plan(Struct, frozen=True):
     """Where the use case has a quality bar: who may be asked once more when the answer is below it, in order."""
 
 
-class Spend(Struct, frozen=True):
+class Spend(Struct, frozen=True, gc=False):
     """What a use case has spent so far over the fleet, in US dollars, calls in flight at their estimates included."""
 
     per_day: Decimal = Decimal(0)

@@ -15,7 +15,7 @@ GOOGLE_HEADERS = (GOOGLE_KEY, "x-goog-api-client")
 """Google's SDKs send both; a caller of its REST API at least the first, or its key in the query."""
 
 
-class Asked(msgspec.Struct, frozen=True):
+class Asked(msgspec.Struct, frozen=True, gc=False):
     id: str
     """Ours: the caller is told, and providers."""
     path: str

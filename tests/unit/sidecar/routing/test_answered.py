@@ -1,7 +1,7 @@
 """What a sidecar knows of the calls that feedback is about: bounded, and each source and kind heard once."""
 
 from schemas.record import Feedback
-from sidecar.routing.answered import KEPT, MAX_WORDS, Answered
+from sidecar.routing.answered import KEPT, MAX_WORDS, Answer, Answered
 from tests.fakes.records import record
 
 
@@ -12,7 +12,7 @@ def said(call: str, source: str = "", score: float = 1.0) -> Feedback:
 def test_the_first_word_of_each_source_counts_and_the_latest_is_shown() -> None:
     answered = Answered()
     answered.note(record("a"))
-    assert answered.first_word(said("a")) == ("chat", "alpha", "")
+    assert answered.first_word(said("a")) == Answer("chat", "alpha", "")
     assert answered.first_word(said("a", score=0.0)) is None
     assert answered.first_word(said("a", "bot")) is not None
     assert [(one.source, one.score) for one in answered.said_of("a")] == [("", 0.0), ("bot", 1.0)]
