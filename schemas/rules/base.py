@@ -24,7 +24,8 @@ __all__ = ["Capability", "DialectName", "Effort", "Knob", "ServerToolName", "Whe
 class Rules(BaseModel):
     """A part of a rule file: a key that it does not know is an error, never ignored."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True, populate_by_name=False)
+    # What a file of one kind is checked against is built when the first such file is read.
+    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=False, defer_build=True)
 
 
 _SECONDS_IN = {"ms": Decimal("0.001"), "s": Decimal(1), "m": Decimal(60), "h": Decimal(3600)}

@@ -10,7 +10,7 @@ from schemas.rules.base import Day
 class DrillResult(BaseModel):
     """What `pointsman drill --write` keeps; the figures that it holds besides are for people."""
 
-    model_config = ConfigDict(frozen=True, extra="ignore", use_attribute_docstrings=True)
+    model_config = ConfigDict(frozen=True, extra="ignore", defer_build=True)
 
     use_case: str
     down: Annotated[tuple[str, ...], Field(min_length=1)]
