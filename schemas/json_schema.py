@@ -57,8 +57,8 @@ def schema_files() -> dict[str, str]:
 
 
 def _said_of_fields(model: type[BaseModel]) -> dict[str, str]:
-    """Field to the string that stands under it in its class. Read here, and not by pydantic's `use_attribute_docstrings`,
-    which takes a third of the time that importing the models does."""
+    """Field to the string that stands under it in its class. Read here, and not by pydantic's own
+    `use_attribute_docstrings`, which takes a third of the time that importing the models does."""
     said: dict[str, str] = {}
     for cls in reversed(model.__mro__):
         if issubclass(cls, BaseModel) and cls.__module__.startswith("schemas.") and "[" not in cls.__name__:
