@@ -213,7 +213,8 @@ class Bookkeeper:
         self._limits.settle_money(record)
         tokens = 0 if record.usage is None else record.usage.input_tokens + record.usage.output_tokens
         self._limits.settle(call.inbound.id, tokens)
-        self._limits.settle(call.hedge_id, tokens)
+        if call.plan.use_case.hedge is not None:
+            self._limits.settle(call.hedge_id, tokens)
         for observer in self._observers:
             observer.observe(record)
         return record

@@ -7,7 +7,7 @@ from typing import Any, Protocol
 import msgspec
 
 from schemas.bundle import Caller, QualityCheck
-from schemas.record import AttemptRecord, CallFacts, CallRecord, Usage
+from schemas.record import AttemptRecord, CallRecord, Usage
 from sidecar.dialects.base import BODY_ALONE, Dialect, Envelope, InPath, TargetDialect
 from sidecar.errors import GatewayError
 from sidecar.operations import CHAT, Operation
@@ -137,8 +137,8 @@ class Call:
     """Where the limits of its use case and caller stand, for the answer."""
     quality: Mapping[QualityCheck, bool] = field(default_factory=dict)
     """Whether the answer passes, by check of its use case's quality bar."""
-    told: CallFacts | None = None
-    """Its facts as its records say them, once one was written."""
+    line: CallRecord | None = None
+    """What its records say alike, once one was written."""
     record: CallRecord | None = None
     """What it was booked as; None: it is open."""
     dropped: tuple[str, ...] = ()

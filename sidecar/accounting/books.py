@@ -95,31 +95,18 @@ def _record(
     attempts: tuple[AttemptRecord, ...],
     seconds: float,
 ) -> CallRecord:
-    inbound = call.inbound
+    if call.line is None:
+        call.line = _line(call, sidecar)
     answered = outcome.usage is not None
     failed = attempts[:-1] if answered else attempts
-    return CallRecord(
-        id=inbound.id,
-        at=call.at,
-        sidecar=sidecar,
-        use_case=call.plan.use_case.name,
-        dialect=inbound.dialect.name,
+    return msgspec.structs.replace(
+        call.line,
         outcome=outcome.word,
-        bundle=inbound.snapshot.digest,
-        revision=inbound.snapshot.revision,
-        agent=call.facts.agent,
-        caller=inbound.caller.name if inbound.caller else "",
-        stream=call.envelope.stream,
         status=outcome.status,
         model=target.model if target else "",
         provider=target.provider if target else "",
         vendor=target.vendor if target else "",
         reason=call.reason,
-        conversation=call.plan.conversation,
-        arm=call.plan.arm,
-        propensity=call.plan.propensity,
-        steering=call.plan.steering,
-        facts=_facts(call),
         quality=_said(call.quality) if call.quality else {},
         attempts=attempts,
         usage=outcome.usage,
@@ -130,6 +117,29 @@ def _record(
         skipped=_passed_over(call) if call.plan.skipped or call.skipped else (),
         seconds=seconds,
         first_token_seconds=outcome.first_token_seconds,
+    )
+
+
+def _line(call: Call, sidecar: str) -> CallRecord:
+    """What every record of the call says alike, once it has its plan."""
+    inbound, plan = call.inbound, call.plan
+    return CallRecord(
+        id=inbound.id,
+        at=call.at,
+        sidecar=sidecar,
+        use_case=plan.use_case.name,
+        dialect=inbound.dialect.name,
+        outcome="",
+        bundle=inbound.snapshot.digest,
+        revision=inbound.snapshot.revision,
+        agent=call.facts.agent,
+        caller=inbound.caller.name if inbound.caller else "",
+        stream=call.envelope.stream,
+        conversation=plan.conversation,
+        arm=plan.arm,
+        propensity=plan.propensity,
+        steering=plan.steering,
+        facts=_facts(call),
         operation=inbound.operation.name,
         trace=traceparent_of(inbound.headers),
     )
@@ -148,13 +158,6 @@ def _passed_over(call: Call) -> tuple[SkippedTarget, ...]:
 
 
 def _facts(call: Call) -> CallFacts:
-    """The same in every line of the call."""
-    if call.told is None:
-        call.told = _told(call)
-    return call.told
-
-
-def _told(call: Call) -> CallFacts:
     facts, watched = call.facts, call.plan.use_case.metadata_watched
     return CallFacts(
         input_tokens=facts.input_tokens,

@@ -1,6 +1,5 @@
 """How long a call may take: the use case's deadline, or less where its caller says that it will not wait so long."""
 
-import math
 from collections.abc import Mapping
 
 DEADLINE_HEADER = "x-pointsman-deadline"
@@ -10,16 +9,18 @@ READ_TIMEOUT_HEADER = "x-stainless-read-timeout"
 """Seconds of silence after which the official SDKs of OpenAI and Anthropic give up (openai-python, `_base_client`);
 for a plain call that is the whole of it."""
 
+BOTH = (DEADLINE_HEADER, READ_TIMEOUT_HEADER)
+
 
 def deadline_seconds(own: float, headers: Mapping[str, str], *, stream: bool) -> float:
     """The whole call's, in seconds. What a header says that is no length of time is not heard."""
-    said = [headers.get(DEADLINE_HEADER), None if stream else headers.get(READ_TIMEOUT_HEADER)]
-    return min([own, *(seconds for text in said if (seconds := _seconds(text)) is not None)])
+    said = [text for name in ((DEADLINE_HEADER,) if stream else BOTH) if (text := headers.get(name)) is not None]
+    return min([own, *(seconds for text in said if (seconds := _seconds(text)) is not None)]) if said else own
 
 
-def _seconds(text: str | None) -> float | None:
+def _seconds(text: str) -> float | None:
     try:
-        seconds = math.nan if text is None else float(text)
+        seconds = float(text)
     except ValueError:
         return None
     return seconds if seconds > 0 else None
