@@ -6,6 +6,7 @@ A page in a browser can reach localhost. What it cannot do is name a loopback Ho
 
 import ipaddress
 from collections.abc import Iterable
+from functools import lru_cache
 
 
 def allowed_hosts(listen_host: str, more: Iterable[str] = ()) -> frozenset[str]:
@@ -13,6 +14,7 @@ def allowed_hosts(listen_host: str, more: Iterable[str] = ()) -> frozenset[str]:
     return frozenset(name.lower() for name in (listen_host, *more) if name)
 
 
+@lru_cache(maxsize=256)
 def host_is_allowed(host: str | None, allowed: frozenset[str]) -> bool:
     """`host` is the Host header, with or without a port. HTTP/1.1 demands one: none is refused."""
     if not host:

@@ -68,10 +68,11 @@ class Calls:
         """Sorts by time; unique over the fleet, and no secret."""
         return f"pm-{int(self._clock.now() * 1000):011x}{getrandbits(64):016x}"
 
-    def guard(self, headers: Mapping[str, str]) -> None:
+    def guard(self, headers: Mapping[str, str], *, are_ascii: bool = False) -> None:
         """Raises ForeignHost, MalformedRequest."""
         refuse_foreigners(headers, self._allowed_hosts)
-        refuse_unreadable(headers)
+        if not are_ascii:
+            refuse_unreadable(headers)
 
     def snapshot(self) -> Snapshot:
         """Raises NotReady."""

@@ -31,7 +31,7 @@ class PlainCalls:
         asked = Asked(calls.new_id(), exchange.path, query, exchange.headers, in_path if in_path.method else None)
         calls.open[task] = None
         try:
-            calls.guard(exchange.headers)
+            calls.guard(exchange.headers, are_ascii=True)
             reply = await calls.reply(asked, served, exchange.body)
             if isinstance(reply, PlainReply):
                 _answer(exchange, reply)

@@ -1,6 +1,7 @@
 """Every metric of the sidecar, by name. Label values come from the rules or our own words, so series are bounded."""
 
 from collections.abc import Callable, Iterator
+from collections.abc import Set as AbstractSet
 
 from schemas.record import CallRecord
 from sidecar.accounting.books import OK
@@ -8,6 +9,7 @@ from sidecar.limits.rules import Verdict
 from sidecar.ports import ShadowOutcome
 from sidecar.telemetry.exposition import Counter, CounterRead, Gauge, Histogram, Metric, Reading, pieces
 
+NO_TARGETS: frozenset[tuple[str, str, str]] = frozenset()
 SECONDS = (0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 20.0, 40.0, 80.0, 160.0)
 
 
@@ -100,8 +102,10 @@ class Metrics:
         return pieces(self._all)
 
 
-def _unpriced(record: CallRecord) -> set[tuple[str, str, str]]:
+def _unpriced(record: CallRecord) -> AbstractSet[tuple[str, str, str]]:
     """Targets that billed this call at a price that nobody knows: the one that answered, and those that broke off."""
+    if record.cost_usd is not None and len(record.attempts) == 1:
+        return NO_TARGETS
     tried = {
         (record.use_case, attempt.model, attempt.provider)
         for attempt in record.attempts
