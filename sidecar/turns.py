@@ -136,7 +136,7 @@ class Turns:
             raise
 
     def _start(self, call: Call, planned: Planned, encoded: Encoded) -> Attempt:
-        if not any(tried.provider == planned.target.provider for tried in call.attempts):
+        if not (call.attempts and any(tried.provider == planned.target.provider for tried in call.attempts)):
             self._retries.note_first(planned.target.provider, self._clock.monotonic())
         return self._books.start(call, planned, encoded)
 

@@ -130,7 +130,7 @@ def _planned(use_case: UseCase, facts: Facts, resting: Mapping[str, str], spend:
         chain, first_reason = chain.led_by(drawn.arm), drawn.reason
     steps, skipped = _usable(chain.targets, chain.barred, facts, resting, ceiling, at)
     planned = [Planned(target, first_reason if target is chain.targets[0] else "fallback") for target in steps]
-    if ceiling is not None and any(item.reason == PER_REQUEST for item in skipped):
+    if skipped and ceiling is not None and any(item.reason == PER_REQUEST for item in skipped):
         if ceiling.then is None and not planned:
             return Plan(use_case, (), tuple(skipped), refusal=PER_REQUEST)
         if ceiling.then is not None:
@@ -147,6 +147,8 @@ def _planned(use_case: UseCase, facts: Facts, resting: Mapping[str, str], spend:
 
 def _finished(use_case: UseCase, planned: list[Planned], skipped: list[Skipped]) -> Plan:
     """A target that stands in two chains is planned, or skipped once with the first reason: never both."""
+    if not skipped:
+        return Plan(use_case, tuple(planned), ())
     taken = {(step.target.model, step.target.provider) for step in planned}
     first: dict[tuple[str, str], Skipped] = {}
     for item in skipped:

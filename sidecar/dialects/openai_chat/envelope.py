@@ -18,6 +18,8 @@ _TOP_LEVEL = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _BLANK_OR_END = b" \t\n\r\v\f]}"
 _MEDIA_HINTS = (b'"image_url"', b'"input_audio"', b'"file"')
 _READ_BY_THE_MODEL_TOO = ("tools", "functions", "response_format")
+_SAYING_NEEDS = frozenset({"tools", "functions", "response_format", "reasoning_effort", "modalities"})
+NO_NEEDS: frozenset[Capability] = frozenset()
 
 
 class _StreamOptions(msgspec.Struct):
@@ -168,6 +170,8 @@ def _is_linked(part: _PeekedPart) -> bool:
 
 
 def _needs(fields: Mapping[str, msgspec.Raw], parts: list[_PeekedPart]) -> frozenset[Capability]:
+    if not parts and _SAYING_NEEDS.isdisjoint(fields):
+        return NO_NEEDS
     needs: set[Capability] = {_NEEDED_BY_PART[part.type] for part in parts}
     if any(name in fields and not _is_empty(bytes(fields[name])) for name in ("tools", "functions")):
         needs.add("tools")
@@ -193,5 +197,7 @@ def _max_output_tokens(fields: Mapping[str, msgspec.Raw]) -> int | None:
 
 def _metadata(fields: Mapping[str, msgspec.Raw]) -> Mapping[str, str]:
     """Only what a rule may look at: names that stand for a string."""
+    if "metadata" not in fields:
+        return {}
     metadata: Mapping[str, Any] = _field(fields, "metadata", dict[str, Any], "an object of strings") or {}
     return {name: value for name, value in metadata.items() if isinstance(value, str)}
