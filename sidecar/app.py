@@ -19,12 +19,13 @@ from schemas.hosts import allowed_hosts
 from schemas.status import SidecarState, SidecarStatus
 from schemas.version import VERSION
 from sidecar.clock import SystemClock
-from sidecar.counting import TokenCounter
+from sidecar.core.counting import TokenCounter
+from sidecar.core.pipeline import Pipeline
+from sidecar.core.shadows import Shadows
 from sidecar.dialects.estimate import estimate_text_tokens
 from sidecar.durable import write_durably
 from sidecar.fleet_watch import FleetWatch
 from sidecar.limiter.limits import Limits
-from sidecar.pipeline import Pipeline
 from sidecar.ports import CallObserver
 from sidecar.providers.aiohttp_client import AiohttpClient
 from sidecar.providers.client import HttpClient
@@ -45,7 +46,6 @@ from sidecar.server.listening import Listener
 from sidecar.server.passthrough import PassThrough
 from sidecar.server.unreadable import UnreadableRequests
 from sidecar.settings import JSON, OWN_CLIENT, VOCABULARY, Address, Settings, is_url
-from sidecar.shadows import Shadows
 from sidecar.spool.shipper import Shipper, records_of
 from sidecar.spool.spool import MAX_SPOOL_BYTES, Spool
 from sidecar.stores.redis import RedisStore

@@ -8,7 +8,7 @@ import msgspec
 from schemas.bundle import QualityCheck
 from schemas.record import AttemptRecord, CallFacts, CallRecord, SkippedTarget, Usage
 from sidecar.accounting.pricing import NOTHING, cost_of
-from sidecar.call import KEY_HEADERS, Attempt, Call, Outcome
+from sidecar.core.call import KEY_HEADERS, Attempt, Call, Outcome
 from sidecar.errors import FirstTokenTimeout, GatewayError, MalformedAnswer, StreamCut, StreamFailed, StreamSlow
 from sidecar.routing.plan import ASSUMED_OUTPUT_TOKENS
 from sidecar.routing.snapshot import Target

@@ -9,14 +9,14 @@ from aiohttp import web
 from aiohttp.web_protocol import RequestPayloadError
 
 from schemas.problems import did_you_mean
-from sidecar.call import Inbound, PlainReply
-from sidecar.counting import TokenCounter
+from sidecar.core.call import Inbound, PlainReply
+from sidecar.core.counting import TokenCounter
+from sidecar.core.operations import PASSING
+from sidecar.core.pipeline import Pipeline
 from sidecar.dialects.base import InPath
 from sidecar.dialects.gemini.paths import parse_path
 from sidecar.dialects.passing import OPENAI_PASSING
 from sidecar.errors import GatewayError, MalformedRequest, UnknownPath, UnknownUseCase, WrongMethod
-from sidecar.operations import PASSING
-from sidecar.pipeline import Pipeline
 from sidecar.ports import Clock
 from sidecar.routing.explain import explained
 from sidecar.routing.facts import parse_facts

@@ -6,14 +6,14 @@ from collections.abc import Awaitable, Callable, Mapping
 from random import getrandbits
 
 from schemas.bundle import Caller
-from sidecar.call import CallFailed, Inbound, PlainReply, StreamReply, Write
-from sidecar.counting import TokenCounter
+from sidecar.core.call import CallFailed, Inbound, PlainReply, StreamReply, Write
+from sidecar.core.counting import TokenCounter
+from sidecar.core.pipeline import Pipeline
+from sidecar.core.refusals import error_headers, status_of
 from sidecar.dialects.gemini.array import CONTENT_TYPE as ARRAY_TYPE
 from sidecar.dialects.gemini.array import JsonArray
 from sidecar.errors import BodyTooLarge, GatewayError, NotReady, code_of
-from sidecar.pipeline import Pipeline
 from sidecar.ports import Clock
-from sidecar.refusals import error_headers, status_of
 from sidecar.routing.snapshot import Snapshot
 from sidecar.rules.store import RuleStore
 from sidecar.server.asked import Asked

@@ -12,12 +12,12 @@ from aiohttp import StreamReader, web
 from aiohttp.web_protocol import RequestPayloadError
 
 from sidecar.accounting.books import OK
-from sidecar.bookkeeping import headers_of
-from sidecar.call import Attempt, Call, Inbound, Outcome
+from sidecar.core.bookkeeping import headers_of
+from sidecar.core.call import Attempt, Call, Inbound, Outcome
+from sidecar.core.pipeline import Pipeline
 from sidecar.dialects.forms import FormField, boundary_of
 from sidecar.dialects.openai_chat.envelope import forward
 from sidecar.errors import CredentialRefused, DeadlineExceeded, MalformedRequest, UpstreamError
-from sidecar.pipeline import Pipeline
 from sidecar.ports import Upstream, UpstreamAnswer
 from sidecar.routing.plan import Planned
 from sidecar.routing.usecase import use_case_of_model

@@ -4,12 +4,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from sidecar.core.operations import CHAT, EMBEDDINGS, Operation
 from sidecar.dialects.base import BODY_ALONE, Dialect, InPath
 from sidecar.dialects.counting import ANTHROPIC_COUNT, GEMINI_COUNT, Counting
 from sidecar.dialects.embeddings import GEMINI_BATCH, GEMINI_ONE, OPENAI_EMBEDDINGS
 from sidecar.dialects.gemini.paths import parse_path
 from sidecar.dialects.registry import DIALECTS
-from sidecar.operations import CHAT, EMBEDDINGS, Operation
 from sidecar.server.passthrough import ID, PASSED
 
 

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Mapping
 from urllib.parse import parse_qsl
 
-from sidecar.call import PlainReply
+from sidecar.core.call import PlainReply
 from sidecar.http1.exchange import Exchange
 from sidecar.server.asked import Asked
 from sidecar.server.calls import JSON, Calls, pump, stream_headers

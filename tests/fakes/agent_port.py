@@ -8,7 +8,7 @@ from aiohttp.web import BaseRunner
 from yarl import URL
 
 from schemas.bundle import encode_bundle
-from sidecar.counting import TokenCounter
+from sidecar.core.counting import TokenCounter
 from sidecar.rules.cache import LastGood
 from sidecar.rules.probation import Probation
 from sidecar.rules.store import RuleStore

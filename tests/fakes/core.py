@@ -6,13 +6,13 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from schemas.bundle import Caller, DialectName
-from sidecar.call import Inbound, PlainReply, StreamReply
+from sidecar.core.call import Inbound, PlainReply, StreamReply
+from sidecar.core.pipeline import Pipeline
+from sidecar.core.shadows import Shadows
 from sidecar.dialects.registry import DIALECTS
 from sidecar.errors import UpstreamError
 from sidecar.limiter.limits import Limits
-from sidecar.pipeline import Pipeline
 from sidecar.routing.snapshot import Snapshot
-from sidecar.shadows import Shadows
 from sidecar.telemetry.recent import RecentCalls
 from tests.fakes import core_bundles as bundles
 from tests.fakes import core_wire as wire

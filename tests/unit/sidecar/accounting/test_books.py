@@ -6,7 +6,7 @@ import pytest
 
 from schemas.record import AttemptRecord, Usage
 from sidecar.accounting.books import OK, UNKNOWN_OUTCOME, estimated_usage, final_record, provisional_record, usd_text
-from sidecar.call import Attempt, Call, Outcome
+from sidecar.core.call import Attempt, Call, Outcome
 from sidecar.routing.plan import ASSUMED_OUTPUT_TOKENS
 from tests.fakes import core_wire as wire
 from tests.fakes.core import Core

@@ -18,11 +18,11 @@ import pytest
 from schemas.__main__ import read_folder
 from schemas.bundle import Bundle, DialectName, GoogleIdentity, Provider, Secret
 from schemas.load import load
-from sidecar.call import Inbound, PlainReply, StreamReply
 from sidecar.clock import SYSTEM_CLOCK
+from sidecar.core.call import Inbound, PlainReply, StreamReply
+from sidecar.core.pipeline import Pipeline
 from sidecar.dialects.registry import DIALECTS
 from sidecar.limiter.limits import Limits
-from sidecar.pipeline import Pipeline
 from sidecar.providers.credentials import Credentials
 from sidecar.providers.http import HttpUpstream
 from sidecar.providers.own_client import OwnClient

@@ -15,8 +15,8 @@ from aiohttp.test_utils import make_mocked_request
 from yarl import URL
 
 from schemas.bundle import Caller
+from sidecar.core.shadows import PAUSE_SECONDS
 from sidecar.errors import StreamCut
-from sidecar.shadows import PAUSE_SECONDS
 from tests.fakes import core_bundles as bundles
 from tests.fakes import core_wire as wire
 from tests.fakes.agent_port import Client, Port

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from sidecar.call import PlainReply
+from sidecar.core.call import PlainReply
 from tests.fakes import core_bundles as bundles
 from tests.fakes import core_wire as wire
 from tests.fakes.core import Core
