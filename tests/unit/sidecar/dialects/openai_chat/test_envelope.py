@@ -43,6 +43,7 @@ def parts(*content: dict[str, object]) -> dict[str, object]:
         (b'{"model": "a", "messages": "hi"}', "`messages` must be an array"),
         (b'{"model": "a", "messages": []}', "`messages` is empty"),
         (b'{"model": "a", "messages": [ \n ]}', "`messages` is empty"),
+        (b'{"model": "a", "messages": [' + b" " * 80 + b"]}", "`messages` is empty"),
         (body(stream="yes"), "`stream` must be true or false"),
         (body(stream_options=[]), "`stream_options` must be an object"),
         (body(max_tokens="many"), "`max_tokens` must be a whole number"),
